@@ -1,0 +1,141 @@
+//! Effects: what the world should be doing, derived from state and never stored.
+
+use super::{AgentChoice, Candidate, Oid, Slug, WorktreeName};
+
+/// Something the world should be performing now. Starting one twice must be harmless: after a crash
+/// every effect the journal calls for is asked for again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Make the worktree exist, on the feature's branch, with the setup commands run.
+    /// Ends with `Prepared` or `PrepareFailed`.
+    Prepare {
+        /// Whose.
+        slug: Slug,
+        /// Where.
+        worktree: WorktreeName,
+        /// How often it was asked for; a new number is a new attempt.
+        attempt: u32,
+        /// Start the branch anew at the target's tip: its earlier work has landed.
+        fresh: bool,
+    },
+    /// Call the agent once. Ends with `IterationEnded`.
+    Iterate {
+        /// On which feature.
+        slug: Slug,
+        /// In which worktree.
+        worktree: WorktreeName,
+        /// Which iteration.
+        iteration: u32,
+        /// With which agent.
+        agent: AgentChoice,
+        /// Its time limit in milliseconds, when it differs from the run's.
+        timeout_ms: Option<u64>,
+        /// A person's answer that must stand in the prompt.
+        answer: Option<String>,
+    },
+    /// Build the candidate and gate it. Ends with `Integrated`.
+    Integrate {
+        /// Of which feature.
+        slug: Slug,
+        /// Which attempt.
+        attempt: u32,
+        /// The last iteration, for the commit's trailers.
+        iteration: u32,
+        /// One line for the commit's subject.
+        summary: String,
+        /// Verify commands of the feature.
+        verify: Vec<String>,
+    },
+    /// Move the target to the candidate. Ends with `Landed`.
+    Land {
+        /// Of which feature.
+        slug: Slug,
+        /// Which attempt.
+        attempt: u32,
+        /// What passed.
+        candidate: Candidate,
+    },
+    /// Write into the state directory's files. Ends with `Written`.
+    Write(WriteJob),
+    /// Remove free worktrees, the gate's worktree and landed branches. Ends with `Tidied`.
+    Tidy {
+        /// Worktrees that hold a feature's unfinished work and stay.
+        keep: Vec<WorktreeName>,
+        /// Landed features and the tip their branch had: their branches go if they still stand there.
+        landed: Vec<(Slug, Oid)>,
+    },
+}
+
+/// Identity of an effect: two effects with the same key are the same piece of work.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EffectKey {
+    /// By feature and attempt.
+    Prepare(Slug, u32),
+    /// By feature and iteration.
+    Iterate(Slug, u32),
+    /// By feature and attempt.
+    Integrate(Slug, u32),
+    /// By feature and attempt.
+    Land(Slug, u32),
+    /// By the number of the first write.
+    Write(u64),
+    /// There is one.
+    Tidy,
+}
+
+impl Effect {
+    /// Its identity.
+    #[must_use]
+    pub fn key(&self) -> EffectKey {
+        match self {
+            Self::Prepare { slug, attempt, .. } => EffectKey::Prepare(slug.clone(), *attempt),
+            Self::Iterate {
+                slug, iteration, ..
+            } => EffectKey::Iterate(slug.clone(), *iteration),
+            Self::Integrate { slug, attempt, .. } => EffectKey::Integrate(slug.clone(), *attempt),
+            Self::Land { slug, attempt, .. } => EffectKey::Land(slug.clone(), *attempt),
+            Self::Write(job) => EffectKey::Write(job.number),
+            Self::Tidy { .. } => EffectKey::Tidy,
+        }
+    }
+}
+
+/// One write into the state directory. Number and time together make it idempotent: a file that
+/// already holds the entry `<number>-<at>` is not given it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteJob {
+    /// Number of the write, counted from 1 in the order of the journal.
+    pub number: u64,
+    /// When that record was written.
+    pub at: super::Stamp,
+    /// What to write.
+    pub what: Writing,
+}
+
+/// What a [`WriteJob`] writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// Append to `<slug>.log`, and lessons to learnings.md.
+    Log {
+        /// Whose log.
+        slug: Slug,
+        /// Heading of the entry.
+        heading: String,
+        /// The entry.
+        text: String,
+        /// Lessons, one line each.
+        lessons: Vec<String>,
+    },
+    /// Create `<slug>.done`.
+    Done {
+        /// Whose.
+        slug: Slug,
+        /// Its one line.
+        summary: String,
+    },
+    /// Create the HALT file if it does not exist.
+    Halt {
+        /// Its first line.
+        reason: String,
+    },
+}

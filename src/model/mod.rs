@@ -1,0 +1,24 @@
+//! The vocabulary every room speaks: ids, features, settings, inputs, events, effects.
+//!
+//! Plain data with serde on it. This room must never do anything: no files, no clock, no git, no
+//! decisions. Whoever wants to know what harness can *say* reads this room; whoever wants to know what
+//! it *does* reads [`core`](crate::core).
+
+mod effect;
+mod event;
+mod feature;
+mod id;
+mod input;
+mod problem;
+mod settings;
+
+pub use effect::{Effect, EffectKey, WriteJob, Writing};
+pub use event::{Event, InfraKind, ParkReason, Record, SkipReason};
+pub use feature::{AgentChoice, FeatureSpec, StuckRule};
+pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
+pub use input::{
+    AgentFailure, Backlog, Candidate, Command, Ending, FailureKind, Input, IntegrationOutcome,
+    IterationReport, LandOutcome, StopLevel, Usage,
+};
+pub use problem::{Problem, Problems, Severity};
+pub use settings::{BreakerSettings, OnHalt, Settings};
