@@ -119,6 +119,8 @@ pub enum Writing {
     Log {
         /// Whose log.
         slug: Slug,
+        /// The iteration it tells of; lessons are signed with it.
+        iteration: Option<u32>,
         /// Heading of the entry.
         heading: String,
         /// The entry.
