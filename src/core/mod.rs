@@ -1,1 +1,29 @@
-//! (room being built)
+//! Decides everything and touches nothing.
+//!
+//! Observations come in as [`Input`](crate::model::Input)s; [`decide`] turns them into facts; [`State::apply`] takes a
+//! fact in; [`next`] says what follows; [`wanted`] says what the world should be doing; [`view`] shows
+//! it. This room must never see a clock, a file, a thread, randomness or a hash map: equal inputs give
+//! equal decisions on every machine, which is what makes the simulation and the resume trustworthy.
+
+mod apply;
+mod breaker;
+mod decide;
+mod exit;
+mod graph;
+mod invariants;
+mod schedule;
+mod state;
+mod view;
+mod wanted;
+
+#[cfg(test)]
+mod tests;
+
+pub use decide::decide;
+pub use exit::exit_codes;
+pub use graph::{GraphProblem, check};
+pub use invariants::broken_invariant;
+pub use schedule::next;
+pub use state::State;
+pub use view::{FeatureView, Planned, RunView, Stage, View, Wait, plan, unselected, view};
+pub use wanted::{wake_at, wanted};

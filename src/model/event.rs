@@ -252,11 +252,8 @@ pub enum SkipReason {
         /// The last failure.
         text: String,
     },
-    /// The agent's account is out of quota or not logged in.
-    Account {
-        /// The CLI's own words.
-        text: String,
-    },
+    /// Its spec vanished while it was being worked on.
+    SpecRemoved,
 }
 
 /// Why a done feature is not merged.

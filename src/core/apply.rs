@@ -1,0 +1,576 @@
+//! The only function that changes state: one record in, one step further.
+//!
+//! It must accept every record that a journal can hold, in the journal's order, and must never decide:
+//! what happens next is for [`schedule`](super::schedule) to say.
+
+use super::state::{Ended, Feature, Phase, Run, State};
+use crate::model::{
+    Ending, Event, FailureKind, FeatureSpec, InfraKind, IterationReport, ParkReason, Record,
+    SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
+};
+
+/// First wait after a failure that was nobody's fault; each further one waits four times as long.
+const INFRA_BACKOFF_MS: u64 = 1_000;
+
+impl State {
+    /// Takes one record in. Records that name unknown features are accepted and change nothing.
+    pub fn apply(&mut self, record: &Record) {
+        self.seq = record.seq;
+        self.last_at = record.at;
+        let at = record.at;
+        match &record.event {
+            Event::RunStarted {
+                run,
+                settings,
+                target,
+                tip,
+            } => {
+                self.run = Some(Run {
+                    id: run.clone(),
+                    settings: (**settings).clone(),
+                    target: target.clone(),
+                    tip: tip.clone(),
+                    started: at,
+                    iterations: 0,
+                    stop: None,
+                    account: None,
+                    halted_by: None,
+                    tidied: false,
+                    ended: None,
+                });
+                self.begin_anew(at);
+            }
+            Event::BacklogChanged { upserted, removed } => self.backlog(upserted, removed, at),
+            Event::HaltSeen { reason } => self.halt = Some(reason.clone()),
+            Event::HaltCleared => self.halt = None,
+            Event::StopRequested { level } => {
+                if let Some(run) = &mut self.run {
+                    run.stop = run.stop.max(Some(*level));
+                }
+            }
+            Event::Written { through } => self.written(*through),
+            Event::Tidied => {
+                self.to_tidy.clear();
+                if let Some(run) = &mut self.run {
+                    run.tidied = true;
+                }
+            }
+            Event::RunEnded { code, codes } => {
+                if let Some(run) = &mut self.run {
+                    run.ended = Some(Ended {
+                        at,
+                        code: *code,
+                        codes: codes.clone(),
+                    });
+                }
+            }
+            Event::Started { .. }
+            | Event::Prepared { .. }
+            | Event::PrepareFailed { .. }
+            | Event::IterationStarted { .. }
+            | Event::IterationEnded { .. }
+            | Event::IterationLost { .. } => self.apply_work(&record.event, at),
+            Event::IntegrationStarted { .. }
+            | Event::Verified { .. }
+            | Event::Rejected { .. }
+            | Event::IntegrationPostponed { .. }
+            | Event::Merged { .. }
+            | Event::Parked { .. } => self.apply_integration(&record.event, at),
+            Event::FoundDone { .. }
+            | Event::Requeued { .. }
+            | Event::Claimed { .. }
+            | Event::Blocked { .. }
+            | Event::Unblocked { .. }
+            | Event::Tripped { .. }
+            | Event::Failed { .. }
+            | Event::Retried { .. } => self.apply_verdict(&record.event, at),
+        }
+    }
+
+    /// What a run before this one left half-way goes back to a place from which it can go on.
+    fn begin_anew(&mut self, at: Stamp) {
+        let slugs: Vec<Slug> = self.features.keys().cloned().collect();
+        for slug in slugs {
+            let Some(feature) = self.features.get_mut(&slug) else {
+                continue;
+            };
+            feature.not_before = Stamp::default();
+            feature.infra = 0;
+            let phase = match &feature.phase {
+                Phase::Preparing | Phase::Working { .. } => Phase::Pending,
+                Phase::Integrating { .. } | Phase::Parked { .. } => Phase::Queued,
+                Phase::Failed {
+                    why: SkipReason::Setup { .. } | SkipReason::Spawn { .. },
+                } => Phase::Pending,
+                same => same.clone(),
+            };
+            if phase != feature.phase {
+                self.set_phase(&slug, phase, at);
+            }
+        }
+        self.unjudged.clear();
+        self.delayed.clear();
+        // The selection may be another one.
+        self.reindex();
+    }
+
+    fn backlog(&mut self, upserted: &[FeatureSpec], removed: &[Slug], at: Stamp) {
+        for spec in upserted {
+            match self.features.get_mut(&spec.slug) {
+                Some(feature) => {
+                    feature.spec = spec.clone();
+                    feature.listed = true;
+                    if feature.phase
+                        == (Phase::Failed {
+                            why: SkipReason::SpecRemoved,
+                        })
+                    {
+                        feature.phase = Phase::Pending;
+                        feature.since = at;
+                    }
+                }
+                None => {
+                    let feature = Feature::new(spec.clone(), at);
+                    self.features.insert(spec.slug.clone(), feature);
+                }
+            }
+        }
+        for slug in removed {
+            if let Some(feature) = self.features.get_mut(slug) {
+                feature.listed = false;
+                self.unjudged.insert(slug.clone());
+            }
+        }
+        self.reindex();
+    }
+
+    fn written(&mut self, through: u64) {
+        self.writes_done = self.writes_done.max(through);
+        while let Some(job) = self.writes.pop_front() {
+            if job.number > through {
+                self.writes.push_front(job);
+                return;
+            }
+            if let Writing::Done { slug, .. } = &job.what
+                && let Some(feature) = self.features.get_mut(slug)
+            {
+                feature.marker = true;
+            }
+        }
+    }
+
+    fn apply_work(&mut self, event: &Event, at: Stamp) {
+        match event {
+            Event::Started { slug, worktree } => {
+                self.set_phase(slug, Phase::Preparing, at);
+                self.worktrees.insert(*worktree, slug.clone());
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.worktree = Some(*worktree);
+                    feature.prepare_attempts += 1;
+                }
+            }
+            Event::Prepared { slug, .. } => {
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.fresh = false;
+                    feature.infra = 0;
+                }
+                self.set_phase(slug, Phase::Working { running: None }, at);
+            }
+            Event::PrepareFailed { slug, kind, why } => {
+                let what = match kind {
+                    InfraKind::Setup => "setup",
+                    InfraKind::System => "worktree",
+                };
+                self.infra(slug, &format!("{what}: {why}"), at);
+                self.set_phase(slug, Phase::Pending, at);
+                self.unjudged.insert(slug.clone());
+            }
+            Event::IterationStarted { slug, iteration } => {
+                self.unjudged.remove(slug);
+                self.delayed.remove(slug);
+                if let Some(run) = &mut self.run {
+                    run.iterations += 1;
+                }
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.iterations = *iteration;
+                    feature.charged += 1;
+                    feature.last = None;
+                }
+                let running = Some(*iteration);
+                self.set_phase(slug, Phase::Working { running }, at);
+                // Entered anew with every iteration: "since" is the iteration's start.
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.since = at;
+                }
+            }
+            Event::IterationEnded { slug, report, .. } => self.iteration_ended(slug, report, at),
+            Event::IterationLost { slug, iteration } => {
+                self.set_phase(slug, Phase::Working { running: None }, at);
+                self.log(
+                    slug,
+                    Some(*iteration),
+                    format!("iteration {iteration} was cut off"),
+                    "harness was killed during this iteration. Whatever it had changed is still in the worktree."
+                        .to_owned(),
+                    Vec::new(),
+                    at,
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn iteration_ended(&mut self, slug: &Slug, report: &IterationReport, at: Stamp) {
+        let settings = self.run.as_ref().map(|run| run.settings.clone());
+        let settings = settings.unwrap_or_default();
+        self.set_phase(slug, Phase::Working { running: None }, at);
+        let Some(feature) = self.features.get_mut(slug) else {
+            return;
+        };
+        let iteration = feature.iterations;
+        feature.since = at;
+        feature.not_before = at.plus_ms(settings.sleep_between_ms);
+        self.delayed.insert(slug.clone());
+        feature.usage = add(feature.usage, report.usage.unwrap_or_default());
+        feature.remember(report);
+        self.unjudged.insert(slug.clone());
+        let account = report
+            .failure
+            .clone()
+            .filter(|failure| failure.kind != FailureKind::Other);
+        let not_started = match &report.ending {
+            Ending::NotStarted { why } => Some(why.clone()),
+            _ => None,
+        };
+        if account.is_some() || not_started.is_some() {
+            feature.charged = feature.charged.saturating_sub(1);
+            if let Some(run) = &mut self.run {
+                run.iterations = run.iterations.saturating_sub(1);
+                run.account = run.account.take().or(account);
+            }
+            if let Some(why) = not_started {
+                self.infra(slug, &why, at);
+            }
+        } else if report.ending != Ending::Stopped {
+            let own = feature.spec.stuck;
+            feature.breakers.iteration(report, &settings.breakers, own);
+            feature.answer = None;
+            if report.tip.is_none() {
+                self.infra(slug, "no snapshot of the worktree could be taken", at);
+            } else {
+                feature.infra = 0;
+            }
+        }
+        self.log(
+            slug,
+            Some(iteration),
+            format!("iteration {iteration}{}", ending_words(report)),
+            log_text(report),
+            report.lessons.clone(),
+            at,
+        );
+    }
+
+    fn apply_integration(&mut self, event: &Event, at: Stamp) {
+        match event {
+            Event::IntegrationStarted { slug, attempt } => {
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.integration_attempts = *attempt;
+                }
+                self.set_phase(slug, Phase::Integrating { attempt: *attempt }, at);
+            }
+            Event::Verified {
+                slug,
+                attempt,
+                candidate,
+                ..
+            } => {
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.breakers.verified();
+                    feature.infra = 0;
+                }
+                let candidate = candidate.clone();
+                let attempt = *attempt;
+                self.set_phase(slug, Phase::Verified { attempt, candidate }, at);
+            }
+            Event::Rejected {
+                slug,
+                command,
+                tail,
+                ..
+            } => {
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.breakers.rejected(command, tail);
+                    feature.infra = 0;
+                    feature.last = None;
+                    feature.last_words = format!("gate failed: {command}");
+                }
+                self.set_phase(slug, Phase::Pending, at);
+                self.unjudged.insert(slug.clone());
+                let text = format!(
+                    "The done claim was not accepted: `{command}` failed on the merge of this branch \
+                     with the target.\nIts output ended:\n\n{tail}"
+                );
+                self.log(slug, None, "gate failed".to_owned(), text, Vec::new(), at);
+            }
+            Event::IntegrationPostponed {
+                slug, why, counted, ..
+            } => {
+                if *counted {
+                    self.infra(slug, why, at);
+                    self.unjudged.insert(slug.clone());
+                }
+                self.set_phase(slug, Phase::Queued, at);
+            }
+            Event::Merged { slug, commit } => self.merged(slug, commit, at),
+            Event::Parked { slug, why } => {
+                self.set_phase(slug, Phase::Parked { why: why.clone() }, at);
+                self.log(
+                    slug,
+                    None,
+                    "not merged".to_owned(),
+                    park_text(why),
+                    Vec::new(),
+                    at,
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn merged(&mut self, slug: &Slug, commit: &crate::model::Oid, at: Stamp) {
+        let tip = match self.features.get(slug).map(|feature| &feature.phase) {
+            Some(Phase::Verified { candidate, .. }) => Some(candidate.branch_tip.clone()),
+            _ => None,
+        };
+        if let Some(run) = &mut self.run {
+            run.tip = commit.clone();
+            run.tidied = false;
+        }
+        self.land(slug, Some(commit.clone()), at);
+        if let Some(tip) = tip {
+            self.to_tidy.push((slug.clone(), tip));
+        }
+        if let Some(feature) = self.features.get(slug) {
+            let summary = feature.summary.clone();
+            self.write(
+                at,
+                Writing::Done {
+                    slug: slug.clone(),
+                    summary,
+                },
+            );
+        }
+    }
+
+    fn land(&mut self, slug: &Slug, commit: Option<crate::model::Oid>, at: Stamp) {
+        self.set_phase(slug, Phase::Merged { commit }, at);
+        self.unjudged.remove(slug);
+        if let Some(worktree) = self.features.get_mut(slug).and_then(|f| f.worktree.take()) {
+            self.worktrees.remove(&worktree);
+        }
+        self.adjust_dependents(slug, -1);
+    }
+
+    fn apply_verdict(&mut self, event: &Event, at: Stamp) {
+        match event {
+            Event::FoundDone { slug } => {
+                self.land(slug, None, at);
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.marker = true;
+                }
+            }
+            Event::Requeued { slug } => {
+                self.set_phase(slug, Phase::Pending, at);
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.forgive();
+                    feature.marker = false;
+                    feature.fresh = true;
+                    feature.summary.clear();
+                }
+                self.adjust_dependents(slug, 1);
+            }
+            Event::Claimed { slug, summary } => {
+                self.unjudged.remove(slug);
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.summary = summary.clone();
+                    feature.last = None;
+                    feature.not_before = at;
+                }
+                self.set_phase(slug, Phase::Queued, at);
+            }
+            Event::Blocked { slug, question } => {
+                let question = question.clone();
+                let text = format!("Blocked on: {question}");
+                self.halt_feature(slug, Phase::Blocked { question }, at);
+                self.log(slug, None, "blocked".to_owned(), text, Vec::new(), at);
+            }
+            Event::Tripped { slug, breaker, why } => {
+                let text = format!("The `{breaker}` breaker opened: {why}.");
+                let phase = Phase::Tripped {
+                    breaker: breaker.clone(),
+                    why: why.clone(),
+                };
+                self.halt_feature(slug, phase, at);
+                self.log(
+                    slug,
+                    None,
+                    "breaker opened".to_owned(),
+                    text,
+                    Vec::new(),
+                    at,
+                );
+            }
+            Event::Failed { slug, why } => {
+                self.unjudged.remove(slug);
+                self.set_phase(slug, Phase::Failed { why: why.clone() }, at);
+            }
+            Event::Unblocked { slug, answer } => {
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.forgive();
+                    feature.answer = Some(answer.clone());
+                }
+                self.set_phase(slug, Phase::Pending, at);
+                let text = format!("A person answered: {answer}");
+                self.log(slug, None, "answer".to_owned(), text, Vec::new(), at);
+            }
+            Event::Retried { slug } => {
+                let parked = self
+                    .features
+                    .get(slug)
+                    .is_some_and(|feature| matches!(feature.phase, Phase::Parked { .. }));
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.forgive();
+                }
+                let phase = if parked {
+                    Phase::Queued
+                } else {
+                    Phase::Pending
+                };
+                self.set_phase(slug, phase, at);
+            }
+            _ => {}
+        }
+    }
+
+    /// A feature's halt; with `on_halt: stop` it is the run's as well.
+    fn halt_feature(&mut self, slug: &Slug, phase: Phase, at: Stamp) {
+        let reason = match &phase {
+            Phase::Blocked { question } => format!("{slug} is blocked: {question}"),
+            Phase::Tripped { breaker, why } => format!("{slug}: breaker `{breaker}`: {why}"),
+            _ => String::new(),
+        };
+        self.unjudged.remove(slug);
+        self.set_phase(slug, phase, at);
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.last = None;
+        }
+        let stop = match &mut self.run {
+            Some(run) if run.settings.on_halt == crate::model::OnHalt::Stop => {
+                run.halted_by = run.halted_by.take().or_else(|| Some(slug.clone()));
+                true
+            }
+            _ => false,
+        };
+        if stop {
+            self.write(at, Writing::Halt { reason });
+        }
+    }
+
+    /// One more failure in a row that was nobody's fault.
+    fn infra(&mut self, slug: &Slug, why: &str, at: Stamp) {
+        if let Some(feature) = self.features.get_mut(slug) {
+            let wait = INFRA_BACKOFF_MS.saturating_mul(4u64.saturating_pow(feature.infra));
+            feature.infra += 1;
+            feature.infra_text = why.to_owned();
+            feature.not_before = at.plus_ms(wait);
+            self.delayed.insert(slug.clone());
+        }
+    }
+
+    fn log(
+        &mut self,
+        slug: &Slug,
+        iteration: Option<u32>,
+        heading: String,
+        text: String,
+        lessons: Vec<String>,
+        at: Stamp,
+    ) {
+        self.write(
+            at,
+            Writing::Log {
+                slug: slug.clone(),
+                iteration,
+                heading,
+                text,
+                lessons,
+            },
+        );
+    }
+}
+
+impl StopLevel {
+    /// Whether running iterations are to be stopped.
+    #[must_use]
+    pub(super) fn terminates(self) -> bool {
+        matches!(self, Self::Terminate { .. })
+    }
+}
+
+fn add(a: Usage, b: Usage) -> Usage {
+    Usage {
+        input: a.input.saturating_add(b.input),
+        output: a.output.saturating_add(b.output),
+        cache_read: a.cache_read.saturating_add(b.cache_read),
+        cache_write: a.cache_write.saturating_add(b.cache_write),
+        micro_usd: a.micro_usd.saturating_add(b.micro_usd),
+    }
+}
+
+/// What stands behind `iteration 3` in the log when it did not simply end.
+fn ending_words(report: &IterationReport) -> String {
+    match &report.ending {
+        Ending::Exited { code: 0 } => String::new(),
+        Ending::Exited { code } => format!(" (exit {code})"),
+        Ending::Signalled { signal } => format!(" (killed by signal {signal})"),
+        Ending::TimedOut => " (stopped: its time was up)".to_owned(),
+        Ending::IdleTimedOut => " (stopped: no output for too long)".to_owned(),
+        Ending::Stopped => " (stopped with the run)".to_owned(),
+        Ending::NotStarted { .. } => " (not started)".to_owned(),
+    }
+}
+
+/// The iteration's entry in the log: the note, or the final message where there is no note.
+fn log_text(report: &IterationReport) -> String {
+    let own = if report.note.trim().is_empty() {
+        report.message.trim()
+    } else {
+        report.note.trim()
+    };
+    let mut text = if own.is_empty() {
+        "(no note)".to_owned()
+    } else {
+        own.to_owned()
+    };
+    match (&report.ending, &report.failure) {
+        (Ending::NotStarted { why }, _) => text = format!("The agent could not be started: {why}"),
+        (_, Some(failure)) => text.push_str(&format!("\n(the agent reported: {})", failure.text)),
+        _ => {}
+    }
+    text
+}
+
+fn park_text(why: &ParkReason) -> String {
+    match why {
+        ParkReason::Conflict { paths } => format!(
+            "The feature is done, but it conflicts with the target in: {}.",
+            paths.join(", ")
+        ),
+        ParkReason::Checkout { text, commit } => format!(
+            "The feature is done and verified as {}, but the target's checkout is in the way: {text}",
+            commit.short()
+        ),
+        ParkReason::Infra { text } => format!("Merging kept failing: {text}"),
+    }
+}

@@ -1,0 +1,238 @@
+//! The circuit breakers of one feature: mechanical, blind to meaning, fed only with what the agent
+//! itself produced.
+//!
+//! What harness writes never counts as the agent's progress: the ancestor's breaker counted its own
+//! exit line and never tripped.
+
+use crate::model::{BreakerSettings, FailureKind, IterationReport, StuckRule};
+
+/// Counters of one feature. All closed at the beginning and after a person's `retry` or `unblock`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Breakers {
+    silent: u32,
+    idle: u32,
+    agent: Repeat,
+    gate: Repeat,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Repeat {
+    fingerprint: String,
+    times: u32,
+}
+
+impl Repeat {
+    fn see(&mut self, text: &str) {
+        let fingerprint = fingerprint(text);
+        if fingerprint == self.fingerprint {
+            self.times += 1;
+        } else {
+            *self = Self {
+                fingerprint,
+                times: 1,
+            };
+        }
+    }
+}
+
+/// A breaker that should open: its name and what it saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trip {
+    pub(super) breaker: &'static str,
+    pub(super) why: String,
+}
+
+impl Breakers {
+    /// Counts one charged iteration.
+    pub(super) fn iteration(
+        &mut self,
+        report: &IterationReport,
+        run: &BreakerSettings,
+        own: StuckRule,
+    ) {
+        let said = report.note.trim().len() + report.message.trim().len();
+        let min_bytes = own.min_bytes.unwrap_or(run.stuck_min_bytes);
+        let silent = u64::try_from(said).unwrap_or(u64::MAX) <= min_bytes;
+        self.silent = if silent { self.silent + 1 } else { 0 };
+        self.idle = if report.changed { 0 } else { self.idle + 1 };
+        match &report.failure {
+            Some(failure) if failure.kind == FailureKind::Other => self.agent.see(&failure.text),
+            _ => self.agent = Repeat::default(),
+        }
+    }
+
+    /// Counts one red gate. Iterations in between do not reset it: only a different failure or a green
+    /// gate does.
+    pub(super) fn rejected(&mut self, command: &str, tail: &str) {
+        self.gate.see(&format!("{command}\n{tail}"));
+    }
+
+    /// A gate was green.
+    pub(super) fn verified(&mut self) {
+        self.gate = Repeat::default();
+    }
+
+    /// Whether one should open now.
+    pub(super) fn trip(&self, run: &BreakerSettings, own: StuckRule) -> Option<Trip> {
+        let stuck_limit = own.limit.unwrap_or(run.stuck_limit);
+        let repeat = self.agent.times.max(self.gate.times);
+        if repeat >= run.repeat_limit {
+            let what = if self.gate.times >= run.repeat_limit {
+                "the gate failed in the same way"
+            } else {
+                "the agent failed in the same way"
+            };
+            return Some(Trip {
+                breaker: "repeat",
+                why: format!("{what} {repeat} times in a row"),
+            });
+        }
+        if self.silent >= stuck_limit {
+            return Some(Trip {
+                breaker: "stuck",
+                why: format!("{} iterations in a row said nothing", self.silent),
+            });
+        }
+        (self.idle >= run.idle_limit).then(|| Trip {
+            breaker: "idle",
+            why: format!("{} iterations in a row changed nothing", self.idle),
+        })
+    }
+}
+
+/// Longest text that is compared, in characters.
+const FINGERPRINT_CHARS: usize = 600;
+
+/// A failure without what differs from run to run: numbers, hex ids, spacing and case.
+fn fingerprint(text: &str) -> String {
+    let mut out = String::new();
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        let hex_id = word.len() >= 7 && word.chars().all(|c| c.is_ascii_hexdigit());
+        if hex_id {
+            out.push('#');
+            continue;
+        }
+        let mut in_number = false;
+        for c in word.chars() {
+            if c.is_ascii_digit() {
+                if !in_number {
+                    out.push('#');
+                }
+                in_number = true;
+            } else {
+                in_number = false;
+                out.extend(c.to_lowercase());
+            }
+        }
+    }
+    // The end says most: commands print their verdict last.
+    let skip = out.chars().count().saturating_sub(FINGERPRINT_CHARS);
+    out.chars().skip(skip).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AgentFailure, Ending};
+
+    fn report(note: &str, changed: bool) -> IterationReport {
+        IterationReport {
+            ending: Ending::Exited { code: 0 },
+            elapsed_ms: 5,
+            note: note.to_owned(),
+            message: String::new(),
+            lessons: Vec::new(),
+            done: None,
+            blocked: None,
+            failure: None,
+            tip: None,
+            changed,
+            usage: None,
+        }
+    }
+
+    fn after(reports: &[IterationReport]) -> Option<&'static str> {
+        let mut breakers = Breakers::default();
+        let run = BreakerSettings::default();
+        for report in reports {
+            breakers.iteration(report, &run, StuckRule::default());
+        }
+        breakers
+            .trip(&run, StuckRule::default())
+            .map(|trip| trip.breaker)
+    }
+
+    #[test]
+    fn three_silent_iterations_trip_stuck_and_a_word_in_between_resets() {
+        let quiet = report("ok", true);
+        let loud = report("moved the parser into its own module, tests pass", true);
+        assert_eq!(after(&[quiet.clone(), quiet.clone()]), None);
+        assert_eq!(
+            after(&[quiet.clone(), quiet.clone(), quiet.clone()]),
+            Some("stuck")
+        );
+        assert_eq!(after(&[quiet.clone(), quiet.clone(), loud, quiet]), None);
+    }
+
+    #[test]
+    fn the_threshold_is_inclusive() {
+        let at = report(&"x".repeat(32), true);
+        let over = report(&"x".repeat(33), true);
+        assert_eq!(after(&[at.clone(), at.clone(), at]), Some("stuck"));
+        assert_eq!(after(&[over.clone(), over.clone(), over]), None);
+    }
+
+    #[test]
+    fn five_iterations_that_change_nothing_trip_idle() {
+        let talk = report(
+            "I am still thinking about the best way to go on here",
+            false,
+        );
+        assert_eq!(after(&vec![talk.clone(); 4]), None);
+        assert_eq!(after(&vec![talk; 5]), Some("idle"));
+    }
+
+    #[test]
+    fn the_same_failure_thrice_trips_repeat_though_its_numbers_differ() {
+        let fail = |text: &str| IterationReport {
+            failure: Some(AgentFailure {
+                kind: FailureKind::Other,
+                text: text.to_owned(),
+            }),
+            ..report("a note that is long enough to count as speech", true)
+        };
+        assert_eq!(
+            after(&[
+                fail("error at 10:31:07"),
+                fail("error at 10:32:44"),
+                fail("Error at 11:00:01")
+            ]),
+            Some("repeat")
+        );
+        assert_eq!(
+            after(&[fail("error a"), fail("error b"), fail("error a")]),
+            None
+        );
+    }
+
+    #[test]
+    fn gate_failures_count_across_iterations_that_went_well() {
+        let run = BreakerSettings::default();
+        let mut breakers = Breakers::default();
+        for n in 0..3 {
+            breakers.iteration(
+                &report("did what the gate asked for, I believe so", true),
+                &run,
+                StuckRule::default(),
+            );
+            assert_eq!(breakers.trip(&run, StuckRule::default()), None);
+            breakers.rejected("make test", &format!("1 failed in 0.{n}s"));
+        }
+        assert!(breakers.trip(&run, StuckRule::default()).is_some());
+        breakers.verified();
+        assert_eq!(breakers.trip(&run, StuckRule::default()), None);
+    }
+}

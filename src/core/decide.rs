@@ -1,0 +1,275 @@
+//! From what was observed to what is true: one input in, the facts it amounts to out.
+//!
+//! Level-triggered: an observation that does not fit the state (late, doubled, about an older
+//! iteration) amounts to nothing. What follows from the facts is for [`schedule`](super::schedule).
+
+use super::state::{Phase, State};
+use crate::model::{
+    Backlog, Command, Event, FeatureSpec, Input, IntegrationOutcome, LandOutcome, ParkReason, Slug,
+};
+use std::collections::BTreeSet;
+
+/// The facts an input amounts to, given what is known. They must be journalled and applied in order.
+#[must_use]
+pub fn decide(state: &State, input: Input) -> Vec<Event> {
+    match input {
+        Input::RunBegins {
+            run,
+            settings,
+            target,
+            tip,
+        } => vec![Event::RunStarted {
+            run,
+            settings: Box::new(settings),
+            target,
+            tip,
+        }],
+        Input::Looked(backlog) => looked(state, backlog),
+        Input::Prepared {
+            slug,
+            worktree,
+            base,
+        } => {
+            let fits = state.features.get(&slug).is_some_and(|feature| {
+                feature.phase == Phase::Preparing && feature.worktree == Some(worktree)
+            });
+            one(fits, Event::Prepared { slug, base })
+        }
+        Input::PrepareFailed { slug, kind, why } => {
+            let fits = phase(state, &slug) == Some(&Phase::Preparing);
+            one(fits, Event::PrepareFailed { slug, kind, why })
+        }
+        Input::IterationEnded {
+            slug,
+            iteration,
+            report,
+        } => {
+            let fits = is_running(state, &slug, iteration);
+            let event = Event::IterationEnded {
+                slug,
+                iteration,
+                report,
+            };
+            one(fits, event)
+        }
+        Input::IterationLost { slug, iteration } => {
+            let fits = is_running(state, &slug, iteration);
+            one(fits, Event::IterationLost { slug, iteration })
+        }
+        Input::Integrated {
+            slug,
+            attempt,
+            outcome,
+        } => integrated(state, slug, attempt, outcome),
+        Input::Landed {
+            slug,
+            attempt,
+            outcome,
+        } => landed(state, slug, attempt, outcome),
+        Input::Written { through } => one(
+            through > state.writes_done && through <= state.writes_made,
+            Event::Written { through },
+        ),
+        Input::Tidied => {
+            let fits = state.live().is_some_and(|run| !run.tidied);
+            one(fits, Event::Tidied)
+        }
+        Input::Commanded(command) => commanded(state, command),
+        Input::Stop(level) => {
+            let fits = state.live().is_some_and(|run| run.stop < Some(level));
+            one(fits, Event::StopRequested { level })
+        }
+        Input::Tick => Vec::new(),
+    }
+}
+
+fn one(fits: bool, event: Event) -> Vec<Event> {
+    if fits { vec![event] } else { Vec::new() }
+}
+
+fn phase<'a>(state: &'a State, slug: &Slug) -> Option<&'a Phase> {
+    state.features.get(slug).map(|feature| &feature.phase)
+}
+
+fn is_running(state: &State, slug: &Slug, iteration: u32) -> bool {
+    state
+        .features
+        .get(slug)
+        .is_some_and(|feature| feature.running() == Some(iteration))
+}
+
+fn looked(state: &State, backlog: Backlog) -> Vec<Event> {
+    let mut events = Vec::new();
+    if backlog.halt != state.halt {
+        events.push(match backlog.halt {
+            Some(reason) => Event::HaltSeen { reason },
+            None => Event::HaltCleared,
+        });
+    }
+    // New features count for the markers below, in the same look.
+    let mut arrived = BTreeSet::new();
+    if let Some(features) = backlog.features {
+        let (upserted, removed) = changes(state, features);
+        arrived.extend(upserted.iter().map(|spec| spec.slug.clone()));
+        if !upserted.is_empty() || !removed.is_empty() {
+            events.push(Event::BacklogChanged { upserted, removed });
+        }
+    }
+    if let Some(done) = backlog.done {
+        for (slug, feature) in &state.features {
+            if feature.is_merged() && feature.marker && !done.contains(slug) {
+                events.push(Event::Requeued { slug: slug.clone() });
+            }
+        }
+        for slug in done {
+            let idle = match phase(state, &slug) {
+                // A feature that is being worked on is left alone; it is looked at again.
+                Some(phase) => matches!(
+                    phase,
+                    Phase::Pending
+                        | Phase::Queued
+                        | Phase::Blocked { .. }
+                        | Phase::Tripped { .. }
+                        | Phase::Parked { .. }
+                        | Phase::Failed { .. }
+                ),
+                None => arrived.contains(&slug),
+            };
+            if idle {
+                events.push(Event::FoundDone { slug });
+            }
+        }
+    }
+    events
+}
+
+fn changes(state: &State, features: Vec<FeatureSpec>) -> (Vec<FeatureSpec>, Vec<Slug>) {
+    let now: BTreeSet<Slug> = features.iter().map(|spec| spec.slug.clone()).collect();
+    let upserted = features
+        .into_iter()
+        .filter(|spec| {
+            state
+                .features
+                .get(&spec.slug)
+                .is_none_or(|known| !known.listed || known.spec != *spec)
+        })
+        .collect();
+    let removed = state
+        .features
+        .iter()
+        .filter(|(slug, feature)| feature.listed && !now.contains(*slug))
+        .map(|(slug, _)| slug.clone())
+        .collect();
+    (upserted, removed)
+}
+
+fn integrated(state: &State, slug: Slug, attempt: u32, outcome: IntegrationOutcome) -> Vec<Event> {
+    if phase(state, &slug) != Some(&Phase::Integrating { attempt }) {
+        return Vec::new();
+    }
+    let event = match outcome {
+        IntegrationOutcome::Green { candidate, gate_ms } => Event::Verified {
+            slug,
+            attempt,
+            candidate,
+            gate_ms,
+        },
+        IntegrationOutcome::Red {
+            command,
+            tail,
+            gate_ms,
+        } => Event::Rejected {
+            slug,
+            attempt,
+            command,
+            tail,
+            gate_ms,
+        },
+        IntegrationOutcome::Conflict { paths } => Event::Parked {
+            slug,
+            why: ParkReason::Conflict { paths },
+        },
+        IntegrationOutcome::Stopped => Event::IntegrationPostponed {
+            slug,
+            attempt,
+            why: "the run was stopped".to_owned(),
+            counted: false,
+        },
+        IntegrationOutcome::Infra { why } => Event::IntegrationPostponed {
+            slug,
+            attempt,
+            why,
+            counted: true,
+        },
+    };
+    vec![event]
+}
+
+fn landed(state: &State, slug: Slug, attempt: u32, outcome: LandOutcome) -> Vec<Event> {
+    let candidate = match phase(state, &slug) {
+        Some(Phase::Verified {
+            attempt: current,
+            candidate,
+        }) if *current == attempt => candidate.clone(),
+        _ => return Vec::new(),
+    };
+    let event = match outcome {
+        LandOutcome::Done => Event::Merged {
+            slug,
+            commit: candidate.commit,
+        },
+        LandOutcome::TargetMoved => Event::IntegrationPostponed {
+            slug,
+            attempt,
+            why: "the target moved meanwhile".to_owned(),
+            counted: false,
+        },
+        LandOutcome::CheckoutInTheWay { why } => Event::Parked {
+            slug,
+            why: ParkReason::Checkout {
+                text: why,
+                commit: candidate.commit,
+            },
+        },
+        LandOutcome::Infra { why } => Event::IntegrationPostponed {
+            slug,
+            attempt,
+            why,
+            counted: true,
+        },
+    };
+    vec![event]
+}
+
+fn commanded(state: &State, command: Command) -> Vec<Event> {
+    match command {
+        Command::Retry { slug } => {
+            let fits = state
+                .features
+                .get(&slug)
+                .is_some_and(super::state::Feature::is_halted);
+            one(fits, Event::Retried { slug })
+        }
+        Command::Unblock { slug, answer } => {
+            let fits = matches!(phase(state, &slug), Some(Phase::Blocked { .. }));
+            one(fits, Event::Unblocked { slug, answer })
+        }
+    }
+}
+
+impl State {
+    /// Whether a report of this iteration still counts.
+    #[must_use]
+    pub fn awaits_iteration(&self, slug: &Slug, iteration: u32) -> bool {
+        is_running(self, slug, iteration)
+    }
+
+    /// Markers of features that are being worked on: the caller shows them again at its next look.
+    #[must_use]
+    pub fn has_unsettled_marker(&self, done: &BTreeSet<Slug>) -> bool {
+        self.in_slots
+            .iter()
+            .chain(self.integrating.iter())
+            .any(|slug| done.contains(slug))
+    }
+}

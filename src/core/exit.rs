@@ -1,0 +1,70 @@
+//! Exit codes: what holds at the end of a run, most urgent first.
+
+use super::schedule::hopeless_features;
+use super::state::{Feature, Phase, State};
+use crate::model::StopLevel;
+
+/// The order of urgency when several hold.
+const PRECEDENCE: [u8; 11] = [130, 143, 10, 6, 7, 5, 4, 8, 3, 1, 0];
+
+/// Every condition that holds for the selected features, most urgent first; `[0]` when all have
+/// landed. The meaning of each number is the table in README.md.
+#[must_use]
+pub fn exit_codes(state: &State) -> Vec<u8> {
+    let mut holds = Vec::new();
+    let mut open = false;
+    for (slug, feature) in &state.features {
+        if !state.is_selected(slug) || (!feature.listed && feature.phase == Phase::Pending) {
+            continue;
+        }
+        open |= !feature.is_merged();
+        holds.extend(own_code(feature));
+    }
+    if let Some(run) = state.run.as_ref().filter(|_| open) {
+        match run.stop {
+            Some(StopLevel::Drain) => holds.push(130),
+            Some(StopLevel::Terminate { code }) => holds.push(code),
+            None => {}
+        }
+        if run.account.is_some() {
+            holds.push(6);
+        }
+        if state.halt.is_some() {
+            holds.push(3);
+        }
+        let held = run.stop.is_some()
+            || run.account.is_some()
+            || run.halted_by.is_some()
+            || state.halt.is_some();
+        if !held && could_go_on(state) {
+            holds.push(1);
+        }
+    }
+    if holds.is_empty() {
+        holds.push(0);
+    }
+    holds.sort_by_key(|code| PRECEDENCE.iter().position(|known| known == code));
+    holds.dedup();
+    holds
+}
+
+/// Whether a selected feature is left that nothing but the run's limits held back.
+fn could_go_on(state: &State) -> bool {
+    let hopeless = hopeless_features(state);
+    state.features.iter().any(|(slug, feature)| {
+        let open = !feature.is_merged() && !feature.is_halted();
+        let gone = !feature.listed && feature.phase == Phase::Pending;
+        open && !gone && state.is_selected(slug) && !hopeless.contains(slug)
+    })
+}
+
+/// The code one feature calls for. Pending work calls for 1 only when nothing explains it better.
+fn own_code(feature: &Feature) -> Option<u8> {
+    match feature.phase {
+        Phase::Tripped { .. } => Some(5),
+        Phase::Blocked { .. } => Some(4),
+        Phase::Parked { .. } => Some(8),
+        Phase::Failed { .. } => Some(1),
+        _ => None,
+    }
+}

@@ -1,0 +1,309 @@
+//! What follows from what is known: judging reports, starting what may start, ending the run.
+//!
+//! [`next`] gives one fact at a time; the turn applies it and asks again until nothing follows. Because
+//! it looks only at the state, a turn that was cut short by a crash is simply continued.
+
+use super::exit::exit_codes;
+use super::state::{Feature, Phase, Run, State};
+use crate::model::{Event, ParkReason, SkipReason, Slug, Stamp, StopLevel, WorktreeName};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Failures in a row that were nobody's fault after which a feature is given up for this run.
+const INFRA_LIMIT: u32 = 3;
+
+/// The next fact that follows from the state at `now`, if any.
+#[must_use]
+pub fn next(state: &State, now: Stamp) -> Option<Event> {
+    let run = state.live()?;
+    judge(state, run)
+        .or_else(|| start_integration(state, run, now))
+        .or_else(|| start_iteration(state, run, now))
+        .or_else(|| start_feature(state, run, now))
+        .or_else(|| end(state, run))
+}
+
+/// Whether new work may start in this run.
+pub(super) fn admits(state: &State, run: &Run) -> bool {
+    admits_but_for_iterations(state, run) && run.iterations < run.settings.max_iterations
+}
+
+fn admits_but_for_iterations(state: &State, run: &Run) -> bool {
+    run.stop.is_none() && state.halt.is_none() && run.account.is_none() && run.halted_by.is_none()
+}
+
+/// Whether claimed features may still be integrated. A used-up account or iteration budget does not
+/// keep finished work from landing; a person's wish to stop does.
+fn integrates(state: &State, run: &Run) -> bool {
+    run.stop.is_none() && state.halt.is_none()
+}
+
+fn judge(state: &State, run: &Run) -> Option<Event> {
+    state
+        .unjudged
+        .iter()
+        .find_map(|slug| verdict(run, slug, state.features.get(slug)?))
+}
+
+/// The verdict on a feature's last report, gate run or failure; `None`: it goes on.
+fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
+    let slug = slug.clone();
+    let idle = matches!(
+        feature.phase,
+        Phase::Working { running: None } | Phase::Pending
+    );
+    if !idle {
+        let parked = feature.phase == Phase::Queued && feature.infra >= INFRA_LIMIT;
+        let text = feature.infra_text.clone();
+        let why = ParkReason::Infra { text };
+        return parked.then_some(Event::Parked { slug, why });
+    }
+    if let Some(last) = feature.last.as_ref().filter(|last| !last.stopped) {
+        if let Some(question) = last.blocked.clone() {
+            return Some(Event::Blocked { slug, question });
+        }
+        if let Some(summary) = last.done.clone() {
+            return Some(Event::Claimed { slug, summary });
+        }
+    }
+    let breakers = &run.settings.breakers;
+    if let Some(trip) = feature.breakers.trip(breakers, feature.spec.stuck) {
+        return Some(Event::Tripped {
+            slug,
+            breaker: trip.breaker.to_owned(),
+            why: trip.why,
+        });
+    }
+    let why = if feature.infra >= INFRA_LIMIT {
+        let text = feature.infra_text.clone();
+        match feature.phase {
+            Phase::Pending => SkipReason::Setup { text },
+            _ => SkipReason::Spawn { text },
+        }
+    } else if feature.charged >= run.settings.max_iterations_per_feature {
+        let cap = run.settings.max_iterations_per_feature;
+        SkipReason::IterationsUsedUp { cap }
+    } else if !feature.listed && matches!(feature.phase, Phase::Working { .. }) {
+        SkipReason::SpecRemoved
+    } else {
+        return None;
+    };
+    Some(Event::Failed { slug, why })
+}
+
+fn start_integration(state: &State, run: &Run, now: Stamp) -> Option<Event> {
+    if state.integrating.is_some() || !integrates(state, run) {
+        return None;
+    }
+    let slug = queued(state).find(|slug| {
+        let feature = state.features.get(*slug);
+        feature.is_some_and(|feature| feature.not_before <= now)
+    })?;
+    let attempt = state.features.get(slug)?.integration_attempts + 1;
+    Some(Event::IntegrationStarted {
+        slug: slug.clone(),
+        attempt,
+    })
+}
+
+/// Selected features that wait for integration, oldest claim first.
+fn queued(state: &State) -> impl Iterator<Item = &Slug> {
+    state
+        .queue
+        .iter()
+        .map(|(_, _, slug)| slug)
+        .filter(|slug| state.is_selected(slug))
+}
+
+fn start_iteration(state: &State, run: &Run, now: Stamp) -> Option<Event> {
+    if !admits(state, run) {
+        return None;
+    }
+    state.in_slots.iter().find_map(|slug| {
+        let feature = state.features.get(slug)?;
+        let starts = feature.phase == (Phase::Working { running: None })
+            && feature.not_before <= now
+            // What the last iteration taught must stand in the next prompt.
+            && feature.last_write <= state.writes_done;
+        starts.then(|| Event::IterationStarted {
+            slug: slug.clone(),
+            iteration: feature.iterations + 1,
+        })
+    })
+}
+
+fn start_feature(state: &State, run: &Run, now: Stamp) -> Option<Event> {
+    let slots = usize::try_from(run.settings.parallel).unwrap_or(usize::MAX);
+    if !admits(state, run) || state.in_slots.len() >= slots {
+        return None;
+    }
+    let mut hopeless = None;
+    let slug = state.ready.iter().map(|(_, slug)| slug).find(|slug| {
+        state.features.get(*slug).is_some_and(|feature| {
+            feature.not_before <= now
+                && clash(state, feature).is_none()
+                && waits_after(state, feature, &mut hopeless).is_none()
+        })
+    })?;
+    let worktree = match state.features.get(slug)?.worktree {
+        Some(own) => own,
+        None => lowest_free(state),
+    };
+    Some(Event::Started {
+        slug: slug.clone(),
+        worktree,
+    })
+}
+
+fn lowest_free(state: &State) -> WorktreeName {
+    let mut number = 1;
+    while state.worktrees.contains_key(&WorktreeName(number)) {
+        number += 1;
+    }
+    WorktreeName(number)
+}
+
+/// The active feature that shares a lock or a path with this one.
+pub(super) fn clash<'a>(state: &'a State, feature: &Feature) -> Option<&'a Slug> {
+    if feature.spec.touches.is_empty() && feature.spec.locks.is_empty() {
+        return None;
+    }
+    // A claimed feature that has not landed still owns its paths: to start before it lands would be to
+    // start on a base that is about to change there.
+    let queued = state.queue.iter().map(|(_, _, slug)| slug);
+    state
+        .in_slots
+        .iter()
+        .chain(queued)
+        .chain(state.integrating.iter())
+        .filter(|slug| **slug != feature.spec.slug)
+        .find(|slug| {
+            state
+                .features
+                .get(*slug)
+                .is_some_and(|other| overlap(feature, other))
+        })
+}
+
+fn overlap(a: &Feature, b: &Feature) -> bool {
+    a.spec.locks.iter().any(|name| b.spec.locks.contains(name))
+        || a.spec
+            .touches
+            .iter()
+            .any(|x| b.spec.touches.iter().any(|y| same_place(x, y)))
+}
+
+/// Whether two path lists may mean the same file: the literal part of one begins the other's.
+fn same_place(a: &str, b: &str) -> bool {
+    let literal = |pattern: &str| {
+        let end = pattern.find(['*', '?', '[', '{']).unwrap_or(pattern.len());
+        let text = pattern.get(..end).unwrap_or_default();
+        // `src/ap*` owns everything in `src` as far as we can tell.
+        let whole = end == pattern.len();
+        let cut = if whole {
+            text
+        } else {
+            text.rsplit_once('/').map_or("", |(dir, _)| dir)
+        };
+        cut.trim_start_matches("./").trim_matches('/').to_owned()
+    };
+    let (a, b) = (literal(a), literal(b));
+    let (a, b) = (Path::new(&a), Path::new(&b));
+    a.starts_with(b) || b.starts_with(a)
+}
+
+/// The feature of its `after` list that has not ended and still may.
+pub(super) fn waits_after<'a>(
+    state: &State,
+    feature: &'a Feature,
+    hopeless: &mut Option<BTreeSet<Slug>>,
+) -> Option<&'a Slug> {
+    feature.spec.after.iter().find(|name| {
+        let Some(other) = state.features.get(*name) else {
+            return false;
+        };
+        let ended = other.is_merged() || other.is_halted() || !other.listed;
+        if ended || !state.is_selected(name) {
+            return false;
+        }
+        !hopeless
+            .get_or_insert_with(|| hopeless_features(state))
+            .contains(*name)
+    })
+}
+
+/// Pending features that wait for one that will not merge without a person (or in this run).
+pub(super) fn hopeless_features(state: &State) -> BTreeSet<Slug> {
+    let mut hopeless = BTreeSet::new();
+    for slug in state.graph.in_order() {
+        let Some(feature) = state.features.get(slug) else {
+            continue;
+        };
+        if feature.phase != Phase::Pending || feature.unmet == 0 {
+            continue;
+        }
+        let doomed = feature.spec.depends_on.iter().any(|name| {
+            hopeless.contains(name)
+                || state.features.get(name).is_none_or(|dependency| {
+                    let absent = !dependency.listed || !state.is_selected(name);
+                    dependency.is_halted() || (absent && dependency.phase == Phase::Pending)
+                })
+        });
+        if doomed {
+            hopeless.insert(slug.clone());
+        }
+    }
+    hopeless
+}
+
+/// The run ends when nothing is under way and nothing can start any more.
+fn end(state: &State, run: &Run) -> Option<Event> {
+    if !is_quiet(state, run) || !run.tidied {
+        return None;
+    }
+    let codes = exit_codes(state);
+    Some(Event::RunEnded {
+        code: codes.first().copied().unwrap_or(0),
+        codes,
+    })
+}
+
+/// Whether nothing is under way and nothing will start without a new input.
+pub(super) fn is_quiet(state: &State, run: &Run) -> bool {
+    let terminating = run.stop.is_some_and(StopLevel::terminates);
+    let landing = state
+        .integrating
+        .as_ref()
+        .and_then(|slug| state.features.get(slug))
+        .is_some_and(|feature| matches!(feature.phase, Phase::Verified { .. }) || !terminating);
+    let busy = state.in_slots.iter().any(|slug| {
+        state
+            .features
+            .get(slug)
+            .is_some_and(|feature| match feature.phase {
+                Phase::Working { running: Some(_) } => true,
+                // Terminating stops the preparation; the next run prepares again.
+                Phase::Preparing => !terminating,
+                _ => admits(state, run),
+            })
+    });
+    let waiting = integrates(state, run) && queued(state).next().is_some();
+    let startable = admits(state, run) && !state.ready.is_empty();
+    !landing && !busy && !waiting && !startable && state.writes.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_place;
+
+    #[test]
+    fn paths_clash_by_whole_components() {
+        assert!(same_place("src/api", "src/api/users.rs"));
+        assert!(same_place("src/**", "src/api"));
+        assert!(same_place("./src/api/", "src/api"));
+        assert!(same_place("**/*.rs", "docs"));
+        assert!(same_place("src/ap*", "src/api"));
+        assert!(!same_place("src/api", "src/apiary"));
+        assert!(!same_place("src/api", "src/web"));
+    }
+}

@@ -1,0 +1,464 @@
+//! What is known: every feature's phase and the indexes a turn needs.
+//!
+//! A fold over the journal and nothing else; [`apply`](super::apply) is the only writer. The indexes
+//! are kept by one door, [`State::set_phase`], so that a turn looks at active features and never
+//! scans finished ones.
+
+use super::breaker::Breakers;
+use super::graph::Graph;
+use crate::model::{
+    AgentFailure, Candidate, FeatureSpec, IterationReport, Oid, ParkReason, RunId, Settings,
+    SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName, WriteJob, Writing,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Everything `core` remembers. Equal journals give equal states.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub(super) run: Option<Run>,
+    pub(super) seq: u64,
+    pub(super) last_at: Stamp,
+    /// First line of the HALT file.
+    pub(super) halt: Option<String>,
+    pub(super) features: BTreeMap<Slug, Feature>,
+    pub(super) graph: Graph,
+    /// Startable as far as dependencies go, best first.
+    pub(super) ready: BTreeSet<(ReadyKey, Slug)>,
+    /// Holding a slot: preparing or working.
+    pub(super) in_slots: BTreeSet<Slug>,
+    /// Claimed, waiting for integration, oldest claim first.
+    pub(super) queue: BTreeSet<(Stamp, u64, Slug)>,
+    /// Being integrated or landed.
+    pub(super) integrating: Option<Slug>,
+    /// Features whose last report or gate verdict is still to be judged.
+    pub(super) unjudged: BTreeSet<Slug>,
+    /// Features whose `not_before` lies ahead.
+    pub(super) delayed: BTreeSet<Slug>,
+    /// Who holds which worktree.
+    pub(super) worktrees: BTreeMap<WorktreeName, Slug>,
+    /// Writes that are not known to be on disk, in order.
+    pub(super) writes: VecDeque<WriteJob>,
+    pub(super) writes_made: u64,
+    pub(super) writes_done: u64,
+    /// Landed features whose branch may go at the next tidying, and the tip it had.
+    pub(super) to_tidy: Vec<(Slug, Oid)>,
+}
+
+/// The current or last run.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) settings: Settings,
+    pub(super) target: String,
+    pub(super) tip: Oid,
+    pub(super) started: Stamp,
+    pub(super) iterations: u32,
+    pub(super) stop: Option<StopLevel>,
+    /// The agent's account cannot be used: quota or login.
+    pub(super) account: Option<AgentFailure>,
+    /// `on_halt: stop` and a feature blocked or tripped in this run.
+    pub(super) halted_by: Option<Slug>,
+    pub(super) tidied: bool,
+    pub(super) ended: Option<Ended>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) at: Stamp,
+    pub(super) code: u8,
+    pub(super) codes: Vec<u8>,
+}
+
+/// One feature.
+#[derive(Clone, Debug)]
+pub(super) struct Feature {
+    pub(super) spec: FeatureSpec,
+    /// Whether its spec exists now.
+    pub(super) listed: bool,
+    pub(super) phase: Phase,
+    pub(super) since: Stamp,
+    /// Record number at which the phase was entered; breaks ties of time.
+    pub(super) since_seq: u64,
+    /// Dependencies that have not landed.
+    pub(super) unmet: u32,
+    pub(super) worktree: Option<WorktreeName>,
+    pub(super) prepare_attempts: u32,
+    pub(super) integration_attempts: u32,
+    /// Number of the last iteration; never reused.
+    pub(super) iterations: u32,
+    /// Iterations since it was last queued by a person or for the first time.
+    pub(super) charged: u32,
+    pub(super) breakers: Breakers,
+    /// Failures in a row that were nobody's fault, and the last one's text.
+    pub(super) infra: u32,
+    pub(super) infra_text: String,
+    pub(super) not_before: Stamp,
+    /// The branch restarts at the target's tip: its earlier work has landed.
+    pub(super) fresh: bool,
+    pub(super) answer: Option<String>,
+    pub(super) summary: String,
+    pub(super) last: Option<Last>,
+    pub(super) last_words: String,
+    /// Number of the last write about this feature.
+    pub(super) last_write: u64,
+    /// Number of the write that makes its `.done` marker; 0 before.
+    pub(super) marker_write: u64,
+    /// Whether its `.done` marker is known to be on disk.
+    pub(super) marker: bool,
+    pub(super) usage: Usage,
+}
+
+/// What judging needs of the last report.
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    pub(super) done: Option<String>,
+    pub(super) blocked: Option<String>,
+    pub(super) stopped: bool,
+}
+
+/// Where a feature stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Waiting for dependencies, a slot, or both.
+    Pending,
+    /// Its worktree is being made ready.
+    Preparing,
+    /// It has a slot and a worktree; `running` is the iteration the agent is at.
+    Working {
+        running: Option<u32>,
+    },
+    /// Claimed done, waiting for integration.
+    Queued,
+    /// Its candidate is being built and gated.
+    Integrating {
+        attempt: u32,
+    },
+    /// Its candidate passed; the target is being moved.
+    Verified {
+        attempt: u32,
+        candidate: Candidate,
+    },
+    /// Landed. `None`: a marker said so.
+    Merged {
+        commit: Option<Oid>,
+    },
+    Blocked {
+        question: String,
+    },
+    Tripped {
+        breaker: String,
+        why: String,
+    },
+    Parked {
+        why: ParkReason,
+    },
+    Failed {
+        why: SkipReason,
+    },
+}
+
+/// What orders ready features: work in progress, priority, order file, chain of dependents.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ReadyKey {
+    fresh: bool,
+    priority: std::cmp::Reverse<i64>,
+    order: u32,
+    chain: std::cmp::Reverse<u32>,
+}
+
+impl Feature {
+    pub(super) fn new(spec: FeatureSpec, at: Stamp) -> Self {
+        Self {
+            spec,
+            listed: true,
+            phase: Phase::Pending,
+            since: at,
+            since_seq: 0,
+            unmet: 0,
+            worktree: None,
+            prepare_attempts: 0,
+            integration_attempts: 0,
+            iterations: 0,
+            charged: 0,
+            breakers: Breakers::default(),
+            infra: 0,
+            infra_text: String::new(),
+            not_before: Stamp::default(),
+            fresh: false,
+            answer: None,
+            summary: String::new(),
+            last: None,
+            last_words: String::new(),
+            last_write: 0,
+            marker_write: 0,
+            marker: false,
+            usage: Usage::default(),
+        }
+    }
+
+    pub(super) fn is_merged(&self) -> bool {
+        matches!(self.phase, Phase::Merged { .. })
+    }
+
+    /// Given up until a person acts or the next run begins.
+    pub(super) fn is_halted(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Blocked { .. }
+                | Phase::Tripped { .. }
+                | Phase::Parked { .. }
+                | Phase::Failed { .. }
+        )
+    }
+
+    pub(super) fn running(&self) -> Option<u32> {
+        match self.phase {
+            Phase::Working { running } => running,
+            _ => None,
+        }
+    }
+
+    fn holds_slot(&self) -> bool {
+        matches!(self.phase, Phase::Preparing | Phase::Working { .. })
+    }
+
+    /// A clean slate after a person stepped in.
+    pub(super) fn forgive(&mut self) {
+        self.breakers = Breakers::default();
+        self.charged = 0;
+        self.infra = 0;
+        self.not_before = Stamp::default();
+        self.last = None;
+    }
+
+    pub(super) fn remember(&mut self, report: &IterationReport) {
+        self.last = Some(Last {
+            // After a kill of ours no claim counts; a question still does.
+            done: report
+                .done
+                .clone()
+                .filter(|_| !report.ending.killed_by_us() && report.tip.is_some()),
+            blocked: report.blocked.clone(),
+            stopped: report.ending == crate::model::Ending::Stopped,
+        });
+        let words = [&report.note, &report.message]
+            .into_iter()
+            .flat_map(|text| text.lines())
+            .map(|line| line.trim().trim_start_matches(['#', '-', '*', ' ']))
+            .find(|line| !line.is_empty())
+            .unwrap_or_default();
+        self.last_words = words.chars().take(120).collect();
+    }
+}
+
+impl State {
+    /// An empty journal's state.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of the last record.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Time of the last record.
+    #[must_use]
+    pub fn last_at(&self) -> Stamp {
+        self.last_at
+    }
+
+    /// The run that has begun and not ended.
+    pub(super) fn live(&self) -> Option<&Run> {
+        self.run.as_ref().filter(|run| run.ended.is_none())
+    }
+
+    /// Whether a run has ended (or never began).
+    #[must_use]
+    pub fn exit_code(&self) -> Option<u8> {
+        let ended = self.run.as_ref()?.ended.as_ref()?;
+        Some(ended.code)
+    }
+
+    /// Iterations that the journal calls running: after a crash, those to probe.
+    #[must_use]
+    pub fn running(&self) -> Vec<(Slug, u32)> {
+        self.in_slots
+            .iter()
+            .filter_map(|slug| {
+                let feature = self.features.get(slug)?;
+                Some((slug.clone(), feature.running()?))
+            })
+            .collect()
+    }
+
+    /// Names of all known features.
+    pub fn slugs(&self) -> impl Iterator<Item = &Slug> {
+        self.features.keys()
+    }
+
+    /// Whether `slug` counts as landed.
+    #[must_use]
+    pub fn is_merged(&self, slug: &Slug) -> bool {
+        self.features.get(slug).is_some_and(Feature::is_merged)
+    }
+
+    /// The feature's spec as the journal knows it.
+    #[must_use]
+    pub fn spec(&self, slug: &Slug) -> Option<&FeatureSpec> {
+        self.features.get(slug).map(|feature| &feature.spec)
+    }
+
+    /// The worktree a feature holds.
+    #[must_use]
+    pub fn worktree(&self, slug: &Slug) -> Option<WorktreeName> {
+        self.features.get(slug)?.worktree
+    }
+
+    /// Worktrees that hold unfinished work, and whose.
+    pub fn held_worktrees(&self) -> impl Iterator<Item = (WorktreeName, &Slug)> {
+        self.worktrees.iter().map(|(name, slug)| (*name, slug))
+    }
+
+    pub(super) fn is_selected(&self, slug: &Slug) -> bool {
+        match self.run.as_ref().and_then(|run| run.settings.only.as_ref()) {
+            Some(only) => only.contains(slug),
+            None => true,
+        }
+    }
+
+    /// The one door through which a phase changes; keeps every index.
+    pub(super) fn set_phase(&mut self, slug: &Slug, phase: Phase, at: Stamp) {
+        self.unindex(slug);
+        let Some(feature) = self.features.get_mut(slug) else {
+            return;
+        };
+        if std::mem::discriminant(&feature.phase) != std::mem::discriminant(&phase) {
+            feature.since = at;
+            feature.since_seq = self.seq;
+        }
+        feature.phase = phase;
+        self.index(slug);
+    }
+
+    /// Recomputes everything that depends on the graph or on the selection.
+    pub(super) fn reindex(&mut self) {
+        self.graph = Graph::new(
+            self.features
+                .values()
+                .filter(|feature| feature.listed || feature.is_merged())
+                .map(|feature| &feature.spec),
+        );
+        self.ready.clear();
+        self.in_slots.clear();
+        self.queue.clear();
+        self.integrating = None;
+        let merged: BTreeSet<Slug> = self
+            .features
+            .iter()
+            .filter(|(_, feature)| feature.is_merged())
+            .map(|(slug, _)| slug.clone())
+            .collect();
+        let slugs: Vec<Slug> = self.features.keys().cloned().collect();
+        for slug in slugs {
+            if let Some(feature) = self.features.get_mut(&slug) {
+                let unmet = feature
+                    .spec
+                    .depends_on
+                    .iter()
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .filter(|name| !merged.contains(*name))
+                    .count();
+                feature.unmet = u32::try_from(unmet).unwrap_or(u32::MAX);
+            }
+            self.index(&slug);
+        }
+    }
+
+    /// After a feature landed (`delta` -1) or went back to the queue (+1).
+    pub(super) fn adjust_dependents(&mut self, slug: &Slug, delta: i32) {
+        let dependents: Vec<Slug> = self.graph.dependents(slug).cloned().collect();
+        for dependent in dependents {
+            self.unindex(&dependent);
+            if let Some(feature) = self.features.get_mut(&dependent) {
+                feature.unmet = feature.unmet.saturating_add_signed(delta);
+            }
+            self.index(&dependent);
+        }
+    }
+
+    /// Queues a write; a feature's next iteration waits for it.
+    pub(super) fn write(&mut self, at: Stamp, what: Writing) {
+        self.writes_made += 1;
+        let number = self.writes_made;
+        let about = match &what {
+            Writing::Log { slug, .. } | Writing::Done { slug, .. } => Some(slug.clone()),
+            Writing::Halt { .. } => None,
+        };
+        if let Some(feature) = about.and_then(|slug| self.features.get_mut(&slug)) {
+            feature.last_write = number;
+            if matches!(what, Writing::Done { .. }) {
+                feature.marker_write = number;
+            }
+        }
+        self.writes.push_back(WriteJob { number, at, what });
+    }
+
+    pub(super) fn ready_key(&self, feature: &Feature) -> ReadyKey {
+        ReadyKey {
+            fresh: feature.worktree.is_none(),
+            priority: std::cmp::Reverse(feature.spec.priority),
+            order: feature.spec.order.unwrap_or(u32::MAX),
+            chain: std::cmp::Reverse(self.graph.chain(&feature.spec.slug)),
+        }
+    }
+
+    pub(super) fn index(&mut self, slug: &Slug) {
+        let Some(feature) = self.features.get(slug) else {
+            return;
+        };
+        match feature.phase {
+            Phase::Pending => {
+                if feature.unmet == 0 && feature.listed && self.is_selected(slug) {
+                    let key = self.ready_key(feature);
+                    self.ready.insert((key, slug.clone()));
+                }
+            }
+            Phase::Queued => {
+                let entry = (feature.since, feature.since_seq, slug.clone());
+                self.queue.insert(entry);
+            }
+            Phase::Integrating { .. } | Phase::Verified { .. } => {
+                self.integrating = Some(slug.clone());
+            }
+            _ if feature.holds_slot() => {
+                self.in_slots.insert(slug.clone());
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn unindex(&mut self, slug: &Slug) {
+        let Some(feature) = self.features.get(slug) else {
+            return;
+        };
+        match feature.phase {
+            Phase::Pending => {
+                let key = self.ready_key(feature);
+                self.ready.remove(&(key, slug.clone()));
+            }
+            Phase::Queued => {
+                let entry = (feature.since, feature.since_seq, slug.clone());
+                self.queue.remove(&entry);
+            }
+            Phase::Integrating { .. } | Phase::Verified { .. } => self.integrating = None,
+            _ => {
+                self.in_slots.remove(slug);
+            }
+        }
+    }
+}

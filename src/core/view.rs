@@ -1,0 +1,395 @@
+//! What a person is shown: a plain picture of the state.
+//!
+//! Computed when somebody looks; it may scan everything. Times are journal times; the viewer knows
+//! what time it is.
+
+use super::graph::GraphProblem;
+use super::schedule::{admits, clash, hopeless_features, waits_after};
+use super::state::{Feature, Phase, State};
+use crate::model::{
+    FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName,
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything, for a person or a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct View {
+    /// The current or last run.
+    pub run: Option<RunView>,
+    /// First line of the HALT file.
+    pub halt: Option<String>,
+    /// Every feature that has a spec or unfinished work, in the order of the plan.
+    pub features: Vec<FeatureView>,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunView {
+    /// Its name.
+    pub id: String,
+    /// The branch features land on, in full.
+    pub target: String,
+    /// The target's value as far as the journal knows.
+    pub tip: Oid,
+    /// When it began.
+    pub started: Stamp,
+    /// When it ended.
+    pub ended: Option<Stamp>,
+    /// Its exit codes, most urgent first; empty while it lives.
+    pub codes: Vec<u8>,
+    /// Slots.
+    pub parallel: u32,
+    /// Agent calls so far.
+    pub iterations: u32,
+    /// Agent calls allowed.
+    pub max_iterations: u32,
+    /// How hard it was asked to stop.
+    pub stop: Option<StopLevel>,
+    /// What the agent's CLI said about quota or login.
+    pub account: Option<String>,
+}
+
+/// A feature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FeatureView {
+    /// Its name.
+    pub slug: Slug,
+    /// Heading of its spec.
+    pub title: String,
+    /// Where it stands.
+    pub stage: Stage,
+    /// Since when: of a working feature, since its iteration began or ended.
+    pub since: Stamp,
+    /// Number of its last iteration.
+    pub iteration: u32,
+    /// Where it works.
+    pub worktree: Option<WorktreeName>,
+    /// First line of the agent's last note.
+    pub last_words: String,
+    /// The question, the breaker's reason, the conflict.
+    pub detail: Option<String>,
+    /// What it waits for.
+    pub waits: Vec<Wait>,
+    /// What it depends on.
+    pub depends_on: Vec<Slug>,
+    /// Length of the longest chain of features that begins with it.
+    pub chain: u32,
+    /// The commit that landed it.
+    pub commit: Option<Oid>,
+    /// Whether the run is limited to others.
+    pub unselected: bool,
+    /// Tokens and money so far.
+    pub usage: Usage,
+}
+
+/// Where a feature stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// For dependencies, a slot or time.
+    Waiting,
+    /// A dependency will not merge without a person.
+    Skipped,
+    /// Its worktree is being made ready.
+    Preparing,
+    /// The agent is at work.
+    Working,
+    /// Between two iterations.
+    Between,
+    /// Claimed, waiting for its turn to merge.
+    Queued,
+    /// Its candidate is being gated.
+    Gating,
+    /// The target is being moved.
+    Landing,
+    /// In the target.
+    Merged,
+    /// Needs an answer.
+    Blocked,
+    /// A breaker is open.
+    Tripped,
+    /// Done, not merged.
+    Parked,
+    /// Given up for this run.
+    Failed,
+}
+
+/// What a waiting feature waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "for", content = "what", rename_all = "snake_case")]
+pub enum Wait {
+    /// Features that have not landed.
+    Dependencies(Vec<Slug>),
+    /// Features that will not land without a person.
+    Hopeless(Vec<Slug>),
+    /// A feature that should end first.
+    After(Slug),
+    /// An active feature with the same lock or path.
+    Clash(Slug),
+    /// A point in time.
+    Time(Stamp),
+    /// A free slot.
+    Slot,
+    /// Nothing new is started.
+    Stopped,
+}
+
+/// One line of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// Which feature.
+    pub slug: Slug,
+    /// 1 for what can start at once, 2 for what waits only for those, and so on.
+    pub wave: u32,
+    /// Dependencies that have not landed.
+    pub waits_for: Vec<Slug>,
+    /// Length of the longest chain of features that begins with it.
+    pub chain: u32,
+}
+
+/// The picture at `now`.
+#[must_use]
+pub fn view(state: &State, now: Stamp) -> View {
+    let hopeless = hopeless_features(state);
+    let order: BTreeMap<Slug, usize> = plan(state)
+        .into_iter()
+        .enumerate()
+        .map(|(n, planned)| (planned.slug, n))
+        .collect();
+    let mut features: Vec<FeatureView> = state
+        .features
+        .values()
+        .filter(|feature| feature.listed || feature.phase != Phase::Pending)
+        .map(|feature| feature_view(state, feature, &hopeless, now))
+        .collect();
+    let last = order.len();
+    features.sort_by_key(|f| (order.get(&f.slug).copied().unwrap_or(last), f.slug.clone()));
+    View {
+        run: state.run.as_ref().map(|run| RunView {
+            id: run.id.to_string(),
+            target: run.target.clone(),
+            tip: run.tip.clone(),
+            started: run.started,
+            ended: run.ended.as_ref().map(|ended| ended.at),
+            codes: run
+                .ended
+                .as_ref()
+                .map(|ended| ended.codes.clone())
+                .unwrap_or_default(),
+            parallel: run.settings.parallel,
+            iterations: run.iterations,
+            max_iterations: run.settings.max_iterations,
+            stop: run.stop,
+            account: run.account.as_ref().map(|failure| failure.text.clone()),
+        }),
+        halt: state.halt.clone(),
+        features,
+    }
+}
+
+fn feature_view(
+    state: &State,
+    feature: &Feature,
+    hopeless: &BTreeSet<Slug>,
+    now: Stamp,
+) -> FeatureView {
+    let slug = &feature.spec.slug;
+    let (stage, detail) = stage(feature, hopeless.contains(slug));
+    FeatureView {
+        slug: slug.clone(),
+        title: feature.spec.title.clone(),
+        stage,
+        since: feature.since,
+        iteration: feature.iterations,
+        worktree: feature.worktree,
+        last_words: feature.last_words.clone(),
+        detail,
+        waits: waits(state, feature, hopeless, now),
+        depends_on: feature.spec.depends_on.clone(),
+        chain: state.graph.chain(slug),
+        commit: match &feature.phase {
+            Phase::Merged { commit } => commit.clone(),
+            _ => None,
+        },
+        unselected: !state.is_selected(slug),
+        usage: feature.usage,
+    }
+}
+
+fn stage(feature: &Feature, hopeless: bool) -> (Stage, Option<String>) {
+    match &feature.phase {
+        Phase::Pending if hopeless => (Stage::Skipped, None),
+        Phase::Pending => {
+            let text = feature.infra_text.clone();
+            (Stage::Waiting, (feature.infra > 0).then_some(text))
+        }
+        Phase::Preparing => (Stage::Preparing, None),
+        Phase::Working { running: Some(_) } => (Stage::Working, None),
+        Phase::Working { running: None } => (Stage::Between, None),
+        Phase::Queued => (Stage::Queued, None),
+        Phase::Integrating { .. } => (Stage::Gating, None),
+        Phase::Verified { .. } => (Stage::Landing, None),
+        Phase::Merged { .. } => (Stage::Merged, None),
+        Phase::Blocked { question } => (Stage::Blocked, Some(question.clone())),
+        Phase::Tripped { breaker, why } => (Stage::Tripped, Some(format!("{breaker}: {why}"))),
+        Phase::Parked { why } => (Stage::Parked, Some(park_words(why))),
+        Phase::Failed { why } => (Stage::Failed, Some(skip_words(why))),
+    }
+}
+
+fn park_words(why: &ParkReason) -> String {
+    match why {
+        ParkReason::Conflict { paths } => format!("conflicts in {}", paths.join(", ")),
+        ParkReason::Checkout { text, commit } => {
+            format!("verified as {}, but {text}", commit.short())
+        }
+        ParkReason::Infra { text } => format!("merging kept failing: {text}"),
+    }
+}
+
+fn skip_words(why: &SkipReason) -> String {
+    match why {
+        SkipReason::IterationsUsedUp { cap } => format!("its {cap} iterations are used up"),
+        SkipReason::Setup { text } => format!("its worktree could not be made ready: {text}"),
+        SkipReason::Spawn { text } => format!("the agent could not be run: {text}"),
+        SkipReason::SpecRemoved => "its spec was removed".to_owned(),
+    }
+}
+
+fn waits(state: &State, feature: &Feature, hopeless: &BTreeSet<Slug>, now: Stamp) -> Vec<Wait> {
+    if feature.phase != Phase::Pending {
+        return Vec::new();
+    }
+    let mut waits = Vec::new();
+    let (dead, open): (Vec<Slug>, Vec<Slug>) = feature
+        .spec
+        .depends_on
+        .iter()
+        .filter(|name| !state.is_merged(name))
+        .cloned()
+        .partition(|name| {
+            hopeless.contains(name) || state.features.get(name).is_none_or(Feature::is_halted)
+        });
+    if !dead.is_empty() {
+        waits.push(Wait::Hopeless(dead));
+    }
+    if !open.is_empty() {
+        waits.push(Wait::Dependencies(open));
+    }
+    if let Some(name) = waits_after(state, feature, &mut Some(hopeless.clone())) {
+        waits.push(Wait::After(name.clone()));
+    }
+    if let Some(name) = clash(state, feature) {
+        waits.push(Wait::Clash(name.clone()));
+    }
+    if feature.not_before > now {
+        waits.push(Wait::Time(feature.not_before));
+    }
+    if let Some(run) = state.live().filter(|_| waits.is_empty()) {
+        waits.push(if admits(state, run) {
+            Wait::Slot
+        } else {
+            Wait::Stopped
+        });
+    }
+    waits
+}
+
+/// The order in which one slot would work: ready features by priority, order file, chain and name;
+/// each as soon as everything it depends on stands before it. Landed features come first.
+#[must_use]
+pub fn plan(state: &State) -> Vec<Planned> {
+    let mut wave: BTreeMap<&Slug, u32> = BTreeMap::new();
+    for slug in state.graph.in_order() {
+        let Some(feature) = state.features.get(slug) else {
+            continue;
+        };
+        let after = feature
+            .spec
+            .depends_on
+            .iter()
+            .filter_map(|name| wave.get(name))
+            .max()
+            .copied();
+        let own = if feature.is_merged() {
+            0
+        } else {
+            after.unwrap_or(0) + 1
+        };
+        wave.insert(slug, own);
+    }
+    let mut open: BTreeMap<&Slug, usize> = BTreeMap::new();
+    let mut ready = BTreeSet::new();
+    for feature in state.features.values() {
+        let slug = &feature.spec.slug;
+        let count = feature
+            .spec
+            .depends_on
+            .iter()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .filter(|name| wave.contains_key(name))
+            .count();
+        open.insert(slug, count);
+        if count == 0 && wave.contains_key(slug) {
+            ready.insert((!feature.is_merged(), state.ready_key(feature), slug));
+        }
+    }
+    let mut planned = Vec::new();
+    while let Some((_, _, slug)) = ready.pop_first() {
+        for next in state.graph.dependents(slug) {
+            let Some((count, feature)) = open.get_mut(next).zip(state.features.get(next)) else {
+                continue;
+            };
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                ready.insert((
+                    !feature.is_merged(),
+                    state.ready_key(feature),
+                    &feature.spec.slug,
+                ));
+            }
+        }
+        planned.push(Planned {
+            slug: slug.clone(),
+            wave: wave.get(slug).copied().unwrap_or(1),
+            waits_for: state
+                .spec(slug)
+                .map(|spec| open_dependencies(state, spec))
+                .unwrap_or_default(),
+            chain: state.graph.chain(slug),
+        });
+    }
+    planned
+}
+
+fn open_dependencies(state: &State, spec: &FeatureSpec) -> Vec<Slug> {
+    spec.depends_on
+        .iter()
+        .filter(|name| !state.is_merged(name))
+        .cloned()
+        .collect()
+}
+
+/// Selected features that wait for one outside the selection that has not landed.
+#[must_use]
+pub fn unselected(
+    features: &[FeatureSpec],
+    only: &BTreeSet<Slug>,
+    landed: &BTreeSet<Slug>,
+) -> Vec<GraphProblem> {
+    features
+        .iter()
+        .filter(|spec| only.contains(&spec.slug) && !landed.contains(&spec.slug))
+        .flat_map(|spec| {
+            spec.depends_on
+                .iter()
+                .filter(|needs| !only.contains(*needs) && !landed.contains(*needs))
+                .map(|needs| GraphProblem::Unselected {
+                    slug: spec.slug.clone(),
+                    needs: needs.clone(),
+                })
+        })
+        .collect()
+}
