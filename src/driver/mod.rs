@@ -1,1 +1,3 @@
-//! (room being built)
+//! The hands: turns decisions into doings.
+
+pub mod turn;
