@@ -2,7 +2,7 @@
 //!
 //! This file must never know a key by name; it knows the few kinds of value that `shape` uses.
 
-use super::shape::{PARALLEL_MOST, Parallel};
+use super::kind::{PARALLEL_MOST, Parallel};
 use super::source::{Place, Source, quoted};
 use super::unavailable::Unavailable;
 use super::words::{self, nearest};
@@ -27,8 +27,9 @@ impl Key {
             "" => child.to_owned(),
             _ => format!("{parent}.{child}"),
         };
+        let quoted = quoted(shown);
         Self {
-            shown: join(&self.shown, shown),
+            shown: join(&self.shown, quoted.trim_matches('`')),
             pattern: join(&self.pattern, pattern),
         }
     }
@@ -225,7 +226,7 @@ impl Checker<'_> {
     }
 
     fn twice(&mut self, entry: &Entry, first: Option<Place>, key: &Key) {
-        let message = format!("`{}` is given twice", shown(&key.shown));
+        let message = format!("`{}` is given twice", key.shown);
         let problem = self.source.problem(Severity::Error, entry.place, message);
         let help = match first {
             Some(first) => format!("the first is on line {}", self.source.spot(first).line),
@@ -264,7 +265,7 @@ impl Checker<'_> {
     }
 
     fn unknown(&mut self, entry: &Entry, schema: &Schema, parent: &Key, key: &Key) {
-        let message = format!("unknown key `{}`", shown(&key.shown));
+        let message = format!("unknown key `{}`", key.shown);
         let problem = self.source.problem(self.unknown, entry.place, message);
         let empty = serde_json::Map::new();
         let known = schema["properties"].as_object().unwrap_or(&empty);
@@ -295,10 +296,6 @@ fn elsewhere(schema: &Schema, word: &str) -> Option<String> {
         let found = schema["properties"].get(word)?;
         found.is_object().then(|| format!("{section}.{word}"))
     })
-}
-
-fn shown(key: &str) -> String {
-    quoted(key).trim_matches('`').to_owned()
 }
 
 /// The schema itself and whether it also allows null.

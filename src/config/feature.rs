@@ -4,7 +4,7 @@
 
 use super::check::{Checker, Key};
 use super::shape;
-use super::source::{Place, Source, Spot};
+use super::source::{Place, Source, Spot, quoted};
 use super::unavailable;
 use super::words::nearest;
 use super::yaml::{self, Node, Value};
@@ -130,7 +130,7 @@ pub(super) fn unknown_profile<'a>(
     name: &str,
     profiles: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Problem {
-    let found = super::source::quoted(name);
+    let found = quoted(name);
     let problem = Problem::error(format!("there is no agent profile {found}"));
     match nearest(name, profiles.clone()) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),

@@ -6,9 +6,11 @@
 
 mod check;
 mod feature;
+mod kind;
 mod origin;
 mod overrides;
 mod resolve;
+mod resolved;
 mod shape;
 mod source;
 mod unavailable;
@@ -17,7 +19,7 @@ pub mod yaml;
 
 pub use feature::{FeatureKeys, Reference};
 pub use origin::{KeyOrigin, Origin, Origins};
-pub use resolve::{Config, Kind, Merge, Profile, Prompt, Run, Specs, Strategy, Verify, Worktrees};
+pub use resolved::{Config, Kind, Merge, Profile, Prompt, Run, Specs, Strategy, Verify, Worktrees};
 pub(crate) use source::quoted;
 pub use source::{FILE_CAP_BYTES, Place, Source, Spot, read_text};
 pub use words::nearest;

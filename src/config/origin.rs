@@ -2,7 +2,7 @@
 //!
 //! This file must never know what a key means.
 
-use super::source::Source;
+use super::source::{Place, Source, escaped};
 use super::yaml::Node;
 use serde_yaml::Value as Yaml;
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ impl Tree {
     }
 }
 
-type Note<'a> = dyn FnMut(&str, Option<super::source::Place>) + 'a;
+type Note<'a> = dyn FnMut(&str, Option<Place>) + 'a;
 
 fn merge(base: &mut Yaml, over: Yaml, node: &Node, key: &str, note: &mut Note<'_>) {
     let Yaml::Mapping(over) = over else {
@@ -168,11 +168,7 @@ fn dotted(parent: &str, child: &str) -> String {
 fn one_line(value: &Yaml) -> String {
     match value {
         Yaml::Null => "null".into(),
-        Yaml::String(text) => text
-            .escape_debug()
-            .to_string()
-            .replace("\\\"", "\"")
-            .replace("\\'", "'"),
+        Yaml::String(text) => escaped(text),
         other => serde_json::to_string(other).unwrap_or_default(),
     }
 }

@@ -6,7 +6,7 @@
 use super::check::{Checker, Key};
 use super::origin::{Origin, Tree};
 use super::shape::{self, Selection, Shape};
-use super::source::Source;
+use super::source::{Source, quoted};
 use super::words::nearest;
 use super::yaml::{Node, Value};
 use super::{Flags, Sources};
@@ -187,7 +187,7 @@ fn node_of(text: &str, key: &str, schema: &serde_json::Value) -> Result<Node, St
             "0" => Value::Bool(false),
             "1" => Value::Bool(true),
             _ => {
-                let found = super::source::quoted(text);
+                let found = quoted(text);
                 return Err(format!("expected 0 or 1, found {found}"));
             }
         },

@@ -190,18 +190,22 @@ pub fn read_text(path: &Path, shown: &Path) -> Result<String, Problem> {
     }
 }
 
-/// `text` for a message: control characters escaped, at most 60 characters.
+/// `text` between backticks for a message, at most 60 characters of it, safe for a terminal.
 pub(crate) fn quoted(text: &str) -> String {
-    let mut short: String = text.chars().take(60).collect();
-    if short.len() < text.len() {
-        short.push('…');
+    let short: String = text.chars().take(60).collect();
+    let more = if short.len() < text.len() { "…" } else { "" };
+    format!("`{}{more}`", escaped(&short))
+}
+
+/// `text` with everything escaped that would not show as itself; quotes and backslashes stay.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '"' | '\'' | '\\') {
+            safe.push(c);
+        } else {
+            safe.extend(c.escape_debug());
+        }
     }
-    format!(
-        "`{}`",
-        short
-            .escape_debug()
-            .to_string()
-            .replace("\\\"", "\"")
-            .replace("\\'", "'")
-    )
+    safe
 }

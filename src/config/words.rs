@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Longest duration that is accepted: a year, so that sums of milliseconds can never overflow.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// The candidate that `word` most likely meant: at most one edit for each three letters away, ignoring
-/// case and the difference between `-` and `_`. The first of equally near ones.
+/// The candidate that `word` most likely meant: at most one edit for each three letters away, or begun
+/// by `word`; case and the difference between `-` and `_` do not count. The first of equally near ones.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| -> Vec<char> {
@@ -17,9 +17,17 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     };
     let word = plain(word);
     let allowed = (word.len() / 3).max(1);
+    let distance = |candidate: &str| {
+        let candidate = plain(candidate);
+        // A word cut short is near however much is missing: `depends` for `depends_on`.
+        if word.len() >= 4 && candidate.starts_with(&word) {
+            return allowed;
+        }
+        edits(&word, &candidate)
+    };
     candidates
         .into_iter()
-        .map(|candidate| (edits(&word, &plain(candidate)), candidate))
+        .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -146,6 +154,11 @@ mod tests {
         assert_eq!(nearest("max-iterations", keys), Some("max_iterations"));
         assert_eq!(nearest("ON_HALT", keys), Some("on_halt"));
         assert_eq!(nearest("garce", keys), Some("grace"));
+        assert_eq!(nearest("iterations", ["depends_on"]), None);
+        assert_eq!(
+            nearest("depends", ["touches", "depends_on"]),
+            Some("depends_on")
+        );
         assert_eq!(nearest("telemetry", keys), None);
         assert_eq!(nearest("", ["a"]), None);
     }

@@ -6,7 +6,7 @@
 //!
 //! This file must never know which keys exist.
 
-use super::source::{Place, Source};
+use super::source::{Place, Source, escaped, quoted};
 use crate::model::{Problem, Severity};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt::{self, Display};
@@ -89,7 +89,7 @@ impl Node {
             Value::Bool(value) => format!("`{value}`"),
             Value::Int(value) => format!("the number {value}"),
             Value::Float(value) => format!("the number {value}"),
-            Value::Text(text) => super::source::quoted(text),
+            Value::Text(text) => quoted(text),
             Value::List(_) => "a list".into(),
             Value::Map(_) => "a mapping".into(),
         }
@@ -138,7 +138,7 @@ fn syntax(source: &Source, error: &serde_yaml::Error) -> Problem {
     let problem = source.problem(
         Severity::Error,
         place,
-        format!("this is not valid YAML: {}", what.escape_debug()),
+        format!("this is not valid YAML: {}", escaped(what)),
     );
     let tab = place.is_some_and(|place| {
         let line = source.row(place.row);
