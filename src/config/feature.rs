@@ -55,7 +55,7 @@ impl FeatureKeys {
     pub fn of_front_matter(source: &Source) -> (Self, Vec<Problem>) {
         let node = match yaml::parse(source) {
             Ok(node) => node,
-            Err(problem) => return (Self::default(), vec![problem]),
+            Err(problem) => return (Self::default(), vec![*problem]),
         };
         static SCHEMA: OnceLock<serde_json::Value> = OnceLock::new();
         let schema = SCHEMA.get_or_init(shape::schema_of::<shape::Feature>);

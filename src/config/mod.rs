@@ -190,7 +190,7 @@ fn read_file(sources: &Sources, problems: &mut Vec<Problem>) -> Option<(Source, 
     match parsed {
         Ok(parsed) => Some(parsed),
         Err(problem) => {
-            problems.push(problem);
+            problems.push(*problem);
             None
         }
     }
@@ -200,7 +200,7 @@ fn is_absent(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound
 }
 
-fn read_source(path: &Path, shown: &Path) -> Result<Source, Problem> {
+fn read_source(path: &Path, shown: &Path) -> Result<Source, Box<Problem>> {
     read_text(path, shown).map(|text| Source::new(shown, text))
 }
 

@@ -231,10 +231,7 @@ fn warn_of_strangers(env: &BTreeMap<String, String>, problems: &mut Vec<Problem>
         name.starts_with("HARNESS_") && !is_ours(name) && !known().any(|one| one == *name)
     });
     for name in strangers {
-        let message = format!(
-            "`{}` is not a variable that harness reads",
-            name.escape_debug()
-        );
+        let message = format!("{} is not a variable that harness reads", quoted(name));
         let mut problem = Problem::warning(message).file("environment");
         problem.help = nearest(name, known()).map(|near| format!("did you mean `{near}`?"));
         problems.push(problem);

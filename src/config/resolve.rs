@@ -129,7 +129,8 @@ impl Resolver<'_> {
                         .first()
                         .is_none_or(|program| program.trim().is_empty())
                     {
-                        let message = format!("`agents.{name}`: kind `command` needs a command");
+                        let message =
+                            format!("{}: kind `command` needs a command", agents_key(&name));
                         let help = "for example `command: [\"./tools/agent.sh\"]`";
                         self.problem(
                             &format!("agents.{name}.kind"),
@@ -171,7 +172,7 @@ impl Resolver<'_> {
         if entry.is_some_and(|(_, entry)| entry.node.entry("kind").is_some()) {
             return;
         }
-        let message = format!("`agents.{agent}` has no kind");
+        let message = format!("{} has no kind", agents_key(agent));
         let problem = Problem::error(message).help("add `kind: claude` or `kind: command`");
         let place = entry.and_then(|(source, entry)| Some(source.spot(entry.place?)));
         self.problems.push(match place {
@@ -192,10 +193,13 @@ impl Resolver<'_> {
         for (name, key) in all {
             let found = quoted(name);
             if name.is_empty() || name.contains(['=', '\0']) {
-                let message = format!("`agents.{agent}`: {found} cannot be the name of a variable");
+                let message = format!(
+                    "{}: {found} cannot be the name of a variable",
+                    agents_key(agent)
+                );
                 self.problem(&key, Problem::error(message));
             } else if is_ours(name) {
-                let message = format!("`agents.{agent}`: harness itself sets {found}");
+                let message = format!("{}: harness itself sets {found}", agents_key(agent));
                 self.problem(&key, Problem::error(message).help("remove it"));
             }
         }
@@ -281,6 +285,11 @@ impl Resolver<'_> {
         }
         (!names.is_empty()).then_some(only)
     }
+}
+
+/// The key of a profile, as messages show it.
+fn agents_key(agent: &str) -> String {
+    quoted(&format!("agents.{agent}"))
 }
 
 fn named(name: &str, problem: Problem) -> Problem {

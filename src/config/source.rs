@@ -158,13 +158,13 @@ fn word_at(line: &str, column: usize) -> Option<(usize, usize)> {
 ///
 /// # Errors
 /// A [`Problem`] saying what is wrong with the file, with the line where it is not UTF-8.
-pub fn read_text(path: &Path, shown: &Path) -> Result<String, Problem> {
+pub fn read_text(path: &Path, shown: &Path) -> Result<String, Box<Problem>> {
     let failed = |error: std::io::Error| {
-        Problem::error(format!("cannot read the file: {error}")).file(shown)
+        Box::new(Problem::error(format!("cannot read the file: {error}")).file(shown))
     };
     // Looking before opening: opening a named pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(Problem::error("not a regular file").file(shown));
+        return Err(Problem::error("not a regular file").file(shown).into());
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -172,7 +172,9 @@ pub fn read_text(path: &Path, shown: &Path) -> Result<String, Problem> {
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() as u64 > FILE_CAP_BYTES {
-        return Err(Problem::error("the file is larger than 1 MiB").file(shown));
+        return Err(Problem::error("the file is larger than 1 MiB")
+            .file(shown)
+            .into());
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(match text.strip_prefix('\u{feff}') {
@@ -185,7 +187,7 @@ pub fn read_text(path: &Path, shown: &Path) -> Result<String, Problem> {
             let row = before.iter().filter(|byte| **byte == b'\n').count();
             let mut problem = Problem::error("the file is not UTF-8 text").file(shown);
             problem.line = u32::try_from(row + 1).ok();
-            Err(problem.help("save it as UTF-8"))
+            Err(problem.help("save it as UTF-8").into())
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The room's contract: what is refused and where, what covers what, and that nothing panics.
 
-use super::{FILE_CAP_BYTES, FILE_NAME, Kind, Loaded, Origin, Source, Sources, load, schema, yaml};
+use super::{FILE_NAME, Kind, Loaded, Origin, Source, Sources, load, schema, yaml};
 use crate::model::{OnHalt, Slug};
 use proptest::prelude::*;
 use std::path::Path;
@@ -41,178 +41,180 @@ fn slug(text: &str) -> Slug {
     Slug::new(text).unwrap()
 }
 
+/// What is written, and what must be said of it.
+const BAD_FILES: &[(&str, &str)] = &[
+    ("runn: {}", ":1: unknown key `runn` (did you mean `run`?)"),
+    (
+        "run:\n  paralel: 2",
+        ":2: unknown key `run.paralel` (did you mean `parallel`?)",
+    ),
+    (
+        "parallel: 2",
+        ":1: unknown key `parallel` (did you mean `run.parallel`?)",
+    ),
+    ("zebra: 1", ":1: unknown key `zebra`"),
+    (
+        "run:\n  max_iterations: many",
+        ":2: `run.max_iterations`: expected a number from 1 to 1000000, found `many`",
+    ),
+    (
+        "run: {parallel: 0}",
+        ":1: `run.parallel`: expected a number from 1 to 1000 or `auto`, found the number 0",
+    ),
+    (
+        "run:\n\n  grace: 10",
+        ":3: `run.grace`: expected a duration such as 30s, 10m or 1h30m, found the number 10 (add a unit: s, m or h)",
+    ),
+    (
+        "run: {iteration_timeout: 0}",
+        ":1: `run.iteration_timeout`: expected a duration of at least 1s such as 30s, 10m or 1h30m, found the number 0",
+    ),
+    (
+        "run: {idle_timeout: 0s}",
+        ":1: `run.idle_timeout`: expected a duration of at least 1s such as 30s, 10m or 1h30m, found `0s`",
+    ),
+    (
+        "run:\n  on_halt: isolat",
+        ":2: `run.on_halt`: expected `isolate` or `stop`, found `isolat` (did you mean `isolate`?)",
+    ),
+    (
+        "run: [1]",
+        ":1: `run`: expected a mapping (`key: value`), found a list",
+    ),
+    (
+        "version: 2",
+        ":1: `version`: expected 1, found the number 2",
+    ),
+    (
+        "target: 1.10",
+        ":1: `target`: expected one line of text that does not begin with `-`, found the number 1.1 (put it in quotes)",
+    ),
+    (
+        "target: --force",
+        ":1: `target`: expected one line of text that does not begin with `-`, found `--force`",
+    ),
+    (
+        "target: [a]",
+        ":1: `target`: expected one line of text that does not begin with `-`, found a list",
+    ),
+    (
+        "worktrees:\n  min_free: 2 gigs",
+        ":2: `worktrees.min_free`: expected a size such as 500MB or 2GiB, found `2 gigs`",
+    ),
+    (
+        "worktrees: {dir: .}",
+        ":1: `worktrees.dir`: worktrees cannot stand in the repository's own place (for example `../{repo}.harness`)",
+    ),
+    (
+        "worktrees: {dir: '../{name}'}",
+        ":1: `worktrees.dir`: unknown placeholder in `../{name}` (the only one is `{repo}`)",
+    ),
+    (
+        "run:\n  parallel: 1\n  parallel: 2",
+        ":3: `run.parallel` is given twice (the first is on line 2)",
+    ),
+    (
+        "a: b: c",
+        ":1: this is not valid YAML: mapping values are not allowed in this context",
+    ),
+    (
+        "run:\n\tparallel: 2",
+        ":2: this is not valid YAML: found character that cannot start any token (indent with spaces; YAML allows no tabs there)",
+    ),
+    (
+        "- 1\n- 2",
+        ":1: expected a mapping (`key: value`), found a list",
+    ),
+    (
+        "just text",
+        ":1: expected a mapping (`key: value`), found `just text`",
+    ),
+    (
+        "run: !x {}",
+        ":1: this is not valid YAML: run: tags (`!name`) are not supported",
+    ),
+    (
+        "---\n---\nversion: 2",
+        "this is not valid YAML: deserializing from YAML containing more than one document is not supported",
+    ),
+    (
+        "agent: claud",
+        ":1: there is no agent profile `claud` (did you mean `claude`?)",
+    ),
+    (
+        "agents:\n  mine:\n    args: []",
+        ":2: `agents.mine` has no kind (add `kind: claude` or `kind: command`)",
+    ),
+    (
+        "agents:\n  mine: {kind: command}",
+        ":2: `agents.mine`: kind `command` needs a command (for example `command: [\"./tools/agent.sh\"]`)",
+    ),
+    (
+        "agents:\n  a: {kind: codex}",
+        ":2: `agents.a.kind: codex` is not available yet (use `kind: command`)",
+    ),
+    (
+        "agents:\n  a: {kind: gpt}",
+        ":2: `agents.a.kind`: expected `claude` or `command`, found `gpt`",
+    ),
+    (
+        "agents:\n  claude:\n    env:\n      HARNESS_OUTBOX: x",
+        ":4: `agents.claude`: harness itself sets `HARNESS_OUTBOX` (remove it)",
+    ),
+    (
+        "features:\n  Login: {}",
+        ":2: `Login` is not a feature name",
+    ),
+    (
+        "features:\n  a:\n    depends_on: [b, C]",
+        ":3: `C` is not a feature name",
+    ),
+    (
+        "features:\n  a:\n    dependson: b",
+        ":3: unknown key `features.a.dependson` (did you mean `depends_on`?)",
+    ),
+    (
+        "features:\n  a: {agent: clade}",
+        ":2: there is no agent profile `clade` (did you mean `claude`?)",
+    ),
+    (
+        "features:\n  a: {budget: {usd: 3}}",
+        ":2: `features.a.budget` is not available yet (remove it)",
+    ),
+    (
+        "specs: {dir: ../x}",
+        ":1: `specs.dir`: expected a path inside the repository, found `../x`",
+    ),
+    (
+        "specs:\n  file: ''",
+        ":2: `specs.file`: expected one line of text that does not begin with `-`, found ``",
+    ),
+    (
+        "prompt: {template: none.md}",
+        ":1: `prompt.template`: there is no file",
+    ),
+    (
+        "verify: {commands: [{a: 1}]}",
+        ":1: `verify.commands`: expected text, found a mapping",
+    ),
+    (
+        "verify: {commands: ['']}",
+        ":1: `verify.commands`: expected text, found ``",
+    ),
+    (
+        "x: &x {parallel: 2}\nrun:\n  <<: *x",
+        ":3: unknown key `run.<<` (merge keys are not supported; write the keys out)",
+    ),
+    ("? [a]\n: 1", ":1: this is not valid YAML"),
+    (
+        "run: {on_halt: true}",
+        ":1: `run.on_halt`: expected `isolate` or `stop`, found `true`",
+    ),
+];
+
 #[test]
 fn bad_files_are_refused_at_their_line() {
-    let table: &[(&str, &str)] = &[
-        ("runn: {}", ":1: unknown key `runn` (did you mean `run`?)"),
-        (
-            "run:\n  paralel: 2",
-            ":2: unknown key `run.paralel` (did you mean `parallel`?)",
-        ),
-        (
-            "parallel: 2",
-            ":1: unknown key `parallel` (did you mean `run.parallel`?)",
-        ),
-        ("zebra: 1", ":1: unknown key `zebra`"),
-        (
-            "run:\n  max_iterations: many",
-            ":2: `run.max_iterations`: expected a number from 1 to 1000000, found `many`",
-        ),
-        (
-            "run: {parallel: 0}",
-            ":1: `run.parallel`: expected a number from 1 to 1000 or `auto`, found the number 0",
-        ),
-        (
-            "run:\n\n  grace: 10",
-            ":3: `run.grace`: expected a duration such as 30s, 10m or 1h30m, found the number 10 (add a unit: s, m or h)",
-        ),
-        (
-            "run: {iteration_timeout: 0}",
-            ":1: `run.iteration_timeout`: expected a duration of at least 1s such as 30s, 10m or 1h30m, found the number 0",
-        ),
-        (
-            "run: {idle_timeout: 0s}",
-            ":1: `run.idle_timeout`: expected a duration of at least 1s such as 30s, 10m or 1h30m, found `0s`",
-        ),
-        (
-            "run:\n  on_halt: isolat",
-            ":2: `run.on_halt`: expected `isolate` or `stop`, found `isolat` (did you mean `isolate`?)",
-        ),
-        (
-            "run: [1]",
-            ":1: `run`: expected a mapping (`key: value`), found a list",
-        ),
-        (
-            "version: 2",
-            ":1: `version`: expected 1, found the number 2",
-        ),
-        (
-            "target: 1.10",
-            ":1: `target`: expected one line of text that does not begin with `-`, found the number 1.1 (put it in quotes)",
-        ),
-        (
-            "target: --force",
-            ":1: `target`: expected one line of text that does not begin with `-`, found `--force`",
-        ),
-        (
-            "target: [a]",
-            ":1: `target`: expected one line of text that does not begin with `-`, found a list",
-        ),
-        (
-            "worktrees:\n  min_free: 2 gigs",
-            ":2: `worktrees.min_free`: expected a size such as 500MB or 2GiB, found `2 gigs`",
-        ),
-        (
-            "worktrees: {dir: .}",
-            ":1: `worktrees.dir`: worktrees cannot stand in the repository's own place (for example `../{repo}.harness`)",
-        ),
-        (
-            "worktrees: {dir: '../{name}'}",
-            ":1: `worktrees.dir`: unknown placeholder in `../{name}` (the only one is `{repo}`)",
-        ),
-        (
-            "run:\n  parallel: 1\n  parallel: 2",
-            ":3: `run.parallel` is given twice (the first is on line 2)",
-        ),
-        (
-            "a: b: c",
-            ":1: this is not valid YAML: mapping values are not allowed in this context",
-        ),
-        (
-            "run:\n\tparallel: 2",
-            ":2: this is not valid YAML: found character that cannot start any token (indent with spaces; YAML allows no tabs there)",
-        ),
-        (
-            "- 1\n- 2",
-            ":1: expected a mapping (`key: value`), found a list",
-        ),
-        (
-            "just text",
-            ":1: expected a mapping (`key: value`), found `just text`",
-        ),
-        (
-            "run: !x {}",
-            ":1: this is not valid YAML: run: tags (`!name`) are not supported",
-        ),
-        (
-            "---\n---\nversion: 2",
-            "this is not valid YAML: deserializing from YAML containing more than one document is not supported",
-        ),
-        (
-            "agent: claud",
-            ":1: there is no agent profile `claud` (did you mean `claude`?)",
-        ),
-        (
-            "agents:\n  mine:\n    args: []",
-            ":2: `agents.mine` has no kind (add `kind: claude` or `kind: command`)",
-        ),
-        (
-            "agents:\n  mine: {kind: command}",
-            ":2: `agents.mine`: kind `command` needs a command (for example `command: [\"./tools/agent.sh\"]`)",
-        ),
-        (
-            "agents:\n  a: {kind: codex}",
-            ":2: `agents.a.kind: codex` is not available yet (use `kind: command`)",
-        ),
-        (
-            "agents:\n  a: {kind: gpt}",
-            ":2: `agents.a.kind`: expected `claude` or `command`, found `gpt`",
-        ),
-        (
-            "agents:\n  claude:\n    env:\n      HARNESS_OUTBOX: x",
-            ":4: `agents.claude`: harness itself sets `HARNESS_OUTBOX` (remove it)",
-        ),
-        (
-            "features:\n  Login: {}",
-            ":2: `Login` is not a feature name",
-        ),
-        (
-            "features:\n  a:\n    depends_on: [b, C]",
-            ":3: `C` is not a feature name",
-        ),
-        (
-            "features:\n  a:\n    dependson: b",
-            ":3: unknown key `features.a.dependson` (did you mean `depends_on`?)",
-        ),
-        (
-            "features:\n  a: {agent: clade}",
-            ":2: there is no agent profile `clade` (did you mean `claude`?)",
-        ),
-        (
-            "features:\n  a: {budget: {usd: 3}}",
-            ":2: `features.a.budget` is not available yet (remove it)",
-        ),
-        (
-            "specs: {dir: ../x}",
-            ":1: `specs.dir`: expected a path inside the repository, found `../x`",
-        ),
-        (
-            "specs:\n  file: ''",
-            ":2: `specs.file`: expected one line of text that does not begin with `-`, found ``",
-        ),
-        (
-            "prompt: {template: none.md}",
-            ":1: `prompt.template`: there is no file",
-        ),
-        (
-            "verify: {commands: [{a: 1}]}",
-            ":1: `verify.commands`: expected text, found a mapping",
-        ),
-        (
-            "verify: {commands: ['']}",
-            ":1: `verify.commands`: expected text, found ``",
-        ),
-        (
-            "x: &x {parallel: 2}\nrun:\n  <<: *x",
-            ":3: unknown key `run.<<` (merge keys are not supported; write the keys out)",
-        ),
-        ("? [a]\n: 1", ":1: this is not valid YAML"),
-        (
-            "run: {on_halt: true}",
-            ":1: `run.on_halt`: expected `isolate` or `stop`, found `true`",
-        ),
-    ];
-    for (yaml, expected) in table {
+    for (yaml, expected) in BAD_FILES {
         let problems = refused(yaml, &[]);
         let wanted = if expected.starts_with(':') {
             format!("{FILE_NAME}{expected}")
@@ -517,6 +519,14 @@ fn aliases_mean_their_anchor_and_cannot_explode() {
     )
     .config;
     assert_eq!(config.worktrees.setup, ["make", "make test"]);
+    let config = loaded(
+        "agent: &a claude\nfeatures: {x: {agent: *a, model: big}}",
+        &[],
+    )
+    .config;
+    let keys = &config.features[&slug("x")];
+    assert_eq!(keys.agent.as_ref().unwrap().0, "claude");
+    assert_eq!(keys.model.as_deref(), Some("big"));
     let long = "x".repeat(2000);
     let bomb = format!("features:\n  a: &a [{long}]\n  b: [{}]", "*a,".repeat(5000));
     assert!(refused(&bomb, &[])[0].contains("its aliases repeat too much text"));
@@ -552,7 +562,7 @@ fn files_that_are_no_text_are_refused() {
         problem(&sources),
         "harness.yaml:2: the file is not UTF-8 text (save it as UTF-8)"
     );
-    std::fs::write(&path, vec![b'#'; (FILE_CAP_BYTES + 1) as usize]).unwrap();
+    std::fs::write(&path, "#".repeat((1 << 20) + 1)).unwrap();
     assert_eq!(
         problem(&sources),
         "harness.yaml: the file is larger than 1 MiB"

@@ -100,7 +100,7 @@ impl Node {
 ///
 /// # Errors
 /// A [`Problem`] at the place where the text stops being YAML.
-pub fn parse(source: &Source) -> Result<Node, Problem> {
+pub fn parse(source: &Source) -> Result<Node, Box<Problem>> {
     let mut reader = Reader {
         caught: None,
         // Aliases may repeat a little, not explode: every byte of the text may count four times.
@@ -115,16 +115,16 @@ pub fn parse(source: &Source) -> Result<Node, Problem> {
                 place: place_of(&error),
                 value,
             }),
-            None => Err(syntax(source, &error)),
+            None => Err(syntax(source, &error).into()),
         },
     }
 }
 
 /// A document that begins with nothing must also end there (`---` twice would hide the second).
-fn nothing_else(source: &Source) -> Result<Node, Problem> {
+fn nothing_else(source: &Source) -> Result<Node, Box<Problem>> {
     match serde_yaml::from_str::<serde_yaml::Value>(source.text()) {
         Ok(_) => Ok(Node::placeless(Value::Null)),
-        Err(error) => Err(syntax(source, &error)),
+        Err(error) => Err(syntax(source, &error).into()),
     }
 }
 

@@ -105,19 +105,19 @@ pub(super) fn unchanged(before: Option<&Stamp>, now: Option<&Stamp>) -> bool {
 }
 
 /// Reads a spec file after making sure that no link leads out of the repository.
-pub(super) fn read_inside(path: &Path, shown: &Path, root: &Path) -> Result<String, Problem> {
+pub(super) fn read_inside(path: &Path, shown: &Path, root: &Path) -> Result<String, Box<Problem>> {
     stays_inside(path, shown, root)?;
     config::read_text(path, shown)
 }
 
 /// Refuses a path that leads out of `root` (which is canonical) through a link.
-pub(super) fn stays_inside(path: &Path, shown: &Path, root: &Path) -> Result<(), Problem> {
-    let real = path
-        .canonicalize()
-        .map_err(|error| Problem::error(format!("cannot follow the path: {error}")).file(shown))?;
+pub(super) fn stays_inside(path: &Path, shown: &Path, root: &Path) -> Result<(), Box<Problem>> {
+    let real = path.canonicalize().map_err(|error| {
+        Box::new(Problem::error(format!("cannot follow the path: {error}")).file(shown))
+    })?;
     if real.starts_with(root) {
         return Ok(());
     }
     let problem = Problem::error("a link leads out of the repository").file(shown);
-    Err(problem.help("replace the link by what it leads to"))
+    Err(problem.help("replace the link by what it leads to").into())
 }

@@ -4,7 +4,7 @@
 
 use super::file::{self, Stamp};
 use super::{order, text};
-use crate::config::{Config, FeatureKeys, Reference, Source, Spot, nearest, read_text};
+use crate::config::{Config, FeatureKeys, Reference, Source, Spot, nearest, quoted, read_text};
 use crate::model::{AgentChoice, FeatureSpec, Problem, Slug, StuckRule};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +79,7 @@ struct Look {
     dir_problems: Vec<Problem>,
     /// Of the order file; `None` when there is none.
     order: Option<Stamp>,
-    order_text: Result<String, Problem>,
+    order_text: Result<String, Box<Problem>>,
     seen: Vec<Seen>,
 }
 
@@ -215,14 +215,14 @@ impl Scanner {
         (Seen { name, stamp, spec }, true)
     }
 
-    fn order_text(&self) -> Result<String, Problem> {
+    fn order_text(&self) -> Result<String, Box<Problem>> {
         let shown = &self.config.specs.order_file;
         let path = self.root.join(shown);
         if path.symlink_metadata().is_err() && !self.config.specs.order_file_named {
             return Ok(String::new());
         }
         let help = "it lists features, one a line";
-        read_text(&path, shown).map_err(|problem| problem.help(help))
+        read_text(&path, shown).map_err(|problem| Box::new(problem.help(help)))
     }
 
     fn read(&self, path: &Path, shown: &Path, root: &Path) -> Spec {
@@ -235,7 +235,7 @@ impl Scanner {
         let whole = match file::read_inside(path, shown, root) {
             Ok(whole) => whole,
             Err(problem) => {
-                spec.problems.push(problem);
+                spec.problems.push(*problem);
                 return spec;
             }
         };
@@ -278,9 +278,9 @@ impl Scanner {
             if let Some(twin) = folded.insert(name.to_lowercase(), &seen.name) {
                 let twin = twin.to_string_lossy();
                 let message = format!(
-                    "`{}` and `{}` differ only in case",
-                    twin.escape_debug(),
-                    name.escape_debug()
+                    "{} and {} differ only in case",
+                    quoted(&twin),
+                    quoted(&name)
                 );
                 let help = "rename one: some file systems take them for the same";
                 problems.push(Problem::error(message).file(shown).help(help));
@@ -319,7 +319,7 @@ impl Scanner {
                     }
                 }
             }
-            Err(problem) => problems.push(problem.clone()),
+            Err(problem) => problems.push(problem.as_ref().clone()),
         }
         Loaded {
             features: features.into_values().collect(),

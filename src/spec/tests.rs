@@ -140,67 +140,69 @@ fn front_matter_and_harness_yaml_describe_a_feature_together() {
     assert!(loaded.places.of(&slug("b"), "a").is_none());
 }
 
+/// What is written, and what must be said of it.
+const BAD_FRONT_MATTER: &[(&str, &str)] = &[
+    (
+        "---\ndepends: b\n---\n",
+        ":2: unknown key `depends` (did you mean `depends_on`?)",
+    ),
+    (
+        "---\npriority: high\n---\n",
+        ":2: `priority`: expected a number from -1000000 to 1000000, found `high`",
+    ),
+    (
+        "---\n\ntimeout: 30\n---\n",
+        ":3: `timeout`: expected a duration of at least 1s such as 30s, 10m or 1h30m, found the number 30 (add a unit: s, m or h)",
+    ),
+    (
+        "---\nagent: claud\n---\n",
+        ":2: there is no agent profile `claud` (did you mean `claude`?)",
+    ),
+    (
+        "---\nagent: zed\n---\n",
+        ":2: there is no agent profile `zed` (profiles: claude)",
+    ),
+    (
+        "---\nbudget: {usd: 5}\n---\n",
+        ":2: `budget` is not available yet (remove it)",
+    ),
+    (
+        "---\nstuck: {limit: 0}\n---\n",
+        ":2: `stuck.limit`: expected a number from 1 to 1000, found the number 0",
+    ),
+    (
+        "---\ndepends_on:\n  - b\n  - B C\n---\n",
+        ":4: `B C` is not a feature name",
+    ),
+    (
+        "---\ndepends_on: {b: 1}\n---\n",
+        ":2: `depends_on`: expected text or a list of texts, found a mapping",
+    ),
+    (
+        "---\nafter: [b\n---\n",
+        "this is not valid YAML: did not find expected ',' or ']'",
+    ),
+    (
+        "---\nlocks: a\nlocks: b\n---\n",
+        ":3: `locks` is given twice (the first is on line 2)",
+    ),
+    (
+        "---\n- a\n---\n",
+        ":2: expected a mapping (`key: value`), found a list",
+    ),
+    (
+        "---\npriority: 1\n",
+        ":1: the front matter is not closed (end it with a line `---`)",
+    ),
+    (
+        "---\n\tpriority: 1\n---\n",
+        ":2: this is not valid YAML: found character that cannot start any token",
+    ),
+];
+
 #[test]
 fn bad_front_matter_is_reported_at_its_line() {
-    let table: &[(&str, &str)] = &[
-        (
-            "---\ndepends: b\n---\n",
-            ":2: unknown key `depends` (did you mean `depends_on`?)",
-        ),
-        (
-            "---\npriority: high\n---\n",
-            ":2: `priority`: expected a number from -1000000 to 1000000, found `high`",
-        ),
-        (
-            "---\n\ntimeout: 30\n---\n",
-            ":3: `timeout`: expected a duration of at least 1s such as 30s, 10m or 1h30m, found the number 30 (add a unit: s, m or h)",
-        ),
-        (
-            "---\nagent: claud\n---\n",
-            ":2: there is no agent profile `claud` (did you mean `claude`?)",
-        ),
-        (
-            "---\nagent: zed\n---\n",
-            ":2: there is no agent profile `zed` (profiles: claude)",
-        ),
-        (
-            "---\nbudget: {usd: 5}\n---\n",
-            ":2: `budget` is not available yet (remove it)",
-        ),
-        (
-            "---\nstuck: {limit: 0}\n---\n",
-            ":2: `stuck.limit`: expected a number from 1 to 1000, found the number 0",
-        ),
-        (
-            "---\ndepends_on:\n  - b\n  - B C\n---\n",
-            ":4: `B C` is not a feature name",
-        ),
-        (
-            "---\ndepends_on: {b: 1}\n---\n",
-            ":2: `depends_on`: expected text or a list of texts, found a mapping",
-        ),
-        (
-            "---\nafter: [b\n---\n",
-            "this is not valid YAML: did not find expected ',' or ']'",
-        ),
-        (
-            "---\nlocks: a\nlocks: b\n---\n",
-            ":3: `locks` is given twice (the first is on line 2)",
-        ),
-        (
-            "---\n- a\n---\n",
-            ":2: expected a mapping (`key: value`), found a list",
-        ),
-        (
-            "---\npriority: 1\n",
-            ":1: the front matter is not closed (end it with a line `---`)",
-        ),
-        (
-            "---\n\tpriority: 1\n---\n",
-            ":2: this is not valid YAML: found character that cannot start any token",
-        ),
-    ];
-    for (text, expected) in table {
+    for (text, expected) in BAD_FRONT_MATTER {
         let repo = Repo::new(&[("specs/a/spec.md", text)]);
         let problems = repo.problems();
         assert_eq!(problems.len(), 1, "{text:?}: {problems:#?}");
@@ -251,7 +253,7 @@ fn links_may_not_leave_the_repository() {
         ("specs/plain/spec.md", "x"),
     ]);
     let link = |to: PathBuf, name: &str| {
-        std::os::unix::fs::symlink(to, repo.root.join("specs").join(name)).unwrap()
+        std::os::unix::fs::symlink(to, repo.root.join("specs").join(name)).unwrap();
     };
     link("../shared/in".into(), "in");
     link(repo.root.join("../out"), "out");
