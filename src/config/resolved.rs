@@ -1,0 +1,171 @@
+//! The resolved configuration: what the rest of harness reads.
+//!
+//! This file must never know where a value came from.
+
+use super::feature::FeatureKeys;
+use crate::model::{BreakerSettings, OnHalt, Settings, Slug};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that can be configured, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Branch that features land on; `None` means the one that is checked out.
+    pub target: Option<String>,
+    /// Where the specs are.
+    pub specs: Specs,
+    /// What harness.yaml says about features.
+    pub features: BTreeMap<Slug, FeatureKeys>,
+    /// How a run goes.
+    pub run: Run,
+    /// Profile used unless a feature names another; always a key of `agents`.
+    pub agent: String,
+    /// Agent profiles by name.
+    pub agents: BTreeMap<String, Profile>,
+    /// Thresholds of the breakers.
+    pub breakers: BreakerSettings,
+    /// The worktrees that agents work in.
+    pub worktrees: Worktrees,
+    /// What a candidate must pass.
+    pub verify: Verify,
+    /// How features land.
+    pub merge: Merge,
+    /// What agents are told.
+    pub prompt: Prompt,
+    /// Model for every agent of this run, by flag or environment.
+    pub model: Option<String>,
+    /// Features the run is limited to, by flag or environment.
+    pub only: Option<BTreeSet<Slug>>,
+    /// Plan only, by flag or environment.
+    pub dry_run: bool,
+}
+
+/// Where the specs are; paths are relative to the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Specs {
+    /// Directory with one directory for each feature.
+    pub dir: PathBuf,
+    /// Name of the spec in a feature's directory.
+    pub file: PathBuf,
+    /// The order file; may be absolute.
+    pub order_file: PathBuf,
+    /// Whether somebody named the order file, so that it must exist.
+    pub order_file_named: bool,
+}
+
+/// How a run goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Agents at once; at least 1.
+    pub parallel: u32,
+    /// Agent calls in the whole run.
+    pub max_iterations: u32,
+    /// Agent calls on one feature.
+    pub max_iterations_per_feature: u32,
+    /// Time limit of one agent call.
+    pub iteration_timeout: Duration,
+    /// Time without output after which an agent is stopped.
+    pub idle_timeout: Option<Duration>,
+    /// Pause between two iterations of one feature.
+    pub sleep_between: Duration,
+    /// From TERM to KILL.
+    pub grace: Duration,
+    /// What one feature's halt does to the others.
+    pub on_halt: OnHalt,
+}
+
+/// How an agent is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Claude Code.
+    Claude,
+    /// Any program with the prompt on its standard input.
+    Command,
+}
+
+/// One way to call an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// How.
+    pub kind: Kind,
+    /// Program and first arguments. Never empty for [`Kind::Command`]; for [`Kind::Claude`] empty means
+    /// `claude`.
+    pub command: Vec<String>,
+    /// Model handed to the agent.
+    pub model: Option<String>,
+    /// Further arguments.
+    pub args: Vec<String>,
+    /// Variables set for the agent.
+    pub env: BTreeMap<String, String>,
+    /// Variables passed on from harness's own environment.
+    pub env_pass: Vec<String>,
+}
+
+/// The worktrees that agents work in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worktrees {
+    /// Directory that holds them, absolute.
+    pub dir: PathBuf,
+    /// Commands run once in each fresh or recycled worktree.
+    pub setup: Vec<String>,
+    /// File that lists the ignored files to copy.
+    pub include_file: String,
+    /// Free disk space in bytes below which nothing is started.
+    pub min_free: u64,
+}
+
+/// What a candidate must pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// Commands, in order.
+    pub commands: Vec<String>,
+    /// Time limit of each.
+    pub timeout: Duration,
+}
+
+/// How features land.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// As what kind of commit.
+    pub strategy: Strategy,
+}
+
+/// What kind of commit a feature becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// A merge commit that keeps the feature's own.
+    Merge,
+    /// One plain commit.
+    Squash,
+}
+
+/// What agents are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// The user's own template, absolute; `None` means the built-in one.
+    pub template: Option<PathBuf>,
+    /// Lines of the feature's log in each prompt.
+    pub prior_log_lines: u32,
+    /// Lines of learnings.md in each prompt.
+    pub learnings_lines: u32,
+    /// Further rules.
+    pub extra: Vec<String>,
+}
+
+impl Config {
+    /// The part that decisions depend on.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let sleep_ms = self.run.sleep_between.as_millis();
+        Settings {
+            parallel: self.run.parallel,
+            max_iterations: self.run.max_iterations,
+            max_iterations_per_feature: self.run.max_iterations_per_feature,
+            sleep_between_ms: u64::try_from(sleep_ms).unwrap_or(u64::MAX),
+            on_halt: self.run.on_halt,
+            breakers: self.breakers,
+            only: self.only.clone(),
+        }
+    }
+}

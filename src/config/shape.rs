@@ -1,0 +1,380 @@
+//! The shape of harness.yaml: every key that works today, with its default, range and meaning.
+//!
+//! This is the only list of keys: the JSON Schema is derived from it, and the checker obeys the schema.
+//! It must never know where a value came from.
+
+use super::kind::{Name, Parallel, Size, Span, Text, Words};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Configuration of harness: what to run, with which agents, and what a feature must pass to land.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, title = "harness.yaml")]
+pub(super) struct Shape {
+    /// Version of this format.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// Branch that features land on; null means the branch that is checked out.
+    pub target: Option<Name>,
+    /// Where the specs are.
+    pub specs: Specs,
+    /// For each feature, the same keys that its spec's front matter may hold.
+    pub features: BTreeMap<String, Feature>,
+    /// How a run goes.
+    pub run: Run,
+    /// Agent profile used unless a feature names another.
+    pub agent: Name,
+    /// Agent profiles by name; `claude` always exists.
+    pub agents: BTreeMap<String, Profile>,
+    /// When a feature that makes no progress is stopped.
+    pub breakers: Breakers,
+    /// The git worktrees that agents work in.
+    pub worktrees: Worktrees,
+    /// What a candidate must pass before it lands.
+    pub verify: Verify,
+    /// How features land.
+    pub merge: Merge,
+    /// What agents are told.
+    pub prompt: Prompt,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Specs {
+    /// Directory that holds one directory for each feature, relative to the repository.
+    pub dir: Name,
+    /// Name of the spec in a feature's directory.
+    pub file: Name,
+    /// Features in the order they should start in, one a line; the file may be missing.
+    pub order_file: Name,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Feature {
+    /// Features that must have landed before this one starts.
+    pub depends_on: Words,
+    /// Features that should have ended, landed or not, before this one starts.
+    pub after: Words,
+    /// Higher starts first; 0 unless given.
+    #[schemars(range(min = -1_000_000, max = 1_000_000))]
+    pub priority: Option<i64>,
+    /// Path prefixes or globs it means to change; features whose lists overlap never run at once.
+    pub touches: Words,
+    /// Named resources; features that share one never run at once.
+    pub locks: Words,
+    /// Agent profile that works on it.
+    pub agent: Option<Name>,
+    /// Model handed to the agent.
+    pub model: Option<Name>,
+    /// Time limit of one iteration.
+    #[schemars(extend("x-least-s" = 1))]
+    pub timeout: Option<Span>,
+    /// Thresholds of the stuck breaker for this feature.
+    pub stuck: FeatureStuck,
+    /// Commands it must pass besides those of `verify.commands`.
+    pub verify: Words,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct FeatureStuck {
+    /// Silent iterations in a row that trip it.
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
+    /// An iteration with at most this many bytes of the agent's own text is silent.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub min_bytes: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Run {
+    /// How many agents work at once; auto means one a processor, at most 4.
+    pub parallel: Parallel,
+    /// Agent calls in the whole run.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_iterations: u32,
+    /// Agent calls on one feature.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_iterations_per_feature: u32,
+    /// Time limit of one agent call.
+    #[schemars(extend("x-least-s" = 1))]
+    pub iteration_timeout: Span,
+    /// Stop an agent that has printed nothing for this long; null means never.
+    #[schemars(extend("x-least-s" = 1))]
+    pub idle_timeout: Option<Span>,
+    /// Pause between two iterations of one feature.
+    pub sleep_between: Span,
+    /// Time between asking a process to end and killing it.
+    pub grace: Span,
+    /// When one feature blocks or trips: isolate leaves the others running, stop ends the run.
+    pub on_halt: OnHalt,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnHalt {
+    Isolate,
+    Stop,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Profile {
+    /// claude runs Claude Code; command runs any program, which gets the prompt on its standard input.
+    pub kind: Option<Kind>,
+    /// Program and first arguments; for kind claude, what to run instead of `claude`.
+    pub command: Vec<Text>,
+    /// Model handed to the agent.
+    pub model: Option<Name>,
+    /// Further arguments.
+    pub args: Vec<Text>,
+    /// Environment variables set for the agent.
+    pub env: BTreeMap<String, Text>,
+    /// Environment variables passed on from harness's own environment.
+    pub env_pass: Words,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Claude,
+    Command,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Breakers {
+    /// Stops a feature whose agent says nothing.
+    pub stuck: Stuck,
+    /// Stops a feature whose agent changes nothing.
+    pub idle: Idle,
+    /// Stops a feature that fails in the same way again and again.
+    pub repeat: Repeat,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Stuck {
+    /// Silent iterations in a row that trip it.
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u32,
+    /// An iteration with at most this many bytes of the agent's own text is silent.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub min_bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Idle {
+    /// Iterations in a row that change nothing in the worktree and trip it.
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Repeat {
+    /// Same failures in a row that trip it.
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Worktrees {
+    /// Directory that holds them, relative to the repository; `{repo}` is the repository's name.
+    pub dir: Name,
+    /// Commands run once in each fresh or recycled worktree, by sh -c.
+    pub setup: Words,
+    /// File that lists the ignored files to copy into worktrees.
+    pub include_file: Name,
+    /// Start nothing while the disk has less room than this.
+    pub min_free: Size,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Verify {
+    /// Commands run in a clean checkout of the exact tree, in order, by sh -c.
+    pub commands: Words,
+    /// Time limit of each command.
+    #[schemars(extend("x-least-s" = 1))]
+    pub timeout: Span,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Merge {
+    /// merge keeps a feature's commits, squash makes them one.
+    pub strategy: Strategy,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Strategy {
+    Merge,
+    Squash,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Prompt {
+    /// Your own prompt template, relative to the repository; null means the built-in one.
+    pub template: Option<Name>,
+    /// Lines of the feature's log in each prompt.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub prior_log_lines: u32,
+    /// Lines of learnings.md in each prompt.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub learnings_lines: u32,
+    /// Further rules for the agent, one item each.
+    pub extra: Words,
+}
+
+/// What may be set for one run by flag or environment only.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct Selection {
+    /// Model handed to every agent.
+    pub model: Option<Name>,
+    /// Features the run is limited to.
+    pub only: Words,
+    /// Plan only.
+    pub dry_run: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        let claude = Profile {
+            kind: Some(Kind::Claude),
+            ..Profile::default()
+        };
+        Self {
+            version: 1,
+            target: None,
+            specs: Specs::default(),
+            features: BTreeMap::new(),
+            run: Run::default(),
+            agent: Name("claude".into()),
+            agents: BTreeMap::from([("claude".into(), claude)]),
+            breakers: Breakers::default(),
+            worktrees: Worktrees::default(),
+            verify: Verify::default(),
+            merge: Merge::default(),
+            prompt: Prompt::default(),
+        }
+    }
+}
+
+impl Default for Specs {
+    fn default() -> Self {
+        Self {
+            dir: Name("specs".into()),
+            file: Name("spec.md".into()),
+            order_file: Name("scripts/feature-order.txt".into()),
+        }
+    }
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            parallel: Parallel::Auto,
+            max_iterations: 200,
+            max_iterations_per_feature: 20,
+            iteration_timeout: Span(Duration::from_secs(30 * 60)),
+            idle_timeout: None,
+            sleep_between: Span(Duration::ZERO),
+            grace: Span(Duration::from_secs(10)),
+            on_halt: OnHalt::Isolate,
+        }
+    }
+}
+
+impl Default for Stuck {
+    fn default() -> Self {
+        Self {
+            limit: 3,
+            min_bytes: 32,
+        }
+    }
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self { limit: 5 }
+    }
+}
+
+impl Default for Repeat {
+    fn default() -> Self {
+        Self { limit: 3 }
+    }
+}
+
+impl Default for Worktrees {
+    fn default() -> Self {
+        Self {
+            dir: Name("../{repo}.harness".into()),
+            setup: Words::default(),
+            include_file: Name(".worktreeinclude".into()),
+            min_free: Size(2 << 30),
+        }
+    }
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            commands: Words::default(),
+            timeout: Span(Duration::from_secs(20 * 60)),
+        }
+    }
+}
+
+impl Default for Merge {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Merge,
+        }
+    }
+}
+
+impl Default for Prompt {
+    fn default() -> Self {
+        Self {
+            template: None,
+            prior_log_lines: 200,
+            learnings_lines: 200,
+            extra: Words::default(),
+        }
+    }
+}
+
+/// The schema of any of these shapes, with everything in its place (no references).
+pub(super) fn schema_of<T: JsonSchema>() -> serde_json::Value {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
+}

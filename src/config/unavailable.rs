@@ -1,0 +1,111 @@
+//! Keys of the contract whose capability does not exist yet.
+//!
+//! A key that would do nothing is refused, unless its value asks for exactly what happens anyway: a
+//! setting that is silently ignored is worse than one that is missing.
+
+use super::yaml::{Node, Value};
+
+/// A key that is not available.
+pub(super) struct Unavailable {
+    /// The key, with `*` for names the user chooses.
+    pub key: &'static str,
+    /// Whether this value asks for nothing but what happens today.
+    pub harmless: fn(&Node) -> bool,
+    /// What to write instead.
+    pub instead: &'static str,
+}
+
+const fn key(key: &'static str, harmless: fn(&Node) -> bool, instead: &'static str) -> Unavailable {
+    Unavailable {
+        key,
+        harmless,
+        instead,
+    }
+}
+
+/// Keys of harness.yaml.
+pub(super) const IN_FILE: &[Unavailable] = &[
+    key("checks", never, "remove it"),
+    key("budget", all_null, "remove it"),
+    key(
+        "limits.on_limit",
+        |node| is_text(node, "halt"),
+        "`halt` is what happens today",
+    ),
+    key("limits.max_wait", never, "remove it"),
+    key("escalate", empty, "remove it"),
+    key("fallback", empty, "remove it"),
+    key("notify.command", null, "remove it"),
+    key("notify.on", always, "remove it"),
+    key("run.until", null, "remove it"),
+    key(
+        "run.keep_awake",
+        |node| node.value == Value::Bool(false),
+        "remove it",
+    ),
+    key(
+        "verify.retries",
+        |node| node.value == Value::Int(0),
+        "remove it",
+    ),
+    key(
+        "merge.batch",
+        |node| node.value == Value::Int(1),
+        "remove it",
+    ),
+    key(
+        "merge.parallel_gates",
+        |node| node.value == Value::Int(1),
+        "remove it",
+    ),
+    key("merge.max_conflict_rounds", never, "remove it"),
+    key("merge.max_red_rounds", never, "remove it"),
+    key("merge.regenerate", empty, "remove it"),
+    key(
+        "merge.publish",
+        |node| is_text(node, "auto"),
+        "`auto` is what happens today",
+    ),
+    key("sandbox", off, "`off` is what happens today"),
+    key("features.*.budget", all_null, "remove it"),
+    key("agents.*.kind", available_kind, "use `kind: command`"),
+];
+
+/// Keys of front matter.
+pub(super) const IN_FRONT_MATTER: &[Unavailable] = &[key("budget", all_null, "remove it")];
+
+fn never(_: &Node) -> bool {
+    false
+}
+
+fn always(_: &Node) -> bool {
+    true
+}
+
+fn null(node: &Node) -> bool {
+    node.value == Value::Null
+}
+
+fn empty(node: &Node) -> bool {
+    null(node) || node.value == Value::List(Vec::new())
+}
+
+fn all_null(node: &Node) -> bool {
+    match &node.value {
+        Value::Map(entries) => entries.iter().all(|entry| null(&entry.node)),
+        _ => null(node),
+    }
+}
+
+fn off(node: &Node) -> bool {
+    is_text(node, "off") || node.value == Value::Bool(false)
+}
+
+fn is_text(node: &Node, text: &str) -> bool {
+    matches!(&node.value, Value::Text(value) if value == text)
+}
+
+/// Kinds that are nobody's are left to the checker, which knows the available ones.
+fn available_kind(node: &Node) -> bool {
+    !is_text(node, "codex") && !is_text(node, "opencode")
+}
