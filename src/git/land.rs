@@ -142,7 +142,12 @@ impl Repo {
                 "--no-overwrite-ignore",
                 "--no-autostash",
             ])
-            .args(["--no-verify-signatures", "--no-stat", "--quiet"])
+            .args([
+                "--no-verify-signatures",
+                "--no-squash",
+                "--no-stat",
+                "--quiet",
+            ])
             .arg(candidate.commit.as_str())
             .run()?;
         let why = merged.complaint();

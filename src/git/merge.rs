@@ -76,6 +76,7 @@ impl Repo {
         let commit = self.commit(&tree, &parents, message)?;
         // Pinned, or an agent's `git gc --prune=now` would take it from under the gate.
         let pin = format!("refs/harness/candidates/{slug}");
+        self.unlock(&pin)?;
         self.update_refs("harness: candidate", &[RefEdit::Set(&pin, &commit)])?;
         Ok(Candidacy::Clean(Candidate {
             commit,
@@ -120,6 +121,7 @@ impl Repo {
             (0, Some(tree)) => Ok(Merged::Clean(tree)),
             (1, Some(_)) => {
                 let mut paths: Vec<String> = fields.map(|path| path.into_owned()).collect();
+                paths.sort();
                 paths.dedup();
                 Ok(Merged::Conflict(paths))
             }

@@ -155,16 +155,17 @@ impl Worktrees {
         if !other.is_whole() {
             return self.remove(&other.path);
         }
-        let head = other.head(&self.repo)?.commit;
+        let mut head = other.head(&self.repo)?.commit;
         if other.owner().as_ref() == Some(slug) {
             let rescued = match self.rescue(other)? {
                 Some(name) => self.repo.tip(&name)?,
                 None => None,
             };
-            if let (Some(rescued), Some(head)) = (&rescued, &head) {
-                // It continues where it stopped.
-                let edit = RefEdit::Move(branch, Some(head), rescued);
+            if let (Some(rescued), Some(old)) = (rescued, &head) {
+                // The feature continues where it stopped.
+                let edit = RefEdit::Move(branch, Some(old), &rescued);
                 self.repo.update_refs("harness: go on elsewhere", &[edit])?;
+                head = Some(rescued);
             }
             other.set_owner(None)?;
         }

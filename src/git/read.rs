@@ -52,6 +52,16 @@ impl Repo {
         }
     }
 
+    /// The branch that a name stands for: itself, unless it is an alias (a symbolic ref). Landing must
+    /// know the real one to see where it is checked out.
+    pub(super) fn resolved(&self, refname: &str) -> Result<String, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("read {refname}"));
+        let found = library.find_reference(refname).and_then(|r| r.resolve());
+        let found = found.map_err(read())?;
+        found.name().map(str::to_owned).map_err(read())
+    }
+
     /// Whether the ref's history contains the commit. A ref or commit that does not exist: no.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 use super::cli::{Git, Output};
 use super::error::GitError;
 use super::read;
+use super::tree::remove_file;
 use crate::model::{Oid, Slug};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -163,7 +164,10 @@ impl Repo {
             })?,
         };
         match self.tip(&refname)? {
-            Some(tip) => Ok(Target { refname, tip }),
+            Some(tip) => Ok(Target {
+                refname: self.resolved(&refname)?,
+                tip,
+            }),
             None => Err(self.no_such_branch(short(&refname), configured.is_none())?),
         }
     }
@@ -273,6 +277,11 @@ impl Repo {
             .call(["update-ref", "-m", why, "--stdin", "-z"])
             .stdin(lines)
             .run()
+    }
+
+    /// Removes the lock that a killed process left on a ref which nobody but harness writes.
+    pub(super) fn unlock(&self, refname: &str) -> Result<(), GitError> {
+        remove_file(&self.git_dir().join(format!("{refname}.lock")))
     }
 
     /// All work trees git knows of, the main one first.

@@ -64,7 +64,11 @@ impl Repo {
 
         let pin = format!("refs/harness/iterations/{slug}/{iteration}");
         let mut aside = settled.put_aside;
-        aside.extend(self.tip(&pin)?.filter(|earlier| *earlier != kept));
+        if let Some(earlier) = self.tip(&pin)?
+            && !self.descends(&kept, &earlier)?
+        {
+            aside.push(earlier);
+        }
         aside.extend(tree.autostash());
         let lost: Vec<String> = aside
             .iter()
@@ -77,6 +81,7 @@ impl Repo {
                 .map(|(name, oid)| RefEdit::Set(name, oid)),
         );
         edits.push(RefEdit::Move(&branch, on_branch.as_ref(), &settled.tip));
+        self.unlock(&pin)?;
         self.update_refs("harness: snapshot", &edits)?;
 
         tree.forget_unfinished()?;

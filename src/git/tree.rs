@@ -81,7 +81,7 @@ impl Tree {
     pub(super) fn is_whole(&self) -> bool {
         let is_dir = fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.is_dir());
         let locked = fs::read_to_string(self.admin.join("locked")).unwrap_or_default();
-        is_dir && self.admin.join("HEAD").is_file() && !locked.contains("initializing")
+        is_dir && !locked.contains("initializing")
     }
 
     /// Removes locks of killed git processes and repairs the links between the worktree and the
@@ -98,8 +98,7 @@ impl Tree {
         }
         if let Some(slug) = slug {
             // Nobody but the feature's own agent, which is dead, writes its branch.
-            let lock = format!("refs/heads/harness/{slug}.lock");
-            remove_file(&repo.git_dir().join(lock))?;
+            repo.unlock(&branch_of(slug))?;
         }
         let common = self.admin.join("commondir");
         if !reads(&common, b"../..") {

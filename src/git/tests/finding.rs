@@ -101,7 +101,7 @@ fn what_is_not_usable_is_refused_with_a_remedy() {
         discover(&home.join("gone")),
         Err(GitError::Io { .. })
     ));
-    let nowhere = [("PATH".into(), home.clone().into_os_string())];
+    let nowhere = [("PATH".into(), home.into_os_string())];
     let error = Repo::discover_with(&f.root, nowhere).unwrap_err();
     assert!(matches!(error, GitError::Missing { .. }), "{error}");
 }
@@ -140,6 +140,10 @@ fn the_target_is_named_or_checked_out() {
     );
     let error = repo.target(Some("something-else-entirely")).unwrap_err();
     assert!(matches!(error, GitError::NoSuchBranch { hint: None, .. }));
+    // An alias names what it stands for: that is what is checked out somewhere.
+    f.git(&f.root, &["symbolic-ref", "refs/heads/trunk", MAIN]);
+    assert_eq!(repo.target(Some("trunk")).unwrap().refname, MAIN);
+    f.git(&f.root, &["symbolic-ref", "-d", "refs/heads/trunk"]);
     f.git(&f.root, &["checkout", "-q", "--detach"]);
     assert!(matches!(repo.target(None), Err(GitError::Detached { .. })));
     assert_eq!(repo.target(Some("main")).unwrap().refname, MAIN);

@@ -80,6 +80,9 @@ fn work_left_by_a_crash_is_resumed_as_it_was() {
     assert_eq!(get(&again.path, "half.txt").as_deref(), Some("half"));
     assert_eq!(get(&again.path, "b.txt").as_deref(), Some("changed"));
     f.git(&again.path, &["add", "-A"]);
+    // A HEAD that is gone is no reason to lose it.
+    fs::remove_file(Path::new(&admin).join("HEAD")).unwrap();
+    assert!(f.prepare(&f.pool(), "one", W1).resumed);
     // In another worktree it goes on, too.
     let moved = f.prepare(&f.pool(), "one", W2);
     assert_eq!(get(&moved.path, "half.txt").as_deref(), Some("half"));
@@ -87,6 +90,35 @@ fn work_left_by_a_crash_is_resumed_as_it_was() {
     // And another feature finds nothing of it.
     let other = f.prepare(&f.pool(), "two", W1);
     assert_eq!(get(&other.path, "half.txt"), None);
+    assert_eq!(f.refs("refs/harness/lost").len(), 1);
+}
+
+#[test]
+fn features_do_not_get_in_each_others_way() {
+    let f = Fixture::new();
+    let pool = f.pool();
+    std::thread::scope(|scope| {
+        for n in 1..=6 {
+            let (f, pool) = (&f, pool.clone());
+            scope.spawn(move || {
+                let name = format!("f{n}");
+                for iteration in 1..=3 {
+                    let prepared = f.prepare(&pool, &name, WorktreeName(n));
+                    put(&prepared.path, &format!("{name}-{iteration}"), "x");
+                    f.snapshot(&prepared, &name, iteration);
+                    f.candidate(&name, Strategy::Merge);
+                }
+            });
+        }
+    });
+    for n in 1..=6 {
+        let candidate = f.candidate(&format!("f{n}"), Strategy::Merge);
+        pool.gate_checkout(&candidate.commit).unwrap();
+        let landed = f.repo().land(MAIN, &candidate).unwrap();
+        assert_eq!(landed, crate::model::LandOutcome::Done);
+    }
+    let files = f.git(&f.root, &["ls-files", "f*"]);
+    assert_eq!(files.lines().count(), 18);
 }
 
 #[test]
