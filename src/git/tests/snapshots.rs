@@ -397,3 +397,29 @@ fn a_worktree_of_nobody_is_refused() {
         .snapshot(&f.root, &slug("one"), 9, &p.tip, "s", &[]);
     assert!(taken.is_err(), "never in the main checkout");
 }
+
+#[test]
+fn unreadable_files_are_named_and_the_rest_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let (f, p) = started();
+    put(&p.path, "closed.txt", "x");
+    put(&p.path, "closed/file", "x");
+    put(&p.path, "open.txt", "x");
+    let mode = |name: &str, mode| {
+        fs::set_permissions(p.path.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("closed.txt", 0o000);
+    mode("closed", 0o000);
+    if get(&p.path, "closed.txt").is_some() {
+        eprintln!("SKIPPED: this user may read everything");
+        return;
+    }
+    let taken = f
+        .repo()
+        .snapshot(&p.path, &slug("one"), 2, &p.tip, "s", &[]);
+    let taken = taken.unwrap();
+    assert!(f.show(taken.tip.as_str(), "open.txt").is_some());
+    let noted = |name: &str| taken.notes.iter().any(|note| note.contains(name));
+    assert!(noted("closed.txt") && noted("closed/"), "{:?}", taken.notes);
+    mode("closed", 0o700);
+}
