@@ -1,0 +1,452 @@
+//! The one place that starts the git program: environment, limits and capture of every call.
+//!
+//! This file never knows what a command is for, and nothing it starts inherits the caller's `GIT_*`
+//! variables, terminal, hooks or pager.
+
+use super::error::{GitError, visible};
+use crate::model::Oid;
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Longest any one git command may take: a checkout of a huge tree, with filters, on a busy disk.
+const LIMIT: Duration = Duration::from_secs(900);
+/// From TERM, on which git removes its lock files, to KILL.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long the pipes of a command that has ended are read on, when something it started holds them.
+const DRAIN: Duration = Duration::from_millis(300);
+/// Most bytes of a command's output that are kept. More is an error, never a truncated answer.
+const STDOUT_CAP: usize = 256 << 20;
+/// Most bytes of its complaints that are kept.
+const STDERR_CAP: usize = 256 << 10;
+
+/// Variables that are handed on: what git needs to find the user's identity, keys and configuration.
+const HANDED_ON: [&str; 11] = [
+    "PATH",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "SSH_AUTH_SOCK",
+    "GNUPGHOME",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+];
+const FIXED_ENV: [(&str, &str); 7] = [
+    // Reading must not take `index.lock`: without this, polling makes agents' own commits fail.
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_EDITOR", "true"),
+    ("GIT_SEQUENCE_EDITOR", "true"),
+    ("GIT_PAGER", "cat"),
+    ("LC_ALL", "C"),
+];
+/// Settings of every call: nothing planted runs, nothing waits for a person, what is written is synced,
+/// and a ref somebody else is just writing is waited for.
+const FIXED_CONFIG: [&str; 14] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.pager=cat",
+    "core.quotePath=false",
+    "core.fsync=committed,reference",
+    "core.fsyncMethod=batch",
+    "core.filesRefLockTimeout=5000",
+    "core.packedRefsTimeout=5000",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "commit.gpgSign=false",
+    "rerere.enabled=false",
+    "i18n.commitEncoding=UTF-8",
+    "advice.detachedHead=false",
+];
+
+/// Where git commands run and on what.
+#[derive(Clone, Debug)]
+pub(super) struct Git {
+    env: Arc<Vec<(OsString, OsString)>>,
+    cwd: PathBuf,
+    git_dir: Option<PathBuf>,
+    work_tree: Option<PathBuf>,
+    index: Option<PathBuf>,
+}
+
+impl Git {
+    /// git in `cwd`, with what is allowed of `env`, finding the repository by itself.
+    pub(super) fn in_dir(cwd: &Path, env: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let allowed = |name: &OsStr| {
+            name.to_str().is_some_and(|name| {
+                HANDED_ON.contains(&name)
+                    || name.starts_with("GIT_AUTHOR_")
+                    || name.starts_with("GIT_COMMITTER_")
+            })
+        };
+        let env = env.into_iter().filter(|(name, _)| allowed(name)).collect();
+        Self {
+            env: Arc::new(env),
+            cwd: cwd.to_owned(),
+            git_dir: None,
+            work_tree: None,
+            index: None,
+        }
+    }
+
+    /// The same git on this repository, in its git directory, away from every work tree.
+    pub(super) fn on(&self, git_dir: &Path) -> Self {
+        Self {
+            cwd: git_dir.to_owned(),
+            git_dir: Some(git_dir.to_owned()),
+            work_tree: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same git with this work tree, running at its root.
+    pub(super) fn at(&self, work_tree: &Path) -> Self {
+        Self {
+            cwd: work_tree.to_owned(),
+            work_tree: Some(work_tree.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same git with another index file.
+    pub(super) fn with_index(&self, index: &Path) -> Self {
+        Self {
+            index: Some(index.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Its work tree.
+    pub(super) fn work_tree(&self) -> Option<&Path> {
+        self.work_tree.as_deref()
+    }
+
+    /// The file its index is in.
+    pub(super) fn index(&self) -> Option<PathBuf> {
+        let own = || self.git_dir.as_ref().map(|dir| dir.join("index"));
+        self.index.clone().or_else(own)
+    }
+
+    /// A command with these arguments, not yet started.
+    pub(super) fn call<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Call<'_> {
+        Call {
+            git: self,
+            args: args.into_iter().map(|arg| arg.as_ref().into()).collect(),
+            options: Vec::new(),
+            env: Vec::new(),
+            stdin: Vec::new(),
+            limit: LIMIT,
+        }
+    }
+}
+
+/// A git command about to be started.
+pub(super) struct Call<'a> {
+    git: &'a Git,
+    args: Vec<OsString>,
+    options: Vec<String>,
+    env: Vec<(OsString, OsString)>,
+    stdin: Vec<u8>,
+    limit: Duration,
+}
+
+/// What a git command left.
+pub(super) struct Output {
+    /// Its exit code; -1 when a signal ended it.
+    pub(super) code: i32,
+    /// All it printed.
+    pub(super) stdout: Vec<u8>,
+    /// The tail of its complaints.
+    pub(super) stderr: String,
+    command: String,
+}
+
+impl Call<'_> {
+    /// Adds an argument.
+    pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().into());
+        self
+    }
+
+    /// Adds arguments.
+    pub(super) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().into()));
+        self
+    }
+
+    /// Adds options that stand before the subcommand.
+    pub(super) fn options<S: Into<String>>(mut self, options: impl IntoIterator<Item = S>) -> Self {
+        self.options.extend(options.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds variables to the environment.
+    pub(super) fn env(mut self, env: &[(OsString, OsString)]) -> Self {
+        self.env.extend_from_slice(env);
+        self
+    }
+
+    /// Feeds it this.
+    pub(super) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Gives it this long instead of the usual limit.
+    #[cfg(test)]
+    pub(super) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it to its end, whatever its exit code.
+    pub(super) fn run(self) -> Result<Output, GitError> {
+        let command = self.shown();
+        let started = Instant::now();
+        let mut child = match self.command().spawn() {
+            Ok(child) => child,
+            // A missing directory reads just like a missing program.
+            Err(error) if !self.git.cwd.is_dir() => {
+                return Err(GitError::io("enter", &self.git.cwd)(error));
+            }
+            Err(error) => {
+                let why = error.to_string();
+                return Err(GitError::Missing { why });
+            }
+        };
+        let (sender, receiver) = channel();
+        let stdout = Sink::reading(child.stdout.take(), STDOUT_CAP, sender.clone());
+        let stderr = Sink::reading(child.stderr.take(), STDERR_CAP, sender);
+        if let Some(mut pipe) = child.stdin.take() {
+            let bytes = self.stdin;
+            // A command that does not read its input is no error: it says what it thinks by its code.
+            std::thread::spawn(move || {
+                let _ = pipe.write_all(&bytes);
+            });
+        }
+        let status = wait(&mut child, &receiver, started + self.limit, &command);
+        let Some(status) = status? else {
+            return Err(GitError::TimedOut {
+                command,
+                limit_s: self.limit.as_secs(),
+            });
+        };
+        let (stdout, overflown) = stdout.taken();
+        if overflown {
+            return Err(GitError::Failed {
+                command,
+                why: format!("it printed more than {} MB", STDOUT_CAP >> 20),
+            });
+        }
+        Ok(Output {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr: String::from_utf8_lossy(&stderr.taken().0).into_owned(),
+            command,
+        })
+    }
+
+    /// Runs it; any exit code but 0 is an error.
+    pub(super) fn ok(self) -> Result<Output, GitError> {
+        let output = self.run()?;
+        if output.code == 0 {
+            Ok(output)
+        } else {
+            Err(output.failed())
+        }
+    }
+
+    /// Runs it; its output is an object id.
+    pub(super) fn oid(self) -> Result<Oid, GitError> {
+        let output = self.ok()?;
+        Oid::parse(&output.text()).ok_or_else(|| GitError::Failed {
+            why: format!("it printed `{}`, not an object id", visible(&output.text())),
+            command: output.command.clone(),
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("git");
+        command.env_clear().envs(self.git.env.iter().cloned());
+        command.envs(FIXED_ENV);
+        if let Some(index) = &self.git.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        command.envs(self.env.iter().cloned());
+        for config in FIXED_CONFIG {
+            command.args(["-c", config]);
+        }
+        if let Some(dir) = &self.git.git_dir {
+            command.arg("--git-dir").arg(dir);
+        }
+        if let Some(dir) = &self.git.work_tree {
+            command.arg("--work-tree").arg(dir);
+        }
+        command
+            .args(&self.options)
+            .args(&self.args)
+            .current_dir(&self.git.cwd)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Its own group: Ctrl-C in the terminal must not cut a ref update in half.
+            .process_group(0);
+        command
+    }
+
+    /// The command as a person would type it, shortened.
+    fn shown(&self) -> String {
+        let mut text = String::from("git");
+        for arg in &self.args {
+            text.push(' ');
+            text.push_str(&visible(&arg.to_string_lossy()));
+        }
+        if text.chars().count() > 120 {
+            text = text.chars().take(119).chain(['…']).collect();
+        }
+        text
+    }
+}
+
+impl Output {
+    /// What it printed, as text without the final newline.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
+    }
+
+    /// What it printed, split at NUL.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        let text = self.stdout.strip_suffix(b"\0").unwrap_or(&self.stdout);
+        text.split(|byte| *byte == 0)
+            .skip(usize::from(text.is_empty()))
+    }
+
+    /// The error this is, when the exit code was not an answer.
+    pub(super) fn failed(&self) -> GitError {
+        let why = match self.complaint() {
+            why if why.is_empty() => format!("it ended with code {}", self.code),
+            why => why,
+        };
+        GitError::Failed {
+            command: self.command.clone(),
+            why,
+        }
+    }
+
+    /// git's words without its hints, on one line, capped.
+    pub(super) fn complaint(&self) -> String {
+        let lines: Vec<&str> = self
+            .stderr
+            .lines()
+            .filter(|line| !line.starts_with("hint:"))
+            .collect();
+        let tail = lines.len().saturating_sub(30);
+        visible(&lines[tail..].join("\n"))
+            .chars()
+            .take(2000)
+            .collect()
+    }
+}
+
+/// Bytes read from a pipe by a thread of their own.
+struct Sink(Arc<Mutex<(Vec<u8>, bool)>>);
+
+impl Sink {
+    fn reading(pipe: Option<impl Read + Send + 'static>, cap: usize, ended: Sender<()>) -> Self {
+        let sink = Arc::new(Mutex::new((Vec::new(), false)));
+        let shared = Arc::clone(&sink);
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 64 << 10];
+            let mut pipe = pipe;
+            while let Some(Ok(count @ 1..)) = pipe.as_mut().map(|pipe| pipe.read(&mut buffer)) {
+                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = cap.saturating_sub(kept.0.len()).min(count);
+                kept.0.extend_from_slice(&buffer[..room]);
+                kept.1 |= room < count;
+            }
+            let _ = ended.send(());
+        });
+        Self(sink)
+    }
+
+    fn taken(self) -> (Vec<u8>, bool) {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Waits for the end of the child; `None` when it had to be killed. Both pipes closing is the usual sign
+/// of the end; a filter that lives on and holds them must not make us wait for it.
+fn wait(
+    child: &mut Child,
+    closed: &Receiver<()>,
+    deadline: Instant,
+    command: &str,
+) -> Result<Option<ExitStatus>, GitError> {
+    let lost = |error: std::io::Error| GitError::Failed {
+        command: command.to_owned(),
+        why: error.to_string(),
+    };
+    let mut open = 2;
+    let mut tick = Duration::from_millis(20);
+    while open > 0 {
+        match closed.recv_timeout(tick) {
+            Ok(()) => open -= 1,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(status) = child.try_wait().map_err(lost)? {
+                    while open > 0 && closed.recv_timeout(DRAIN).is_ok() {
+                        open -= 1;
+                    }
+                    return Ok(Some(status));
+                }
+                if Instant::now() >= deadline {
+                    return end(child).map(|()| None).map_err(lost);
+                }
+                tick = (tick * 2).min(Duration::from_millis(500));
+            }
+        }
+    }
+    // Both pipes are closed: all but a hostile git ends now.
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().map_err(lost)? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    end(child).map(|()| None).map_err(lost)
+}
+
+/// Ends the child's whole group (it leads one): TERM, on which git removes its locks, then KILL.
+fn end(child: &mut Child) -> std::io::Result<()> {
+    // The child is not reaped yet, so its id still names it and nothing else.
+    let group = child.id();
+    let signal = |name: &str| {
+        if group > 1 {
+            let _ = Command::new("kill")
+                .args([name, "--", &format!("-{group}")])
+                .stderr(Stdio::null())
+                .status();
+        }
+    };
+    signal("-TERM");
+    let patience = Instant::now() + GRACE;
+    while Instant::now() < patience {
+        if child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("-KILL");
+    child.kill()?;
+    child.wait().map(drop)
+}

@@ -1,0 +1,151 @@
+//! What can go wrong with git, each as a sentence a user can act on.
+//!
+//! This file never knows how an error is shown or which exit code it becomes; that is the desk in `cli`.
+
+use std::path::{Path, PathBuf};
+
+/// A failure of git, of the repository's state, or of the files around it.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// The program is not there.
+    #[error(
+        "git could not be started ({why}); install git 2.38 or newer and make sure it is on PATH"
+    )]
+    Missing {
+        /// What the system said.
+        why: String,
+    },
+    /// The program is there, but too old for `merge-tree --write-tree`.
+    #[error("git {found} is too old; install git 2.38 or newer")]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+    /// There is no repository here.
+    #[error("{} is not in a git repository ({why}); change to your project's directory, or run `git init` and commit there", path.display())]
+    NotARepository {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// git's words.
+        why: String,
+    },
+    /// A repository without a checkout.
+    #[error("{} is a bare repository; run harness in a clone that has its files checked out", path.display())]
+    Bare {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// A repository whose format cannot be read.
+    #[error("the repository {} cannot be read ({why}); SHA-256 and reftable repositories are not supported", path.display())]
+    Unsupported {
+        /// The repository.
+        path: PathBuf,
+        /// What the library said.
+        why: String,
+    },
+    /// The target has no commit yet.
+    #[error("the branch `{branch}` has no commit yet; commit something on it first")]
+    Unborn {
+        /// Its short name.
+        branch: String,
+    },
+    /// No branch is checked out and none was named.
+    #[error("no branch is checked out in {}; check one out, or name the branch to merge into with `target:`", path.display())]
+    Detached {
+        /// The main checkout.
+        path: PathBuf,
+    },
+    /// The configured target does not exist.
+    #[error("there is no branch `{name}`{}", hint.as_ref().map_or_else(String::new, |near| format!("; did you mean `{near}`?")))]
+    NoSuchBranch {
+        /// What was asked for.
+        name: String,
+        /// The nearest one that exists.
+        hint: Option<String>,
+    },
+    /// The feature's branch is checked out where harness must not touch it.
+    #[error("the branch `{branch}` is checked out in {}; check out another branch there", path.display())]
+    BranchInUse {
+        /// Its short name.
+        branch: String,
+        /// Where.
+        path: PathBuf,
+    },
+    /// Something that is not harness's stands where harness must write.
+    #[error("{} is in the way: {why}", path.display())]
+    InTheWay {
+        /// What stands there.
+        path: PathBuf,
+        /// What it is, and what to do.
+        why: String,
+    },
+    /// A git command failed.
+    #[error("`{command}` failed: {why}")]
+    Failed {
+        /// The command, shortened.
+        command: String,
+        /// The tail of what it said.
+        why: String,
+    },
+    /// A git command was killed because it took too long.
+    #[error("`{command}` was stopped after {limit_s} s without an end")]
+    TimedOut {
+        /// The command, shortened.
+        command: String,
+        /// Its limit in seconds.
+        limit_s: u64,
+    },
+    /// A file or directory could not be handled.
+    #[error("cannot {act} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// With which path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The repository could not be read.
+    #[error("cannot {act}: {why}")]
+    Read {
+        /// What was tried.
+        act: String,
+        /// What the library said.
+        why: String,
+    },
+}
+
+impl GitError {
+    /// For `map_err` on file operations.
+    pub(super) fn io(act: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { act, path, source }
+    }
+
+    /// For `map_err` on reads through git2.
+    pub(super) fn read(act: impl Into<String>) -> impl FnOnce(git2::Error) -> Self {
+        let act = act.into();
+        move |error| Self::Read {
+            act,
+            why: visible(error.message()),
+        }
+    }
+}
+
+/// `text` on one line, with every control character escaped: safe for a terminal.
+pub(super) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if !out.is_empty() {
+            out.push_str("; ");
+        }
+        for c in line.chars() {
+            if c.is_control() {
+                out.extend(c.escape_default());
+            } else {
+                out.push(c);
+            }
+        }
+    }
+    out
+}

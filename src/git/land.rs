@@ -1,0 +1,189 @@
+//! Landing: moving the target to a verified candidate, and never anything but forward.
+//!
+//! This file never stashes, resets, forces or pushes. Files of the user's checkout change only where git's own
+//! fast-forward allows it; a branch that is checked out is never moved behind its work tree's back.
+
+use super::error::{GitError, visible};
+use super::repo::{RefEdit, Repo, short};
+use super::tree::worktree_of;
+use crate::model::{Candidate, LandOutcome};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// git's words when the user's own files or locks stand in the way, and it therefore changed nothing.
+const IN_THE_WAY: [&str; 7] = [
+    "would be overwritten",
+    "would lose untracked files",
+    "not uptodate",
+    "cannot merge",
+    "unmerged",
+    "index.lock",
+    "have not concluded",
+];
+/// Files whose presence says that a work tree is in the middle of something, and of what.
+const OPERATIONS: [(&str, &str); 8] = [
+    (
+        "index.lock",
+        "another git command is running there, or left index.lock behind",
+    ),
+    ("MERGE_HEAD", "a merge is in progress there"),
+    ("rebase-merge", "a rebase is in progress there"),
+    ("rebase-apply", "a rebase or `git am` is in progress there"),
+    ("CHERRY_PICK_HEAD", "a cherry-pick is in progress there"),
+    ("REVERT_HEAD", "a revert is in progress there"),
+    ("sequencer", "a cherry-pick or revert is in progress there"),
+    ("BISECT_LOG", "a bisect is in progress there"),
+];
+
+/// A work tree that the target concerns.
+struct Place {
+    git_dir: PathBuf,
+    path: PathBuf,
+}
+
+impl Repo {
+    /// Moves the target to the candidate. Doing it twice is harmless. Where the target is checked out,
+    /// git fast-forwards that checkout, keeping uncommitted changes that do not overlap.
+    ///
+    /// # Errors
+    /// The repository cannot be read or git was killed; the target then stands where it stood, or at the
+    /// candidate, and asking again tells which.
+    pub fn land(&self, target_ref: &str, candidate: &Candidate) -> Result<LandOutcome, GitError> {
+        let Some(tip) = self.tip(target_ref)? else {
+            let why = format!("the branch `{}` is gone", short(target_ref));
+            return Ok(LandOutcome::Infra { why });
+        };
+        if self.descends(&tip, &candidate.commit)? {
+            return Ok(LandOutcome::Done);
+        }
+        if tip != candidate.onto {
+            return Ok(LandOutcome::TargetMoved);
+        }
+        if !self.descends(&candidate.commit, &tip)?
+            || self.tree_of(&candidate.commit)? != candidate.tree
+        {
+            let why = format!("{} is not what was built on {tip}", candidate.commit);
+            return Ok(LandOutcome::Infra { why });
+        }
+        let why = match self.places(target_ref)?.as_slice() {
+            [] => self.move_ref(target_ref, candidate)?,
+            [place] => match self.fast_forward(place, target_ref, candidate)? {
+                Ok(why) => why,
+                Err(why) => return self.in_the_way(target_ref, candidate, place, &why),
+            },
+            [first, second, ..] => {
+                let why = format!(
+                    "the target is checked out twice, also in {}",
+                    second.path.display()
+                );
+                return self.in_the_way(target_ref, candidate, first, &why);
+            }
+        };
+        // Whatever was said, where the ref stands is the answer.
+        match self.tip(target_ref)? {
+            Some(now) if self.descends(&now, &candidate.commit)? => Ok(LandOutcome::Done),
+            Some(now) if now == candidate.onto => Ok(LandOutcome::Infra { why }),
+            Some(_) => Ok(LandOutcome::TargetMoved),
+            None => Ok(LandOutcome::Infra { why }),
+        }
+    }
+
+    fn in_the_way(
+        &self,
+        target_ref: &str,
+        candidate: &Candidate,
+        place: &Place,
+        why: &str,
+    ) -> Result<LandOutcome, GitError> {
+        if self.tip(target_ref)?.as_ref() != Some(&candidate.onto) {
+            return Ok(LandOutcome::TargetMoved);
+        }
+        let why = format!("{}: {why}", place.path.display());
+        Ok(LandOutcome::CheckoutInTheWay { why })
+    }
+
+    /// The target is checked out nowhere: compare and swap. Says why it failed, if it did.
+    fn move_ref(&self, target_ref: &str, candidate: &Candidate) -> Result<String, GitError> {
+        let edit = RefEdit::Move(target_ref, Some(&candidate.onto), &candidate.commit);
+        let output = self.try_update_refs("harness: land", &[edit])?;
+        Ok(output.complaint())
+    }
+
+    /// Fast-forwards one checkout. `Err` holds why the user's checkout does not let it happen, `Ok` what
+    /// git said otherwise.
+    fn fast_forward(
+        &self,
+        place: &Place,
+        target_ref: &str,
+        candidate: &Candidate,
+    ) -> Result<Result<String, String>, GitError> {
+        for (name, what) in OPERATIONS {
+            if place.git_dir.join(name).exists() {
+                return Ok(Err(what.to_owned()));
+            }
+        }
+        if !place.path.is_dir() {
+            let why = "git has a worktree registered there, but it is gone; `git worktree prune` forgets it";
+            return Ok(Err(why.to_owned()));
+        }
+        let git = self.git().on(&place.git_dir).at(&place.path);
+        // Asked last, so that the user has as little time as possible to switch branches in between.
+        let head = git.call(["symbolic-ref", "--quiet", "HEAD"]).run()?.text();
+        if head != target_ref {
+            return Ok(Ok(format!(
+                "{} has just left the branch",
+                place.path.display()
+            )));
+        }
+        let merged = git
+            .call([
+                "merge",
+                "--ff-only",
+                "--no-overwrite-ignore",
+                "--no-autostash",
+            ])
+            .args([
+                "--no-verify-signatures",
+                "--no-squash",
+                "--no-stat",
+                "--quiet",
+            ])
+            .arg(candidate.commit.as_str())
+            .run()?;
+        let why = merged.complaint();
+        let blocked =
+            merged.code != 0 && IN_THE_WAY.iter().any(|words| merged.stderr.contains(words));
+        Ok(if blocked { Err(why) } else { Ok(why) })
+    }
+
+    /// Work trees that have the branch checked out, or are rebasing or bisecting it.
+    fn places(&self, branch: &str) -> Result<Vec<Place>, GitError> {
+        let mut all = vec![Place {
+            git_dir: self.git_dir().to_owned(),
+            path: self.root().to_owned(),
+        }];
+        let linked = self.git_dir().join("worktrees");
+        for entry in fs::read_dir(&linked).into_iter().flatten() {
+            let git_dir = entry.map_err(GitError::io("list", &linked))?.path();
+            if let Some(path) = worktree_of(&git_dir) {
+                all.push(Place { git_dir, path });
+            }
+        }
+        all.retain(|place| stands_on(&place.git_dir, branch));
+        Ok(all)
+    }
+}
+
+/// Whether the work tree of this git directory has the branch checked out or will move it.
+fn stands_on(git_dir: &Path, branch: &str) -> bool {
+    let line = |name: &str| {
+        let text = fs::read_to_string(git_dir.join(name)).unwrap_or_default();
+        text.trim_end().to_owned()
+    };
+    let updates = line("rebase-merge/update-refs");
+    line("HEAD").strip_prefix("ref: ") == Some(branch)
+        || line("rebase-merge/head-name") == branch
+        || line("rebase-apply/head-name") == branch
+        || line("BISECT_START") == short(branch)
+        || updates.lines().any(|found| visible(found) == branch)
+}

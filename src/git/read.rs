@@ -1,0 +1,309 @@
+//! Reading a repository through git2: refs, ancestry, trees and differences.
+//!
+//! Nothing here writes, and nothing here looks at a work tree: git2 knows no filters, no sparse checkouts
+//! and no merge drivers, so what a work tree contains is asked of the git program.
+
+use super::error::{GitError, visible};
+use super::repo::Repo;
+use crate::model::{Oid, Slug};
+use std::path::Path;
+
+/// A commit, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id.
+    pub oid: Oid,
+    /// First line of its message, control characters escaped.
+    pub subject: String,
+    /// Its parents.
+    pub parents: Vec<Oid>,
+}
+
+/// The size of a difference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiffStat {
+    /// Files that differ.
+    pub files: usize,
+    /// Lines added.
+    pub insertions: usize,
+    /// Lines removed.
+    pub deletions: usize,
+}
+
+impl Repo {
+    /// The repository as git2 sees it. Opened anew each time: handles are not shared between threads.
+    pub(super) fn library(&self) -> Result<git2::Repository, GitError> {
+        open(self.git_dir())
+    }
+
+    /// Where a ref stands; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn tip(&self, refname: &str) -> Result<Option<Oid>, GitError> {
+        let library = self.library()?;
+        let found = library
+            .find_reference(refname)
+            .and_then(|r| r.peel_to_commit());
+        match found {
+            Ok(commit) => wrapped(commit.id()).map(Some),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(GitError::read(format!("read {refname}"))(error)),
+        }
+    }
+
+    /// The branch that a name stands for: itself, unless it is an alias (a symbolic ref). Landing must
+    /// know the real one to see where it is checked out.
+    pub(super) fn resolved(&self, refname: &str) -> Result<String, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("read {refname}"));
+        let found = library.find_reference(refname).and_then(|r| r.resolve());
+        let found = found.map_err(read())?;
+        found.name().map(str::to_owned).map_err(read())
+    }
+
+    /// Whether the ref's history contains the commit. A ref or commit that does not exist: no.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn contains(&self, refname: &str, oid: &Oid) -> Result<bool, GitError> {
+        match self.tip(refname)? {
+            Some(tip) => self.descends(&tip, oid),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether `ancestor` is `oid` or in its history.
+    pub(super) fn descends(&self, oid: &Oid, ancestor: &Oid) -> Result<bool, GitError> {
+        if oid == ancestor {
+            return Ok(true);
+        }
+        let library = self.library()?;
+        let ancestor = raw(ancestor)?;
+        if library.find_commit(ancestor).is_err() {
+            return Ok(false);
+        }
+        library
+            .graph_descendant_of(raw(oid)?, ancestor)
+            .map_err(GitError::read(format!("read the history of {oid}")))
+    }
+
+    /// The best common ancestor; `None` for unrelated histories.
+    pub(super) fn merge_base(&self, a: &Oid, b: &Oid) -> Result<Option<Oid>, GitError> {
+        match self.library()?.merge_base(raw(a)?, raw(b)?) {
+            Ok(base) => wrapped(base).map(Some),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(GitError::read(format!("compare {a} and {b}"))(error)),
+        }
+    }
+
+    /// Whether this is a commit that is there.
+    pub(super) fn is_commit(&self, oid: &Oid) -> Result<bool, GitError> {
+        Ok(self.library()?.find_commit(raw(oid)?).is_ok())
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// When there is no such commit.
+    pub fn tree_of(&self, commit: &Oid) -> Result<Oid, GitError> {
+        let library = self.library()?;
+        let found = library.find_commit(raw(commit)?);
+        found
+            .map_err(GitError::read(format!("read the commit {commit}")))
+            .and_then(|commit| wrapped(commit.tree_id()))
+    }
+
+    /// The entry of a tree at `path`, if there is one.
+    pub(super) fn entry(&self, tree: &Oid, path: &Path) -> Result<Option<Oid>, GitError> {
+        let library = self.library()?;
+        let tree = library
+            .find_tree(raw(tree)?)
+            .map_err(GitError::read(format!("read the tree {tree}")))?;
+        tree.get_path(path)
+            .ok()
+            .map(|entry| wrapped(entry.id()))
+            .transpose()
+    }
+
+    /// Paths whose content or mode differs between two commits, sorted; a rename counts as both paths.
+    /// Names that are not UTF-8 are shown with replacement characters.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn changed_paths(&self, base: &Oid, tip: &Oid) -> Result<Vec<String>, GitError> {
+        let (base, tip) = (self.tree_of(base)?, self.tree_of(tip)?);
+        let mut paths = Vec::new();
+        self.diff(&base, &tip, |delta| {
+            let path = delta
+                .new_file()
+                .path_bytes()
+                .or(delta.old_file().path_bytes());
+            paths.extend(path.map(|path| String::from_utf8_lossy(path).into_owned()));
+        })?;
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
+    }
+
+    /// Paths at which `after` (a tree) holds a submodule or embedded repository that `before` does not.
+    pub(super) fn new_gitlinks(&self, before: &Oid, after: &Oid) -> Result<Vec<Vec<u8>>, GitError> {
+        let mut paths = Vec::new();
+        self.diff(before, after, |delta| {
+            if delta.new_file().mode() == git2::FileMode::Commit {
+                paths.extend(delta.new_file().path_bytes().map(<[u8]>::to_vec));
+            }
+        })?;
+        Ok(paths)
+    }
+
+    fn diff(
+        &self,
+        before: &Oid,
+        after: &Oid,
+        mut each: impl FnMut(git2::DiffDelta<'_>),
+    ) -> Result<(), GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("compare {before} and {after}"));
+        let old = library.find_tree(raw(before)?).map_err(read())?;
+        let new = library.find_tree(raw(after)?).map_err(read())?;
+        let diff = library
+            .diff_tree_to_tree(Some(&old), Some(&new), None)
+            .map_err(read())?;
+        diff.deltas().for_each(&mut each);
+        Ok(())
+    }
+
+    /// How much differs between two commits.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn diff_stat(&self, base: &Oid, tip: &Oid) -> Result<DiffStat, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("compare {base} and {tip}"));
+        let tree = |oid: &Oid| {
+            library
+                .find_commit(raw(oid)?)
+                .and_then(|c| c.tree())
+                .map_err(read())
+        };
+        let stats = library
+            .diff_tree_to_tree(Some(&tree(base)?), Some(&tree(tip)?), None)
+            .and_then(|diff| diff.stats())
+            .map_err(read())?;
+        Ok(DiffStat {
+            files: stats.files_changed(),
+            insertions: stats.insertions(),
+            deletions: stats.deletions(),
+        })
+    }
+
+    /// The newest commits of a ref, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the ref is not there.
+    pub fn commits_on(&self, refname: &str, limit: usize) -> Result<Vec<Commit>, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("read the history of {refname}"));
+        let mut walk = library.revwalk().map_err(read())?;
+        walk.push_ref(refname).map_err(read())?;
+        let sorting = git2::Sort::TOPOLOGICAL | git2::Sort::TIME;
+        walk.set_sorting(sorting).map_err(read())?;
+        walk.take(limit)
+            .map(|oid| {
+                let commit = library.find_commit(oid.map_err(read())?).map_err(read())?;
+                shown(&commit)
+            })
+            .collect()
+    }
+
+    /// Commits in `tip`'s history that are not in `base`'s, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn log_between(
+        &self,
+        base: &Oid,
+        tip: &Oid,
+        limit: usize,
+    ) -> Result<Vec<Commit>, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("read the history from {base} to {tip}"));
+        let mut walk = library.revwalk().map_err(read())?;
+        walk.push(raw(tip)?).map_err(read())?;
+        walk.hide(raw(base)?).map_err(read())?;
+        let sorting = git2::Sort::TOPOLOGICAL | git2::Sort::TIME;
+        walk.set_sorting(sorting).map_err(read())?;
+        walk.take(limit)
+            .map(|oid| {
+                let commit = library.find_commit(oid.map_err(read())?).map_err(read())?;
+                shown(&commit)
+            })
+            .collect()
+    }
+
+    /// Snapshots of a feature's iterations, by number.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn snapshots(&self, slug: &Slug) -> Result<Vec<(u32, Oid)>, GitError> {
+        let prefix = format!("refs/harness/iterations/{slug}/");
+        let mut found: Vec<(u32, Oid)> = self
+            .refs(&prefix)?
+            .into_iter()
+            .filter_map(|(name, oid)| Some((name.strip_prefix(&prefix)?.parse().ok()?, oid)))
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// All refs whose names begin with `prefix`, which ends in `/`, and where they stand.
+    pub(super) fn refs(&self, prefix: &str) -> Result<Vec<(String, Oid)>, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("list the refs under {prefix}"));
+        let mut found = Vec::new();
+        for reference in library
+            .references_glob(&format!("{prefix}*"))
+            .map_err(read())?
+        {
+            let reference = reference.map_err(read())?;
+            // A ref that names nothing that is there stays out; it cannot be worked with.
+            if let (Ok(name), Some(oid)) = (reference.name(), reference.target()) {
+                found.push((name.to_owned(), wrapped(oid)?));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// Opens exactly this git directory.
+pub(super) fn open(git_dir: &Path) -> Result<git2::Repository, GitError> {
+    let flags = git2::RepositoryOpenFlags::NO_SEARCH;
+    let ceiling: [&std::ffi::OsStr; 0] = [];
+    git2::Repository::open_ext(git_dir, flags, ceiling).map_err(|error| GitError::Unsupported {
+        path: git_dir.to_owned(),
+        why: visible(error.message()),
+    })
+}
+
+fn shown(commit: &git2::Commit<'_>) -> Result<Commit, GitError> {
+    let subject = String::from_utf8_lossy(commit.message_bytes());
+    Ok(Commit {
+        oid: wrapped(commit.id())?,
+        subject: visible(subject.lines().next().unwrap_or_default()),
+        parents: commit.parent_ids().map(wrapped).collect::<Result<_, _>>()?,
+    })
+}
+
+fn raw(oid: &Oid) -> Result<git2::Oid, GitError> {
+    git2::Oid::from_str(oid.as_str()).map_err(GitError::read(format!("read the object {oid}")))
+}
+
+fn wrapped(oid: git2::Oid) -> Result<Oid, GitError> {
+    let text = oid.to_string();
+    Oid::parse(&text).ok_or_else(|| GitError::Read {
+        act: "read an object id".to_owned(),
+        why: format!("`{text}` is not one"),
+    })
+}

@@ -1,0 +1,215 @@
+//! Everything a directory contains, as a tree: modified, deleted and untracked files, embedded repositories'
+//! files too, whatever state the index was left in.
+//!
+//! This file never moves a ref and never changes a file of the work tree; it knows nothing of features.
+
+use super::cli::Git;
+use super::error::{GitError, visible};
+use super::repo::{Repo, to_path};
+use super::tree::{OUTBOX, remove_file};
+use crate::model::Oid;
+use std::path::{Path, PathBuf};
+
+/// Most notes kept of one staging.
+const NOTES_CAP: usize = 20;
+/// Repositories in repositories in repositories: deeper ones are left out, with a note.
+const DEPTH_CAP: u32 = 8;
+
+/// What staging made.
+pub(super) struct Staged {
+    /// The tree that holds everything.
+    pub(super) tree: Oid,
+    /// What could not be kept as it was, a sentence each.
+    pub(super) notes: Vec<String>,
+}
+
+/// Puts everything at `git`'s work tree into its index and writes that as a tree. `before` is a commit
+/// whose submodules are known to be meant and whose version of the outbox's path, if it has one, stays.
+pub(super) fn stage(repo: &Repo, git: &Git, before: &Oid) -> Result<Staged, GitError> {
+    let before = repo.tree_of(before)?;
+    let mut notes = Vec::new();
+    add(git, &mut notes, 0)?;
+    let mut tree = write_tree(git)?;
+    let linked: Vec<Vec<u8>> = repo
+        .new_gitlinks(&before, &tree)?
+        .into_iter()
+        .filter(|path| is_embedded(git, path))
+        .collect();
+    let outbox = Path::new(OUTBOX);
+    let kept = repo.entry(&before, outbox)?;
+    let outbox_differs = repo.entry(&tree, outbox)? != kept;
+    for path in &linked {
+        forget(git, path)?;
+        embed(git, path, &mut notes, 0)?;
+    }
+    if outbox_differs {
+        forget(git, OUTBOX.as_bytes())?;
+        if let Some(kept) = kept {
+            graft(git, OUTBOX.as_bytes(), &kept)?;
+        }
+    }
+    if outbox_differs || !linked.is_empty() {
+        tree = write_tree(git)?;
+    }
+    notes.truncate(NOTES_CAP);
+    Ok(Staged { tree, notes })
+}
+
+/// `git add -A`, coping with what can stand in its way.
+fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
+    let all = exclusions(&[]);
+    let added = add_except(git, &all)?;
+    if added.code == 0 && !added.stderr.contains("embedded git repository") {
+        return Ok(());
+    }
+    // Begin again from a sound index, naming what `add` must leave to us.
+    reset_index(git, depth)?;
+    let listed = git
+        .call(["ls-files", "--others", "--exclude-standard", "-z"])
+        .ok()?;
+    let embedded: Vec<Vec<u8>> = listed
+        .fields()
+        .filter_map(|path| path.strip_suffix(b"/"))
+        .filter(|path| path != &OUTBOX.as_bytes())
+        .map(<[u8]>::to_vec)
+        .collect();
+    let added = add_except(git, &exclusions(&embedded))?;
+    match added.code {
+        0 => {}
+        // Some files could not be read; all others are in.
+        1 => {
+            let lines = added
+                .stderr
+                .lines()
+                .filter(|line| !line.starts_with("hint:"));
+            notes.extend(lines.map(|line| format!("not kept: {}", visible(line))));
+        }
+        _ => return Err(added.failed()),
+    }
+    for path in &embedded {
+        embed(git, path, notes, depth)?;
+    }
+    Ok(())
+}
+
+fn add_except(git: &Git, pathspecs: &[u8]) -> Result<super::cli::Output, GitError> {
+    git.call(["add", "--all", "--ignore-errors"])
+        .arg("--pathspec-from-file=-")
+        .arg("--pathspec-file-nul")
+        .stdin(pathspecs)
+        .run()
+}
+
+/// Pathspecs for everything but the outbox and these.
+fn exclusions(paths: &[Vec<u8>]) -> Vec<u8> {
+    let mut specs = format!(":(exclude,top,literal){OUTBOX}").into_bytes();
+    for path in paths {
+        specs.extend_from_slice(b"\0:(exclude,top,literal)");
+        specs.extend_from_slice(path);
+    }
+    specs
+}
+
+/// Makes the index that of HEAD, or empty for an embedded repository, whose HEAD is none of ours. What
+/// it knows of unchanged files is kept where it can be read at all.
+fn reset_index(git: &Git, depth: u32) -> Result<(), GitError> {
+    let read = || git.call(["read-tree", "--reset", "HEAD"]).run();
+    if depth == 0 {
+        if read()?.code == 0 {
+            return Ok(());
+        }
+        if let Some(index) = git.index() {
+            remove_file(&index)?;
+        }
+        if read()?.code == 0 {
+            return Ok(());
+        }
+    }
+    // HEAD is unborn or broken: everything is new.
+    git.call(["read-tree", "--empty"]).ok().map(drop)
+}
+
+/// Adds the files of an embedded repository as ordinary files.
+fn embed(git: &Git, path: &[u8], notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
+    let name = visible(&String::from_utf8_lossy(path));
+    let (Some(root), Some(index)) = (git.work_tree(), git.index()) else {
+        return Ok(());
+    };
+    if depth >= DEPTH_CAP {
+        notes.push(format!("not kept: {name}, a repository too deep in others"));
+        return Ok(());
+    }
+    notes.push(format!(
+        "{name} is a repository of its own: its files are kept, its history is not"
+    ));
+    let scratch = Scratch::beside(&index, depth)?;
+    let inner = git.at(&root.join(to_path(path))).with_index(&scratch.0);
+    inner.call(["read-tree", "--empty"]).ok()?;
+    add(&inner, notes, depth + 1)?;
+    if inner.call(["ls-files", "--cached"]).ok()?.stdout.is_empty() {
+        return Ok(());
+    }
+    let tree = write_tree(&inner)?;
+    graft(git, path, &tree)
+}
+
+/// Puts a tree into the index at `path`, where the index holds nothing.
+fn graft(git: &Git, path: &[u8], tree: &Oid) -> Result<(), GitError> {
+    let mut prefix = std::ffi::OsString::from("--prefix=");
+    prefix.push(to_path(path));
+    prefix.push("/");
+    git.call(["read-tree"])
+        .arg(prefix)
+        .arg(tree.as_str())
+        .ok()
+        .map(drop)
+}
+
+/// Takes a path and all below it out of the index.
+fn forget(git: &Git, path: &[u8]) -> Result<(), GitError> {
+    git.call([
+        "rm",
+        "-r",
+        "--cached",
+        "--quiet",
+        "--force",
+        "--ignore-unmatch",
+    ])
+    .arg("--pathspec-from-file=-")
+    .arg("--pathspec-file-nul")
+    .stdin([b":(top,literal)", path].concat())
+    .ok()
+    .map(drop)
+}
+
+fn write_tree(git: &Git) -> Result<Oid, GitError> {
+    git.call(["write-tree"]).oid()
+}
+
+/// A repository of its own rather than a submodule, whose `.git` is a file.
+fn is_embedded(git: &Git, path: &[u8]) -> bool {
+    let own = git
+        .work_tree()
+        .map(|root| root.join(to_path(path)).join(".git"));
+    own.and_then(|own| std::fs::symlink_metadata(own).ok())
+        .is_some_and(|meta| meta.is_dir())
+}
+
+/// An index file that is gone when this is.
+pub(super) struct Scratch(pub(super) PathBuf);
+
+impl Scratch {
+    /// A scratch index next to another.
+    pub(super) fn beside(index: &Path, depth: u32) -> Result<Self, GitError> {
+        let path = index.with_file_name(format!("harness-index-{depth}"));
+        remove_file(&path)?;
+        remove_file(&path.with_added_extension("lock"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

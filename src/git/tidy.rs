@@ -1,0 +1,140 @@
+//! Removing what is no longer needed: free worktrees, landed branches, candidates.
+//!
+//! Runs when no agent does. This file never removes a commit that is on no other ref, and nothing of the user's.
+
+use super::error::GitError;
+use super::repo::{RefEdit, branch_of, short};
+use super::tree::Tree;
+use super::worktrees::{Listed, Worktrees};
+use crate::model::{Oid, Slug, WorktreeName};
+use std::fs;
+
+/// What `harness clean` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Directories of worktrees that are gone.
+    pub worktrees: Vec<String>,
+    /// Branches that are gone.
+    pub branches: Vec<String>,
+    /// Branches that stay because the target does not hold their commits, or because they are checked out.
+    pub kept_branches: Vec<String>,
+    /// Refs under which work was kept that was on no ref before.
+    pub rescued: Vec<String>,
+}
+
+impl Worktrees {
+    /// Removes the gate's worktree and all others but `keep`, the branches of landed features that still
+    /// stand where they landed, and all candidates. Uncommitted work goes to `refs/harness/lost/` first.
+    ///
+    /// # Errors
+    /// git or the disk failed; doing it again continues.
+    pub fn tidy(
+        &self,
+        keep: &[WorktreeName],
+        landed: &[(Slug, Oid)],
+        target_ref: &str,
+    ) -> Result<(), GitError> {
+        let _guard = self.guard();
+        let mut done = Cleaned::default();
+        for listed in self.list()? {
+            if listed.name.is_none_or(|name| !keep.contains(&name)) {
+                self.remove_kept(&listed, &mut done)?;
+            }
+        }
+        let target = self.repo.tip(target_ref)?;
+        for (slug, oid) in landed {
+            let branch = branch_of(slug);
+            if let (Some(target), Some(tip)) = (&target, self.repo.tip(&branch)?)
+                && tip == *oid
+            {
+                self.drop_branch(&branch, &tip, target, false, &mut done)?;
+            }
+        }
+        self.drop_candidates()?;
+        self.drop_dir();
+        Ok(())
+    }
+
+    /// Removes all of it: every worktree of the pool, every branch `harness/*` whose commits the target
+    /// holds, all candidates. With `force` the other branches go too; their tips stay under
+    /// `refs/harness/old/`. Snapshots stay.
+    ///
+    /// # Errors
+    /// git or the disk failed; doing it again continues.
+    pub fn clean(&self, target_ref: &str, force: bool) -> Result<Cleaned, GitError> {
+        let _guard = self.guard();
+        let mut done = Cleaned::default();
+        for listed in self.list()? {
+            self.remove_kept(&listed, &mut done)?;
+        }
+        let target = self.repo.expect_tip(target_ref)?;
+        for (branch, tip) in self.repo.refs("refs/heads/harness/")? {
+            self.drop_branch(&branch, &tip, &target, force, &mut done)?;
+        }
+        self.drop_candidates()?;
+        self.drop_dir();
+        Ok(done)
+    }
+
+    /// Removes one worktree, after keeping what no ref holds.
+    fn remove_kept(&self, listed: &Listed, done: &mut Cleaned) -> Result<(), GitError> {
+        // What gates leave behind was made by commands, not by anyone's work.
+        if listed.name.is_some() {
+            let rescued = match Tree::find(&self.repo, &listed.path)? {
+                Some(tree) if tree.is_whole() => self.rescue(&tree)?,
+                Some(_) => None,
+                None => {
+                    self.refuse_foreign(&listed.path)?;
+                    self.rescue_files(&listed.path)?
+                }
+            };
+            done.rescued.extend(rescued);
+        }
+        self.remove(&listed.path)?;
+        done.worktrees.push(listed.path.display().to_string());
+        Ok(())
+    }
+
+    /// Deletes a branch whose commits are in the target, or, with `force`, any.
+    fn drop_branch(
+        &self,
+        branch: &str,
+        tip: &Oid,
+        target: &Oid,
+        force: bool,
+        done: &mut Cleaned,
+    ) -> Result<(), GitError> {
+        let name = short(branch);
+        let in_use = |checkout: &super::repo::Checkout| checkout.branch.as_deref() == Some(branch);
+        let in_use = self.repo.checkouts()?.iter().any(in_use);
+        if in_use || !(force || self.repo.is_absorbed(target, tip)?) {
+            done.kept_branches.push(name.to_owned());
+            return Ok(());
+        }
+        let slug = name.strip_prefix("harness/").unwrap_or(name);
+        let old = format!("refs/harness/old/{slug}/{}", tip.short());
+        let mut edits = vec![RefEdit::Delete(branch, tip)];
+        if !self.repo.descends(target, tip)? {
+            // Squashed or forced: the target's history does not hold these commits.
+            edits.push(RefEdit::Set(&old, tip));
+        }
+        self.repo.update_refs("harness: tidy", &edits)?;
+        done.branches.push(name.to_owned());
+        Ok(())
+    }
+
+    fn drop_candidates(&self) -> Result<(), GitError> {
+        let refs = self.repo.refs("refs/harness/candidates/")?;
+        let edits: Vec<RefEdit<'_>> = refs
+            .iter()
+            .map(|(name, oid)| RefEdit::Delete(name, oid))
+            .collect();
+        self.repo.update_refs("harness: tidy", &edits)
+    }
+
+    /// Removes the pool's directory if nothing is left in it.
+    fn drop_dir(&self) {
+        // Not empty or not there: both are fine.
+        let _ = fs::remove_dir(&self.dir);
+    }
+}
