@@ -418,9 +418,15 @@ fn fifty_at_once_end_with_their_own_results() {
     };
     on_runtime(async {
         let local = tokio::task::LocalSet::new();
-        for number in 0..50 {
-            local.spawn_local(check(number));
-        }
-        local.await;
+        let tasks: Vec<_> = (0..50)
+            .map(|number| local.spawn_local(check(number)))
+            .collect();
+        local
+            .run_until(async {
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            })
+            .await;
     });
 }
