@@ -32,7 +32,8 @@ const DRAIN: Duration = Duration::from_millis(200);
 ///
 /// Call it within a tokio runtime that has IO and time enabled, on a thread that lives as long as the
 /// job: on Linux the direct child dies with the *thread* that spawned it, so that it cannot survive a
-/// `kill -9` of the program. A current-thread runtime on the main thread is right.
+/// `kill -9` of the program. A current-thread runtime on the main thread is right. SIGPIPE must be
+/// ignored, as it is in a Rust program unless somebody changes that: a child may close its stdin.
 ///
 /// Never fails: what cannot be started is an [`Ending::NotStarted`] that says why.
 pub async fn run(
@@ -173,7 +174,8 @@ impl Leader {
         }
     }
 
-    /// Resolves when the direct child has exited. Cancel safe.
+    /// Resolves when the direct child has exited. Cancel safe. Reaps, since not every system can look
+    /// without: what is left of the group then holds its number just as well.
     #[cfg(not(target_os = "linux"))]
     async fn exited(&mut self) {
         // The result is kept and asked for again by `reap`.

@@ -133,8 +133,8 @@ fn time_limit_ends_it() {
 fn silence_ends_it_and_output_does_not() {
     let bench = Bench::new();
     let job = Job {
-        idle_timeout: Some(Duration::from_millis(300)),
-        ..bench.job("for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.05; done; echo last; sleep 1000")
+        idle_timeout: Some(Duration::from_millis(500)),
+        ..bench.job("for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done; echo last; sleep 1000")
     };
     let (finished, lines) = finish_with_lines(job);
     assert_eq!(finished.ending, Ending::IdleTimedOut);
@@ -346,7 +346,7 @@ mod on_linux {
     }
 
     /// Polls the run until it printed `ready`, then hands the unfinished future over.
-    async fn until_ready(job: Job) -> std::pin::Pin<Box<dyn Future<Output = Finished>>> {
+    async fn until_ready(job: Job) -> std::pin::Pin<Box<dyn Future<Output = Finished> + Send>> {
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let mut future = Box::pin(run(job, pending(), move |_, line| {
             if line == "ready" {
@@ -362,18 +362,18 @@ mod on_linux {
     #[test]
     fn dropping_the_future_kills_the_tree() {
         let bench = Bench::new();
+        let held = bench.path("held");
+        nix::unistd::mkfifo(&held, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // Reads until the last process that holds the FIFO is dead.
+        let all_dead = std::thread::spawn(move || fs::read_to_string(held).unwrap());
         let job = bench.job(
-            "echo $$ >leader; sleep 1000 & echo $! >member; mkfifo fifo
-             setsid sh -c 'echo $$ >daemon; echo up >fifo; sleep 1000' &
+            "exec 9>held; echo leader >&9; (echo member >&9; sleep 1000) & mkfifo fifo
+             setsid sh -c 'echo daemon >&9; echo up >fifo; sleep 1000' &
              read up <fifo; echo ready; wait",
         );
-        let token = job.token.clone();
         on_runtime(async { drop(until_ready(job).await) });
-        // What was killed may need a moment to be gone; sweep waits for that.
-        sweep(&token);
-        for name in ["leader", "member", "daemon"] {
-            assert!(!alive(bench.noted_pid(name), None, None), "{name}");
-        }
+        let said = all_dead.join().unwrap();
+        assert!(said.contains("leader") && said.contains("daemon"), "{said}");
     }
 
     #[test]
