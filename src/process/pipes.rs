@@ -63,16 +63,16 @@ impl<F: FnMut(Stream, &str)> Pipes<F> {
         let _ = timeout(time, forever).await;
     }
 
-    /// Closes stdin and reads what is left, but waits at most `limit` for it.
-    pub(super) async fn drain(&mut self, limit: Duration) {
+    /// Closes stdin and reads what is left, but waits at most `limit` for it. Says whether the end was
+    /// reached: if not, somebody still holds a pipe.
+    pub(super) async fn drain(&mut self, limit: Duration) -> bool {
         self.feed.pipe = None;
         let to_the_end = async {
             while self.out.pipe.is_some() || self.err.pipe.is_some() {
                 self.step().await;
             }
         };
-        // Running into the limit is fine: then somebody unseen holds a pipe.
-        let _ = timeout(limit, to_the_end).await;
+        timeout(limit, to_the_end).await.is_ok()
     }
 
     /// How much of `limit` is left before the job counts as idle; without a limit, all the time there is.

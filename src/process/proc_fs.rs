@@ -114,15 +114,13 @@ impl Stat {
     }
 }
 
-/// Every running process. Empty off Linux.
-pub(super) fn running() -> Vec<Stat> {
+/// The number of every process. Empty off Linux.
+pub(super) fn pids() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(Stat::of)
-        .filter(Stat::is_running)
         .collect()
 }
 

@@ -54,8 +54,12 @@ pub async fn run(
     if killed.is_some() {
         stop_leader(&mut leader, &mut pipes, job.grace).await;
     }
-    let leftovers = clear(&leader.tree, &mut pipes).await;
-    pipes.drain(DRAIN).await;
+    let mut leftovers = clear(&leader.tree, &mut pipes).await;
+    if !pipes.drain(DRAIN).await {
+        // Whoever holds a pipe now was missed: it was forked while we looked, or it hides from us.
+        leftovers += clear(&leader.tree, &mut pipes).await;
+        pipes.drain(DRAIN).await;
+    }
     let by_itself = leader.reap();
     pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)
 }

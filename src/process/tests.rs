@@ -315,6 +315,18 @@ mod on_linux {
     }
 
     #[test]
+    fn who_keeps_hopping_into_new_sessions_is_caught() {
+        let bench = Bench::new();
+        // Ends by itself once the directory is gone.
+        let hop = "[ -e hop.sh ] || exit\nsetsid sh hop.sh &\n";
+        fs::write(bench.path("hop.sh"), hop).unwrap();
+        let job = bench.job("sh hop.sh; exit 0");
+        let token = job.token.clone();
+        assert_eq!(finish(job).ending, Ending::Exited { code: 0 });
+        assert_eq!(sweep(&token), 0);
+    }
+
+    #[test]
     fn who_drops_the_token_but_stays_in_the_session_is_found_too() {
         let bench = Bench::new();
         let script = "set -m; env -i sleep 1000 & echo $! >pid";

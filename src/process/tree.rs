@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// After this long a killed process hangs in the kernel, and waiting for it would hang us.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(5);
+/// How often a look at all processes looks again for those forked meanwhile.
+const LOOKS: usize = 16;
 /// How often a dropped tree is looked through for processes forked meanwhile.
 const DROP_ROUNDS: usize = 20;
 
@@ -124,20 +126,39 @@ pub(super) fn signal_each(pids: &[Killable], signal: Signal) {
 /// The running processes that carry `token` or are in the leader's session or group, and their
 /// descendants. Nothing older than the leader can be one, which saves reading most environments.
 fn members(token: &str, leader: Option<(Killable, u64)>) -> Vec<Killable> {
-    let mut others = proc_fs::running();
-    others.retain(|stat| leader.is_none_or(|(_, started)| stat.start_time >= started));
     let ours = |stat: &Stat| {
         leader.is_some_and(|(pid, _)| stat.session == pid.0 || stat.group == pid.0)
             // A variable that is set to nothing must not make strangers ours.
             || (!token.is_empty() && proc_fs::carries(stat.pid, token))
     };
+    let mut seen = BTreeSet::new();
     let mut found = BTreeSet::new();
-    let mut fresh: Vec<Stat> = others.extract_if(.., |stat| ours(stat)).collect();
-    while !fresh.is_empty() {
-        found.extend(fresh.iter().map(|stat| stat.pid));
-        fresh = others
-            .extract_if(.., |stat| found.contains(&stat.parent))
-            .collect();
+    let mut others = Vec::new();
+    for _ in 0..LOOKS {
+        // Those that were forked while the last look went on, perhaps by one that is gone already.
+        let mut fresh = proc_fs::pids();
+        fresh.retain(|pid| seen.insert(*pid));
+        if fresh.is_empty() {
+            break;
+        }
+        for stat in fresh.into_iter().filter_map(Stat::of) {
+            let too_old = leader.is_some_and(|(_, started)| stat.start_time < started);
+            if !stat.is_running() || too_old {
+                continue;
+            }
+            if ours(&stat) || found.contains(&stat.parent) {
+                found.insert(stat.pid);
+            } else {
+                others.push(stat);
+            }
+        }
+    }
+    let mut before = 0;
+    while before < found.len() {
+        before = found.len();
+        let children = others.iter().filter(|stat| found.contains(&stat.parent));
+        let children: Vec<i32> = children.map(|stat| stat.pid).collect();
+        found.extend(children);
     }
     found.into_iter().filter_map(Killable::new).collect()
 }
