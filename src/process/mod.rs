@@ -1,7 +1,26 @@
 //! One supervised process tree: spawn, feed, capture, limit, stop, reap.
 //!
 //! This room knows nothing about features, agents, git or the journal; it never decides what an exit
-//! code means. Only a pid from a successful spawn, greater than 1, may ever reach `kill`.
+//! code means. Only a pid from a successful spawn, or one that carries a job's token, and greater
+//! than 1, may ever reach `kill`.
+//!
+//! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
+//! its bytes; `tree` finds and kills whatever belongs to it; `proc_fs` reads `/proc`.
+
+mod capture;
+mod pipes;
+mod proc_fs;
+mod run;
+mod spawn;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use proc_fs::{ProcessIdentity, alive, boot_id, start_time};
+pub use run::run;
+pub use spawn::which;
+pub use tree::sweep;
 
 use crate::model::Ending;
 use std::collections::BTreeMap;
@@ -9,10 +28,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Name of the environment variable that carries [`Job::token`].
+pub const TOKEN_VARIABLE: &str = "HARNESS_TOKEN";
+
 /// A command to run under supervision.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Program: an absolute path, or a name looked up on the `PATH` of `env`.
+    /// Program: a path (a relative one is taken from `cwd`), or a name looked up on the `PATH` of `env`.
     pub program: OsString,
     /// Arguments.
     pub args: Vec<OsString>,
@@ -20,9 +42,10 @@ pub struct Job {
     pub cwd: PathBuf,
     /// The whole environment of the child; nothing is inherited.
     pub env: BTreeMap<OsString, OsString>,
-    /// Fed to stdin while output is read; then stdin is closed.
+    /// Fed to stdin while output is read; then stdin is closed. Empty: stdin is `/dev/null`.
     pub stdin: Vec<u8>,
-    /// Raw stdout and stderr go here, interleaved as they come, created or truncated.
+    /// Raw stdout and stderr go here, interleaved as they come. Whatever stood there (also a link) is
+    /// replaced by a new file.
     pub output: PathBuf,
     /// At most this many bytes are written to `output`; what follows is read and dropped, and one line
     /// at the end says how much.
@@ -47,6 +70,10 @@ pub struct Finished {
     pub elapsed: Duration,
     /// Bytes of stdout and stderr seen, including dropped ones.
     pub output_bytes: u64,
+    /// Why `output` is not complete, if writing it failed (disk full). The job itself went on.
+    pub output_error: Option<String>,
+    /// How many other processes of the tree outlived the direct child and had to be killed.
+    pub leftovers: usize,
 }
 
 /// Where a line of output came from.

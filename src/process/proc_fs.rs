@@ -1,0 +1,168 @@
+//! What the system says about processes: `/proc` on Linux, nothing elsewhere.
+//!
+//! This file only reads; it must never signal anything. A process that vanishes between two reads is
+//! the normal case, so every answer is an `Option`.
+
+use super::TOKEN_VARIABLE;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use std::fs;
+
+/// Which process, beyond reuse of its number: kept in a lock file to tell a living holder from a
+/// stranger who got the same pid later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot; `None` where the system does not say.
+    pub start_time: Option<u64>,
+    /// Which boot that was; `None` where the system does not say.
+    pub boot_id: Option<String>,
+}
+
+impl ProcessIdentity {
+    /// This process.
+    #[must_use]
+    pub fn current() -> Self {
+        let pid = std::process::id();
+        Self {
+            pid,
+            start_time: start_time(pid),
+            boot_id: boot_id(),
+        }
+    }
+
+    /// Whether exactly that process still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        alive(self.pid, self.start_time, self.boot_id.as_deref())
+    }
+}
+
+/// When process `pid` started, in clock ticks since boot. `None` if there is none, or off Linux.
+#[must_use]
+pub fn start_time(pid: u32) -> Option<u64> {
+    Stat::of(pid.try_into().ok()?).map(|stat| stat.start_time)
+}
+
+/// The kernel's name for this boot. `None` off Linux.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+/// Whether the process that was seen with this start time in this boot still runs. What is `None` is
+/// not compared; with no start time the number alone decides.
+#[must_use]
+pub fn alive(pid: u32, started: Option<u64>, boot: Option<&str>) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().filter(|pid| *pid > 0) else {
+        return false;
+    };
+    if boot.is_some_and(|boot| boot_id().is_some_and(|now| now != boot)) {
+        return false;
+    }
+    match (Stat::of(pid), started) {
+        (Some(stat), Some(started)) => stat.is_running() && stat.start_time == started,
+        (Some(stat), None) => stat.is_running(),
+        // No signal is sent; a process of another user answers EPERM and lives.
+        (None, _) => {
+            !cfg!(target_os = "linux") && kill(Pid::from_raw(pid), None) != Err(nix::Error::ESRCH)
+        }
+    }
+}
+
+/// What this room wants of `/proc/<pid>/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) pid: i32,
+    state: u8,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    pub(super) session: i32,
+    pub(super) start_time: u64,
+}
+
+impl Stat {
+    pub(super) fn of(pid: i32) -> Option<Self> {
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// The command name in parentheses may itself hold blanks and parentheses: the last one closes it.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let close = text.iter().rposition(|byte| *byte == b')')?;
+        let open = text.iter().position(|byte| *byte == b'(')?;
+        let pid = std::str::from_utf8(text.get(..open)?).ok()?;
+        let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
+        // Field 3, the state, comes first here.
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3);
+        Some(Self {
+            pid: pid.trim().parse().ok()?,
+            state: *field(3)?.as_bytes().first()?,
+            parent: field(4)?.parse().ok()?,
+            group: field(5)?.parse().ok()?,
+            session: field(6)?.parse().ok()?,
+            start_time: field(22)?.parse().ok()?,
+        })
+    }
+
+    /// Neither a zombie nor dead: it can still do things.
+    pub(super) fn is_running(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// The number of every process. Empty off Linux.
+pub(super) fn pids() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// Whether the environment that `pid` was started with holds the token.
+pub(super) fn carries(pid: i32, token: &str) -> bool {
+    let wanted = format!("{TOKEN_VARIABLE}={token}");
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| variables(&environment).any(|entry| entry == wanted.as_bytes()))
+}
+
+fn variables(environment: &[u8]) -> impl Iterator<Item = &[u8]> {
+    environment.split(|byte| *byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_cannot_forge_fields() {
+        let text = b"42 (a) S 1 1 1 (b) R 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 99 1\n";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(
+            (stat.pid, stat.state, stat.parent, stat.group, stat.session),
+            (42, b'R', 7, 8, 9)
+        );
+        assert_eq!(stat.start_time, 12345);
+        assert_eq!(Stat::parse(b"42 (a"), None);
+        assert_eq!(Stat::parse(b")("), None);
+        assert_eq!(Stat::parse(b"1 (a) R 1"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_identity_is_more_than_a_number() {
+        let me = ProcessIdentity::current();
+        assert!(me.is_alive());
+        assert!(!alive(me.pid, me.start_time.map(|time| time + 1), None));
+        assert!(!alive(me.pid, me.start_time, Some("another boot")));
+        assert!(!alive(0, None, None));
+        assert!(!alive(u32::MAX, None, None));
+        let kept = serde_json::to_string(&me).unwrap();
+        assert_eq!(serde_json::from_str::<ProcessIdentity>(&kept).unwrap(), me);
+    }
+}

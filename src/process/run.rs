@@ -1,0 +1,211 @@
+//! The life of one job, from spawn to the last process dead.
+//!
+//! The end of a job is the exit of its direct child, never the end of a pipe. This file must never know
+//! what a job is for.
+
+use super::capture::{Capture, Log};
+use super::pipes::Pipes;
+use super::spawn::spawn;
+use super::tree::{GIVE_UP, Killable, LOOK_AGAIN, Tree, signal_each};
+use super::{Finished, Job, Stream};
+use crate::model::Ending;
+use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::process::Child;
+use tokio::signal::unix::{self, SignalKind};
+use tokio::time::{Instant, sleep, timeout};
+
+/// What outlives the direct child gets this long between TERM and KILL.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
+/// How long output that is already on its way is waited for once the tree is dead.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// Runs a job to its end: by itself, by a limit, or because `stop` resolved. When it returns, nothing of
+/// the job's process tree is left running (see [`Finished::leftovers`]). Dropping the future kills the
+/// tree.
+///
+/// `on_line` gets every line of output as it comes, without its terminator, lossily decoded; a line
+/// longer than 8 MiB (1 MiB on stderr) is cut there. Nothing is escaped.
+///
+/// Call it within a tokio runtime that has IO and time enabled, on a thread that lives as long as the
+/// job: on Linux the direct child dies with the *thread* that spawned it, so that it cannot survive a
+/// `kill -9` of the program. A current-thread runtime on the main thread is right. SIGPIPE must be
+/// ignored, as it is in a Rust program unless somebody changes that: a child may close its stdin.
+///
+/// Never fails: what cannot be started is an [`Ending::NotStarted`] that says why.
+pub async fn run(
+    mut job: Job,
+    stop: impl Future<Output = ()>,
+    on_line: impl FnMut(Stream, &str),
+) -> Finished {
+    let begun = Instant::now();
+    let (mut leader, log) = match start(&job) {
+        Ok(started) => started,
+        Err(why) => return not_started(why, begun.elapsed()),
+    };
+    let input = std::mem::take(&mut job.stdin);
+    let capture = Capture::new(log, on_line);
+    let mut pipes = Pipes::new(&mut leader.child, input, capture);
+
+    let killed = supervise(&job, &mut leader, &mut pipes, stop).await;
+    if killed.is_some() {
+        stop_leader(&mut leader, &mut pipes, job.grace).await;
+    }
+    let mut leftovers = clear(&leader.tree, &mut pipes).await;
+    if !pipes.drain(DRAIN).await {
+        // Whoever holds a pipe now was missed: it was forked while we looked, or it hides from us.
+        leftovers += clear(&leader.tree, &mut pipes).await;
+        pipes.drain(DRAIN).await;
+    }
+    let by_itself = leader.reap();
+    pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)
+}
+
+fn start(job: &Job) -> Result<(Leader, Log), String> {
+    // Listening begins before the child exists, so that its end cannot be missed.
+    let child_ends = unix::signal(SignalKind::child())
+        .map_err(|error| format!("cannot listen for the end of child processes: {error}"))?;
+    let log = Log::create(&job.output, job.output_cap)
+        .map_err(|error| format!("cannot create {}: {error}", job.output.display()))?;
+    let child = spawn(job)?;
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    let Some(pid) = pid.and_then(Killable::new) else {
+        return Err("the system gave the new process no usable number".to_owned());
+    };
+    let leader = Leader {
+        tree: Tree::new(pid, job.token.clone()),
+        child,
+        child_ends,
+    };
+    Ok((leader, log))
+}
+
+fn not_started(why: String, elapsed: Duration) -> Finished {
+    Finished {
+        ending: Ending::NotStarted { why },
+        elapsed,
+        output_bytes: 0,
+        output_error: None,
+        leftovers: 0,
+    }
+}
+
+/// Moves bytes until the direct child exits (`None`) or has to be stopped (why).
+async fn supervise<F: FnMut(Stream, &str)>(
+    job: &Job,
+    leader: &mut Leader,
+    pipes: &mut Pipes<F>,
+    stop: impl Future<Output = ()>,
+) -> Option<Ending> {
+    let mut stop = pin!(stop);
+    let mut time_up = pin!(sleep(job.timeout));
+    loop {
+        let idle = sleep(pipes.idle_left(job.idle_timeout));
+        tokio::select! {
+            // In this order: a flood of output starves nobody, and bytes that are already here
+            // count before the idle limit does.
+            biased;
+            () = leader.exited() => return None,
+            () = &mut stop => return Some(Ending::Stopped),
+            () = &mut time_up => return Some(Ending::TimedOut),
+            () = pipes.step() => {}
+            () = idle => return Some(Ending::IdleTimedOut),
+        }
+    }
+}
+
+/// TERM, grace, KILL. Output is read all the while: who says goodbye must not block on a full pipe.
+async fn stop_leader<F: FnMut(Stream, &str)>(
+    leader: &mut Leader,
+    pipes: &mut Pipes<F>,
+    grace: Duration,
+) {
+    for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, GIVE_UP)] {
+        leader.tree.signal_group(signal);
+        tokio::select! {
+            biased;
+            exited = timeout(patience, leader.exited()) => if exited.is_ok() { return },
+            () = pipes.pump(Duration::MAX) => {}
+        }
+    }
+}
+
+/// Ends whatever outlived the direct child: TERM, a short grace, KILL until nothing is left. Returns
+/// how many there were.
+async fn clear<F: FnMut(Stream, &str)>(tree: &Tree, pipes: &mut Pipes<F>) -> usize {
+    let begun = Instant::now();
+    let mut known = BTreeSet::new();
+    loop {
+        let alive = tree.survivors();
+        if alive.is_empty() || begun.elapsed() > GIVE_UP {
+            break;
+        }
+        if begun.elapsed() < LEFTOVER_GRACE {
+            let fresh: Vec<_> = alive.into_iter().filter(|pid| known.insert(*pid)).collect();
+            signal_each(&fresh, Signal::SIGTERM);
+        } else {
+            signal_each(&alive, Signal::SIGKILL);
+            known.extend(alive);
+        }
+        pipes.pump(LOOK_AGAIN).await;
+    }
+    // Where survivors cannot be seen (off Linux) this is what ends them.
+    tree.signal_group(Signal::SIGKILL);
+    known.len()
+}
+
+/// The direct child. Fields are dropped in this order: an armed tree is killed while the unreaped child
+/// still keeps its number from being reused.
+struct Leader {
+    tree: Tree,
+    child: Child,
+    child_ends: unix::Signal,
+}
+
+impl Leader {
+    /// Resolves when the direct child has exited, without reaping it. Cancel safe.
+    #[cfg(target_os = "linux")]
+    async fn exited(&mut self) {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(self.tree.leader().pid()), look) == Ok(WaitStatus::StillAlive) {
+            if self.child_ends.recv().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Resolves when the direct child has exited. Cancel safe. Reaps, since not every system can look
+    /// without: what is left of the group then holds its number just as well.
+    #[cfg(not(target_os = "linux"))]
+    async fn exited(&mut self) {
+        // The result is kept and asked for again by `reap`.
+        let _ = self.child.wait().await;
+    }
+
+    /// Takes the exit status. A child that KILL did not end (stuck in the kernel) is left to the
+    /// runtime, which reaps it whenever it ends.
+    fn reap(mut self) -> Ending {
+        self.tree.disarm();
+        match self.child.try_wait() {
+            Ok(Some(status)) => match (status.code(), status.signal()) {
+                (Some(code), _) => Ending::Exited { code },
+                (None, signal) => Ending::Signalled {
+                    signal: signal.unwrap_or(0),
+                },
+            },
+            Ok(None) => lost("it did not end"),
+            Err(error) => lost(&error.to_string()),
+        }
+    }
+}
+
+/// An exit status that nobody can tell any more is a failure of the system, not of the job.
+fn lost(why: &str) -> Ending {
+    Ending::NotStarted {
+        why: format!("the exit status was lost: {why}"),
+    }
+}

@@ -1,0 +1,183 @@
+//! Who belongs to a job, and the only place that sends signals.
+//!
+//! A job's tree is: the session and process group its direct child leads, everything that carries the
+//! job's token in its environment, and the descendants of those. As long as the direct child is not
+//! reaped its number cannot be given to anybody else, so group and session are ours alone; this is why
+//! the tree is cleared *before* the child is reaped. This file must never signal a pid it did not get
+//! from a successful spawn or from that definition.
+
+use super::proc_fs::{self, Stat};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// Between two looks at processes that were just killed: the kernel needs a moment.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// After this long a killed process hangs in the kernel, and waiting for it would hang us.
+pub(super) const GIVE_UP: Duration = Duration::from_secs(5);
+/// How often a look at all processes looks again for those forked meanwhile.
+const LOOKS: usize = 16;
+/// How often a dropped tree is looked through for processes forked meanwhile.
+const DROP_ROUNDS: usize = 20;
+
+/// Kills every process whose environment has `HARNESS_TOKEN=<token>`, and the descendants of those, until
+/// none is left (for at most five seconds). Returns how many there were. Blocks. Finds nothing off Linux.
+///
+/// Meant for what a crash of harness left behind; [`run`](super::run()) does the same by itself.
+pub fn sweep(token: &str) -> usize {
+    let begun = Instant::now();
+    let mut found = BTreeSet::new();
+    loop {
+        let alive = members(token, None);
+        signal_each(&alive, Signal::SIGKILL);
+        found.extend(alive.iter().map(|pid| pid.0));
+        if alive.is_empty() || begun.elapsed() > GIVE_UP {
+            return found.len();
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// A pid that may be signalled: not 0, not init, not a "minus something", not ourselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Killable(i32);
+
+impl Killable {
+    pub(super) fn new(pid: i32) -> Option<Self> {
+        let own = std::process::id();
+        (pid > 1 && i64::from(pid) != i64::from(own)).then_some(Self(pid))
+    }
+
+    pub(super) fn pid(self) -> Pid {
+        Pid::from_raw(self.0)
+    }
+}
+
+/// The process tree of one job. Dropping it while armed kills the tree.
+pub(super) struct Tree {
+    leader: Killable,
+    started: u64,
+    token: String,
+    armed: bool,
+}
+
+impl Tree {
+    /// The tree of a direct child that was just spawned as leader of its own session.
+    pub(super) fn new(leader: Killable, token: String) -> Self {
+        Self {
+            leader,
+            started: Stat::of(leader.0).map_or(0, |stat| stat.start_time),
+            token,
+            armed: true,
+        }
+    }
+
+    /// The direct child.
+    pub(super) fn leader(&self) -> Killable {
+        self.leader
+    }
+
+    /// Signals the direct child's process group.
+    pub(super) fn signal_group(&self, signal: Signal) {
+        // An error says that nobody is left there, which is what signals are for here.
+        let _ = killpg(self.leader.pid(), signal);
+    }
+
+    /// Everything of the tree that still runs. Off Linux nothing can be seen.
+    pub(super) fn survivors(&self) -> Vec<Killable> {
+        members(&self.token, Some((self.leader, self.started)))
+    }
+
+    /// To be called when the direct child is about to be reaped: from then on its number may be
+    /// somebody else's.
+    pub(super) fn disarm(&mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        self.signal_group(Signal::SIGKILL);
+        let mut known = BTreeSet::new();
+        for _ in 0..DROP_ROUNDS {
+            let alive = self.survivors();
+            signal_each(&alive, Signal::SIGKILL);
+            let before = known.len();
+            known.extend(alive);
+            if known.len() == before {
+                break;
+            }
+        }
+    }
+}
+
+/// Signals each of them.
+pub(super) fn signal_each(pids: &[Killable], signal: Signal) {
+    for pid in pids {
+        // An error says that it is gone.
+        let _ = kill(pid.pid(), signal);
+    }
+}
+
+/// The running processes that carry `token` or are in the leader's session or group, and their
+/// descendants. Nothing older than the leader can be one, which saves reading most environments.
+fn members(token: &str, leader: Option<(Killable, u64)>) -> Vec<Killable> {
+    let ours = |stat: &Stat| {
+        leader.is_some_and(|(pid, _)| stat.session == pid.0 || stat.group == pid.0)
+            // A variable that is set to nothing must not make strangers ours.
+            || (!token.is_empty() && proc_fs::carries(stat.pid, token))
+    };
+    let mut seen = BTreeSet::new();
+    let mut found = BTreeSet::new();
+    let mut others = Vec::new();
+    for _ in 0..LOOKS {
+        // Those that were forked while the last look went on, perhaps by one that is gone already.
+        let mut fresh = proc_fs::pids();
+        fresh.retain(|pid| seen.insert(*pid));
+        if fresh.is_empty() {
+            break;
+        }
+        for stat in fresh.into_iter().filter_map(Stat::of) {
+            let too_old = leader.is_some_and(|(_, started)| stat.start_time < started);
+            if !stat.is_running() || too_old {
+                continue;
+            }
+            if ours(&stat) || found.contains(&stat.parent) {
+                found.insert(stat.pid);
+            } else {
+                others.push(stat);
+            }
+        }
+    }
+    let mut before = 0;
+    while before < found.len() {
+        before = found.len();
+        let children = others.iter().filter(|stat| found.contains(&stat.parent));
+        let children: Vec<i32> = children.map(|stat| stat.pid).collect();
+        found.extend(children);
+    }
+    found.into_iter().filter_map(Killable::new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dangerous_numbers_cannot_be_killed() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        for pid in [i32::MIN, -1, 0, 1, own] {
+            assert_eq!(Killable::new(pid), None, "{pid}");
+        }
+        assert!(Killable::new(2).is_some());
+    }
+
+    #[test]
+    fn an_empty_token_matches_nothing() {
+        assert_eq!(sweep(""), 0);
+    }
+}
