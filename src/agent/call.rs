@@ -150,7 +150,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
     if !call.profile.env.contains_key("TMPDIR") {
         env.insert("TMPDIR".into(), temporary.dir.clone().into());
     }
-    let contract: [(&str, OsString); 8] = [
+    let contract: [(&str, OsString); 7] = [
         ("HARNESS", "1".into()),
         ("HARNESS_RUN_ID", call.run.to_string().into()),
         ("HARNESS_FEATURE", call.slug.to_string().into()),
@@ -158,11 +158,10 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         ("HARNESS_SPEC", call.spec_path.clone().into()),
         ("HARNESS_PROMPT", prompt.into()),
         ("HARNESS_OUTBOX", outbox.into()),
-        ("HARNESS_MODEL", model.unwrap_or_default().into()),
     ];
     env.extend(contract.map(|(name, value)| (name.into(), value)));
-    if model.is_none() {
-        env.remove(&OsString::from("HARNESS_MODEL"));
+    if let Some(model) = model {
+        env.insert("HARNESS_MODEL".into(), model.into());
     }
 
     let args = match call.profile.kind {
@@ -289,9 +288,10 @@ struct PrivateTemp {
 impl PrivateTemp {
     /// Makes one below the system's. The name is short: sockets in it have about a hundred bytes.
     fn create(parent_env: &BTreeMap<OsString, OsString>, slug: &Slug) -> Result<Self, AgentError> {
-        let base = parent_env
-            .get(&OsString::from("TMPDIR"))
-            .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let base = parent_env.get(&OsString::from("TMPDIR")).map(PathBuf::from);
+        let base = base
+            .filter(|dir| dir.is_absolute())
+            .unwrap_or_else(|| PathBuf::from("/tmp"));
         let pid = std::process::id();
         let mut n = 0_u32;
         loop {

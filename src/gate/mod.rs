@@ -180,24 +180,37 @@ fn prepare_log(log: &Path) -> Result<(), String> {
     fs::create_dir_all(dir).map_err(|error| format!("cannot create {}: {error}", dir.display()))
 }
 
-/// Moves the output of one command from its own file into the log, byte by byte as it was.
+/// Moves the output of one command from its own file into the log, byte by byte as it was. The command
+/// runs an agent's code and may have put anything in place of either file: only regular files are opened.
 fn append_log(log: &Path, command: &str, part: &Path, outcome: &str) -> io::Result<()> {
+    if is_regular(log)? == Some(false) {
+        fs::remove_file(log)?;
+    }
     let mut log = OpenOptions::new().create(true).append(true).open(log)?;
     writeln!(log, "$ {command}")?;
-    match File::open(part) {
-        Ok(output) => {
-            let mut output = LastByte::new(output);
+    match is_regular(part)? {
+        Some(true) => {
+            let mut output = LastByte::new(File::open(part)?.take(2 * OUTPUT_CAP_BYTES));
             io::copy(&mut output, &mut log)?;
             if output.last.is_some_and(|byte| byte != b'\n') {
                 log.write_all(b"\n")?;
             }
             fs::remove_file(part)?;
         }
+        Some(false) => writeln!(log, "[its output was replaced and is lost]")?,
         // A command that never started left none.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+        None => {}
     }
     writeln!(log, "[{outcome}]")
+}
+
+/// Whether a regular file stands there, or something else; `None` for nothing.
+fn is_regular(path: &Path) -> io::Result<Option<bool>> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => Ok(Some(meta.is_file())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Remembers the last byte that went through.

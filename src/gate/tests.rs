@@ -95,6 +95,18 @@ fn a_stop_ends_the_running_command_and_starts_no_other() {
 }
 
 #[test]
+fn a_command_that_replaces_the_log_by_a_pipe_hangs_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let hostile = "cd records; rm -f gate.log*; mkfifo gate.log gate.log.part";
+    let checks = checks(&dir, &["true", hostile]);
+    let log = checks.log.clone();
+    let verdict = run(verify(checks, pending()));
+    assert!(matches!(verdict, Verdict::Green { .. }), "{verdict:?}");
+    let text = fs::read_to_string(log).unwrap();
+    assert!(text.contains("replaced and is lost"), "{text}");
+}
+
+#[test]
 fn what_cannot_be_run_says_nothing_about_the_tree() {
     let dir = tempfile::tempdir().unwrap();
     let mut checks = checks(&dir, &["true"]);
