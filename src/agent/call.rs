@@ -1,0 +1,322 @@
+//! One call of an agent, from an empty outbox to what was read of it.
+//!
+//! Starts exactly one process tree and returns when that is dead. Never decides what an outcome is worth.
+
+use super::claude::{self, Records, Verdict};
+use super::command::{self, Text};
+use super::outbox::{self, blocked_line};
+use super::{AgentError, Kind, Profile, env};
+use crate::model::{AgentFailure, Ending, RunId, Slug, Usage};
+use crate::process::{self, Finished, Job, Stream};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The most of an agent's raw output that is kept on disk.
+const OUTPUT_CAP_BYTES: u64 = 64 * 1024 * 1024;
+
+/// One call to make.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// Which agent.
+    pub profile: &'a Profile,
+    /// Its program, as [`preflight`](super::preflight) found it.
+    pub program: PathBuf,
+    /// On which feature.
+    pub slug: &'a Slug,
+    /// Which iteration.
+    pub iteration: u32,
+    /// In which run.
+    pub run: &'a RunId,
+    /// Where; absolute.
+    pub worktree: PathBuf,
+    /// The feature's spec; absolute.
+    pub spec_path: PathBuf,
+    /// What to say.
+    pub prompt: String,
+    /// Directory of this iteration's records, absolute, made if missing: `prompt.md`, `output.log`,
+    /// `result.json`.
+    pub records: PathBuf,
+    /// Wall time.
+    pub timeout: Duration,
+    /// Time without output.
+    pub idle_timeout: Option<Duration>,
+    /// From TERM to KILL.
+    pub grace: Duration,
+    /// harness's own environment, of which the agent inherits what is allowed.
+    pub parent_env: &'a BTreeMap<OsString, OsString>,
+    /// Unique to this call; see [`Job::token`].
+    pub token: String,
+    /// Model, if not the profile's.
+    pub model: Option<String>,
+}
+
+/// What a call left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Called {
+    /// How the process ended.
+    pub ending: Ending,
+    /// Wall time of the process in milliseconds.
+    pub elapsed_ms: u64,
+    /// The final message; at most 64 KiB, control characters escaped.
+    pub message: String,
+    /// The progress note.
+    pub note: String,
+    /// Lessons for other features.
+    pub lessons: Vec<String>,
+    /// The done claim; none when harness killed the agent.
+    pub done: Option<String>,
+    /// What it is blocked on, by the outbox or by a `BLOCKED:` line in note or message.
+    pub blocked: Option<String>,
+    /// Its own word that the call failed, or its exit status if there is no such word.
+    pub failure: Option<AgentFailure>,
+    /// Tokens and money, where it reports them. Of a call without a result: what was seen so far.
+    pub usage: Option<Usage>,
+    /// What was strange; a sentence each, for people.
+    pub oddities: Vec<String>,
+}
+
+/// A glimpse of a running call. May be dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Its last words: one line, at most 200 characters, control characters escaped.
+    Line(String),
+    /// Tokens so far.
+    Tokens(Usage),
+}
+
+impl Called {
+    fn not_started(why: String) -> Self {
+        Self {
+            ending: Ending::NotStarted { why },
+            elapsed_ms: 0,
+            message: String::new(),
+            note: String::new(),
+            lessons: Vec::new(),
+            done: None,
+            blocked: None,
+            failure: None,
+            usage: None,
+            oddities: Vec::new(),
+        }
+    }
+}
+
+/// Calls an agent once and returns when its process tree is dead. `stop` ends it early. What cannot be
+/// started comes back as [`Ending::NotStarted`].
+pub async fn call(
+    call: Call<'_>,
+    stop: impl Future<Output = ()>,
+    mut on_progress: impl FnMut(Progress),
+) -> Called {
+    let (temporary, job) = match prepare(&call) {
+        Ok(prepared) => prepared,
+        Err(error) => return Called::not_started(error.to_string()),
+    };
+    let mut reader = match call.profile.kind {
+        Kind::Claude => Reader::Claude(Box::new(Records::new())),
+        Kind::Command => Reader::Command(Text::new()),
+    };
+    let on_line = |stream, line: &str| reader.line(stream, line, &mut on_progress);
+    let finished = process::run(job, stop, on_line).await;
+    let verdict = reader.finish(&finished.ending);
+    let mut called = assemble(finished, verdict, outbox::read(&call.worktree));
+    // Big caches may lie in there; nobody else should wait for their removal.
+    if let Ok(Err(why)) = tokio::task::spawn_blocking(move || temporary.remove()).await {
+        called.oddities.push(why);
+    }
+    if let Err(error) = write_result(&call.records, &called) {
+        called.oddities.push(error.to_string());
+    }
+    called
+}
+
+/// Everything that can fail before the agent exists.
+fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
+    let dir = &call.records;
+    fs::create_dir_all(dir).map_err(failed("create", dir))?;
+    let prompt = dir.join("prompt.md");
+    write_new(&prompt, call.prompt.as_bytes())?;
+    let outbox = outbox::reset(&call.worktree)?;
+    let temporary = PrivateTemp::create(call.parent_env, call.slug)?;
+    let model = call.model.as_deref().or(call.profile.model.as_deref());
+
+    let mut env = env::agent_env(call.parent_env, call.profile, is_root(call.parent_env));
+    if !call.profile.env.contains_key("TMPDIR") {
+        env.insert("TMPDIR".into(), temporary.dir.clone().into());
+    }
+    let contract: [(&str, OsString); 7] = [
+        ("HARNESS", "1".into()),
+        ("HARNESS_RUN_ID", call.run.to_string().into()),
+        ("HARNESS_FEATURE", call.slug.to_string().into()),
+        ("HARNESS_ITERATION", call.iteration.to_string().into()),
+        ("HARNESS_SPEC", call.spec_path.clone().into()),
+        ("HARNESS_PROMPT", prompt.into()),
+        ("HARNESS_OUTBOX", outbox.into()),
+    ];
+    env.extend(contract.map(|(name, value)| (name.into(), value)));
+    if let Some(model) = model {
+        env.insert("HARNESS_MODEL".into(), model.into());
+    }
+
+    let args = match call.profile.kind {
+        Kind::Claude => claude::args(call.profile, model),
+        Kind::Command => command::args(call.profile),
+    };
+    let job = Job {
+        program: call.program.clone().into(),
+        args: args.into_iter().map(Into::into).collect(),
+        cwd: call.worktree.clone(),
+        env,
+        stdin: call.prompt.clone().into_bytes(),
+        output: dir.join("output.log"),
+        output_cap: OUTPUT_CAP_BYTES,
+        timeout: call.timeout,
+        idle_timeout: call.idle_timeout,
+        grace: call.grace,
+        token: call.token.clone(),
+    };
+    Ok((temporary, job))
+}
+
+/// Reads an agent's output in its protocol.
+enum Reader {
+    Claude(Box<Records>),
+    Command(Text),
+}
+
+impl Reader {
+    fn line(&mut self, stream: Stream, line: &str, tell: &mut impl FnMut(Progress)) {
+        match self {
+            Self::Claude(records) => records.line(stream, line, tell),
+            Self::Command(text) => {
+                if let Some(progress) = text.line(stream, line) {
+                    tell(progress);
+                }
+            }
+        }
+    }
+
+    fn finish(self, ending: &Ending) -> Verdict {
+        match self {
+            Self::Claude(records) => records.finish(ending),
+            Self::Command(text) => Verdict {
+                failure: command::failure(ending, text.last_words()),
+                message: text.message(),
+                usage: None,
+                oddities: Vec::new(),
+            },
+        }
+    }
+}
+
+fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Called {
+    let mut oddities = verdict.oddities;
+    oddities.extend(outbox.oddities);
+    if finished.leftovers > 0 {
+        let count = finished.leftovers;
+        oddities.push(format!(
+            "it left {count} processes running; they were killed"
+        ));
+    }
+    if let Some(why) = finished.output_error {
+        oddities.push(format!("output.log is incomplete: {why}"));
+    }
+    let mut done = outbox.done;
+    if done.is_some() && finished.ending.killed_by_us() {
+        oddities.push("its done claim does not count: harness had to stop it".to_owned());
+        done = None;
+    }
+    let blocked = outbox
+        .blocked
+        .or_else(|| blocked_line(&outbox.note))
+        .or_else(|| blocked_line(&verdict.message));
+    Called {
+        elapsed_ms: u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
+        ending: finished.ending,
+        message: verdict.message,
+        note: outbox.note,
+        lessons: outbox.lessons,
+        done,
+        blocked,
+        failure: verdict.failure,
+        usage: verdict.usage,
+        oddities,
+    }
+}
+
+fn write_result(records: &Path, called: &Called) -> Result<(), AgentError> {
+    let path = records.join("result.json");
+    let json = serde_json::to_vec_pretty(called)
+        .map_err(io::Error::from)
+        .map_err(failed("write", &path))?;
+    write_new(&path, &json)
+}
+
+/// Writes a file where nothing, or something to be replaced, stands; never through a link.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), AgentError> {
+    outbox::remove(path)
+        .and_then(|()| File::create_new(path)?.write_all(bytes))
+        .map_err(failed("write", path))
+}
+
+fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AgentError {
+    let path = path.to_owned();
+    move |source| AgentError::Io { act, path, source }
+}
+
+/// Whether harness runs as root.
+fn is_root(parent_env: &BTreeMap<OsString, OsString>) -> bool {
+    match fs::metadata("/proc/self") {
+        Ok(meta) => meta.uid() == 0,
+        Err(_) => parent_env
+            .get(&OsString::from("USER"))
+            .is_some_and(|user| user == "root"),
+    }
+}
+
+/// A directory for the agent's temporary files, removed with all it holds.
+struct PrivateTemp {
+    dir: PathBuf,
+}
+
+impl PrivateTemp {
+    /// Makes one below the system's. The name is short: sockets in it have about a hundred bytes.
+    fn create(parent_env: &BTreeMap<OsString, OsString>, slug: &Slug) -> Result<Self, AgentError> {
+        let base = parent_env.get(&OsString::from("TMPDIR")).map(PathBuf::from);
+        let base = base
+            .filter(|dir| dir.is_absolute())
+            .unwrap_or_else(|| PathBuf::from("/tmp"));
+        let pid = std::process::id();
+        let mut n = 0_u32;
+        loop {
+            let slug: String = slug.as_str().chars().take(16).collect();
+            let dir = base.join(format!("harness-{pid}-{slug}-{n}"));
+            match outbox::create_private(&dir) {
+                Ok(()) => return Ok(Self { dir }),
+                // Another call's, or what a killed run left; somebody else's is not ours to remove.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < 1000 => n += 1,
+                Err(error) => return Err(failed("create", &dir)(error)),
+            }
+        }
+    }
+
+    fn remove(&self) -> Result<(), String> {
+        outbox::remove(&self.dir)
+            .map_err(|error| format!("cannot remove {}: {error}", self.dir.display()))
+    }
+}
+
+impl Drop for PrivateTemp {
+    /// For a call that was dropped half-way; otherwise there is nothing left to remove.
+    fn drop(&mut self) {
+        if let Err(why) = self.remove() {
+            tracing::debug!(%why, "a temporary directory stays");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Whole calls of scripted agents: what they see, what is read of them, what they cannot do.
+
+use super::*;
+use crate::model::{Ending, FailureKind, RunId, Slug};
+use std::ffi::OsString;
+use std::fs;
+use std::future::{pending, ready};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+use tempfile::TempDir;
+
+struct Bench {
+    dir: TempDir,
+    profile: Profile,
+    slug: Slug,
+    run: RunId,
+    parent_env: BTreeMap<OsString, OsString>,
+}
+
+impl Bench {
+    /// An agent that is this shell script.
+    fn new(kind: Kind, script: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("wt")).unwrap();
+        fs::create_dir(dir.path().join("tmp")).unwrap();
+        // Read by a shell, not executed: another test's fork may still hold the file open for writing.
+        let script_path = dir.path().join("agent.sh");
+        fs::write(&script_path, script).unwrap();
+        let parent_env = [
+            ("PATH".into(), std::env::var_os("PATH").unwrap()),
+            ("TMPDIR".into(), dir.path().join("tmp").into()),
+            ("PARALLEL".into(), "4".into()),
+        ];
+        Self {
+            profile: Profile {
+                kind,
+                command: vec!["/bin/sh".into(), script_path.to_str().unwrap().into()],
+                model: None,
+                args: vec!["an arg".into()],
+                env: BTreeMap::new(),
+                env_pass: Vec::new(),
+            },
+            slug: Slug::new("auth-login").unwrap(),
+            run: RunId("20261123-221530-4f2a".into()),
+            parent_env: parent_env.into(),
+            dir,
+        }
+    }
+
+    fn call(&self) -> Call<'_> {
+        let root = self.dir.path();
+        let path = self.parent_env.get(OsStr::new("PATH"));
+        Call {
+            profile: &self.profile,
+            program: preflight(&self.profile, path.map(OsString::as_os_str), root).unwrap(),
+            slug: &self.slug,
+            iteration: 3,
+            run: &self.run,
+            worktree: root.join("wt"),
+            spec_path: root.join("spec.md"),
+            prompt: "the prompt".into(),
+            records: root.join("iterations/auth-login/3"),
+            timeout: Duration::from_secs(60),
+            idle_timeout: None,
+            grace: Duration::from_secs(5),
+            parent_env: &self.parent_env,
+            token: format!("agent-{}", root.display()),
+            model: None,
+        }
+    }
+
+    fn run(&self, call: Call<'_>, stop: impl Future<Output = ()>) -> (Called, Vec<Progress>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut progress = Vec::new();
+        let called = runtime.block_on(super::call(call, stop, |step| progress.push(step)));
+        (called, progress)
+    }
+
+    fn called(&self) -> Called {
+        self.run(self.call(), pending()).0
+    }
+
+    fn temporary_left(&self) -> usize {
+        fs::read_dir(self.dir.path().join("tmp")).unwrap().count()
+    }
+}
+
+#[test]
+fn a_command_sees_its_contract_and_is_read_back() {
+    let bench = Bench::new(
+        Kind::Command,
+        r#"
+        test "$(cat)" = "the prompt" && test "$(cat "$HARNESS_PROMPT")" = "the prompt" || exit 11
+        test "$1" = "an arg" && test "$HARNESS $HARNESS_FEATURE $HARNESS_ITERATION" = "1 auth-login 3" || exit 12
+        test "$HARNESS_RUN_ID" = 20261123-221530-4f2a && test -n "$HARNESS_SPEC" || exit 13
+        test -z "$PARALLEL" && test -z "$HARNESS_MODEL" && test "$GIT_CONFIG_KEY_0" = gc.auto || exit 14
+        test "$HARNESS_OUTBOX" = "$PWD/.harness" && test -z "$(ls "$HARNESS_OUTBOX")" || exit 15
+        touch "$TMPDIR/x" && test "$(stat -c %a "$TMPDIR")" = 700 || exit 16
+        echo "did a step" > "$HARNESS_OUTBOX/note.md"
+        echo "- a lesson" > "$HARNESS_OUTBOX/learnings.md"
+        echo "all of it" > "$HARNESS_OUTBOX/done"
+        echo working; printf 'finished\033[0m\n'; echo complaint >&2
+        "#,
+    );
+    let (called, progress) = bench.run(bench.call(), pending());
+    assert_eq!(called.ending, Ending::Exited { code: 0 }, "{called:?}");
+    assert_eq!(called.note, "did a step");
+    assert_eq!(called.lessons, ["a lesson"]);
+    assert_eq!(called.done.as_deref(), Some("all of it"));
+    assert_eq!(called.message, "working\nfinished\\u{1b}[0m");
+    assert_eq!(
+        (&called.blocked, &called.failure, &called.usage),
+        (&None, &None, &None)
+    );
+    assert!(called.oddities.is_empty(), "{:?}", called.oddities);
+    assert!(progress.contains(&Progress::Line("finished\\u{1b}[0m".into())));
+    assert_eq!(bench.temporary_left(), 0);
+    let records = bench.call().records;
+    let result = fs::read_to_string(records.join("result.json")).unwrap();
+    assert!(result.contains("\"done\": \"all of it\""), "{result}");
+    let output = fs::read_to_string(records.join("output.log")).unwrap();
+    assert!(output.contains("working\n") && output.contains("complaint\n"));
+}
+
+#[test]
+fn a_failed_command_is_told_and_its_claims_stay() {
+    let bench = Bench::new(
+        Kind::Command,
+        "echo x > $HARNESS_OUTBOX/done; echo 'BLOCKED: need a key'; echo 'no such model' >&2; exit 7",
+    );
+    let called = bench.called();
+    let failure = called.failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::Other);
+    assert_eq!(failure.text, "exit 7: no such model");
+    assert_eq!(called.done.as_deref(), Some("x"));
+    assert_eq!(called.blocked.as_deref(), Some("need a key"));
+}
+
+#[test]
+fn what_an_earlier_iteration_left_in_the_outbox_is_gone() {
+    let bench = Bench::new(
+        Kind::Command,
+        "echo 'BLOCKED: in the message'; echo asked > $HARNESS_OUTBOX/blocked",
+    );
+    assert_eq!(bench.called().blocked.as_deref(), Some("asked"));
+    fs::write(bench.dir.path().join("agent.sh"), "").unwrap();
+    assert_eq!(bench.called().blocked, None);
+}
+
+#[test]
+fn a_killed_agents_claim_does_not_count() {
+    let bench = Bench::new(
+        Kind::Command,
+        "echo x > $HARNESS_OUTBOX/done; echo n > $HARNESS_OUTBOX/note.md; echo ready; exec sleep 1000",
+    );
+    let (say, heard) = tokio::sync::oneshot::channel::<()>();
+    let mut say = Some(say);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let stop = async { heard.await.unwrap() };
+    let called = runtime.block_on(super::call(bench.call(), stop, |_| {
+        if let Some(say) = say.take() {
+            say.send(()).unwrap();
+        }
+    }));
+    assert_eq!(called.ending, Ending::Stopped);
+    assert_eq!((called.done, called.failure), (None, None));
+    assert_eq!(called.note, "n");
+    assert!(
+        called
+            .oddities
+            .iter()
+            .any(|odd| odd.contains("does not count"))
+    );
+    assert_eq!(bench.temporary_left(), 0);
+}
+
+#[test]
+fn time_up_is_no_failure_of_the_agents_own() {
+    let bench = Bench::new(Kind::Command, "exec sleep 1000");
+    let mut call = bench.call();
+    call.timeout = Duration::from_millis(100);
+    let (called, _) = bench.run(call, pending());
+    assert_eq!((called.ending, called.failure), (Ending::TimedOut, None));
+}
+
+#[test]
+fn claude_is_called_with_its_flags_and_its_records_are_read() {
+    let bench = Bench::new(
+        Kind::Claude,
+        r#"
+        cat > /dev/null
+        test "$*" = "-p --output-format stream-json --verbose --permission-mode bypassPermissions --model big an arg" || exit 11
+        if [ "$(id -u)" = 0 ]; then test "$IS_SANDBOX" = 1 || exit 12; fi
+        echo '{"type":"result","is_error":true,"api_error_status":401,"result":"Invalid API key"}'
+        exit 1
+        "#,
+    );
+    let mut call = bench.call();
+    call.model = Some("big".into());
+    let (called, _) = bench.run(call, pending());
+    let failure = called.failure.unwrap();
+    assert_eq!(
+        (failure.kind, failure.text.as_str()),
+        (FailureKind::Auth, "Invalid API key")
+    );
+}
+
+#[test]
+fn a_hostile_agent_leads_nobody_astray() {
+    let bench = Bench::new(
+        Kind::Command,
+        r#"
+        rm -rf "$HARNESS_OUTBOX"; ln -s / "$HARNESS_OUTBOX"
+        rm "$HARNESS_PROMPT"; ln -s "$PWD/precious" "${HARNESS_PROMPT%prompt.md}result.json"; echo keep > precious
+        rm -rf "$TMPDIR"; ln -s "$PWD" "$TMPDIR"
+        "#,
+    );
+    let called = bench.called();
+    assert!(
+        called
+            .oddities
+            .iter()
+            .any(|odd| odd.contains("the outbox is a link"))
+    );
+    let precious = bench.dir.path().join("wt/precious");
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "keep\n");
+    assert_eq!(bench.temporary_left(), 0);
+    assert!(
+        bench
+            .called()
+            .oddities
+            .iter()
+            .any(|odd| odd.contains("the outbox is a link"))
+    );
+}
+
+#[test]
+fn what_cannot_be_started_says_why() {
+    let bench = Bench::new(Kind::Command, "");
+    let mut call = bench.call();
+    call.worktree = bench.dir.path().join("missing");
+    let (called, _) = bench.run(call, ready(()));
+    assert!(matches!(called.ending, Ending::NotStarted { why } if why.contains("missing")));
+    let mut call = bench.call();
+    call.program = "/nonexistent/agent".into();
+    let (called, _) = bench.run(call, pending());
+    assert!(
+        matches!(called.ending, Ending::NotStarted { .. }),
+        "{called:?}"
+    );
+    assert_eq!(bench.temporary_left(), 0);
+}
+
+#[test]
+fn preflight_names_the_program_and_the_remedy() {
+    let mut bench = Bench::new(Kind::Command, "");
+    bench.profile.command = vec!["./agent.sh".into()];
+    let root = bench.dir.path();
+    fs::set_permissions(root.join("agent.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let check = |profile: &Profile| {
+        let path = root.join("no-such-directory");
+        preflight(profile, Some(path.as_os_str()), root).map_err(|error| error.to_string())
+    };
+    assert_eq!(check(&bench.profile), Ok(root.join("./agent.sh")));
+    fs::set_permissions(root.join("agent.sh"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(check(&bench.profile).unwrap_err().contains("chmod +x"));
+    let mut profile = bench.profile.clone();
+    profile.command.clear();
+    assert!(matches!(check(&profile), Err(error) if error.contains("names no program")));
+    profile.kind = Kind::Claude;
+    let error = check(&profile).unwrap_err();
+    assert!(error.contains("`claude` was not found on PATH"), "{error}");
+    bench.profile.command = vec!["./gone.sh".into()];
+    assert!(
+        matches!(check(&bench.profile), Err(error) if error.contains("`./gone.sh` was not found;"))
+    );
+}

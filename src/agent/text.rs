@@ -1,0 +1,117 @@
+//! Text an agent made, fit to be shown, stored and put into a prompt: visible, one line or many, capped.
+//!
+//! Knows nothing about where it came from.
+
+/// The same text with control characters (but newline and tab), line separators and marks that turn the
+/// direction of text written escaped.
+pub(super) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.replace("\r\n", "\n").chars() {
+        let hidden = (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if hidden {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The first line that is not blank, visible and at most `chars` long.
+pub(super) fn first_line(text: &str, chars: usize) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    clip(&visible(line.unwrap_or_default()), chars)
+}
+
+/// The last line that is not blank, visible and at most `chars` long.
+pub(super) fn last_line(text: &str, chars: usize) -> String {
+    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty());
+    clip(&visible(line.unwrap_or_default()), chars)
+}
+
+/// At most `chars` characters; a cut is marked with `…`.
+pub(super) fn clip(text: &str, chars: usize) -> String {
+    if text.chars().nth(chars).is_none() {
+        return text.to_owned();
+    }
+    let mut out: String = text.chars().take(chars.saturating_sub(1)).collect();
+    out.push('…');
+    out
+}
+
+/// `text`, or `instead` when it is empty.
+pub(super) fn or(text: String, instead: &str) -> String {
+    if text.is_empty() {
+        instead.to_owned()
+    } else {
+        text
+    }
+}
+
+/// The last lines of a stream, at most `cap` bytes of them.
+#[derive(Debug)]
+pub(super) struct Tail {
+    text: String,
+    cap: usize,
+}
+
+impl Tail {
+    pub(super) fn new(cap: usize) -> Self {
+        Self {
+            text: String::new(),
+            cap,
+        }
+    }
+
+    pub(super) fn push(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+        // Cutting only at twice the cap keeps the copying linear in what comes.
+        if self.text.len() > self.cap.saturating_mul(2) {
+            self.cut();
+        }
+    }
+
+    pub(super) fn finish(mut self) -> String {
+        self.cut();
+        self.text
+    }
+
+    fn cut(&mut self) {
+        let excess = self.text.len().saturating_sub(self.cap);
+        self.text.drain(..self.text.ceil_char_boundary(excess));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_come_out_escaped() {
+        assert_eq!(
+            visible("a\tb\r\nc\u{1b}[0m\u{202e}\r"),
+            "a\tb\nc\\u{1b}[0m\\u{202e}\\r"
+        );
+    }
+
+    #[test]
+    fn lines_are_found_and_clipped() {
+        assert_eq!(first_line("\n  \n one \ntwo", 10), "one");
+        assert_eq!(last_line("one\n two\n \n", 10), "two");
+        assert_eq!(clip("ééééé", 3), "éé…");
+        assert_eq!(clip("ééé", 3), "ééé");
+        assert_eq!(last_line("", 3), "");
+    }
+
+    #[test]
+    fn a_tail_keeps_the_end() {
+        let mut tail = Tail::new(10);
+        for n in 0..100 {
+            tail.push(&format!("é{n}"));
+        }
+        let text = tail.finish();
+        assert!(text.len() <= 10 && text.ends_with("é98\né99\n"), "{text}");
+    }
+}

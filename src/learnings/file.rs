@@ -1,0 +1,150 @@
+//! Text files: create once, append whole, read the end. Regular files only, synced before it returns.
+//!
+//! Knows nothing about what stands in them.
+
+use super::{LearningsError, Result, failed};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// Creates the file with all of its content or not at all; leaves whatever stands there. Says whether
+/// it was made.
+pub(super) fn create(path: &Path, content: &str) -> Result<bool> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Ok(false);
+    }
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let made = || -> io::Result<bool> {
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".new-")
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(dir)?;
+        temporary.write_all(content.as_bytes())?;
+        temporary.as_file().sync_all()?;
+        match temporary.persist_noclobber(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.error),
+        }
+    };
+    let made = made().map_err(failed("create", path))?;
+    sync_dir(dir)?;
+    Ok(made)
+}
+
+/// Appends `text` on a line of its own, all of it or nothing, and syncs. Creates the file if missing.
+pub(super) fn append(path: &Path, text: &str) -> Result<()> {
+    let (file, made) = match open(path, OpenOptions::new().read(true).append(true))? {
+        Some(file) => (file, false),
+        None => {
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create_new(true);
+            (options.open(path).map_err(failed("create", path))?, true)
+        }
+    };
+    append_whole(&file, text).map_err(failed("append to", path))?;
+    if made {
+        sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+fn append_whole(mut file: &File, text: &str) -> io::Result<()> {
+    let old_len = file.metadata()?.len();
+    let mut bytes = Vec::with_capacity(text.len() + 1);
+    if old_len > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::Start(old_len - 1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            bytes.push(b'\n');
+        }
+    }
+    bytes.extend_from_slice(text.as_bytes());
+    // One call for all of it: what a kill can leave is all or nothing, and a full disk is undone.
+    let written = match file.write(&bytes) {
+        Ok(count) if count == bytes.len() => file.sync_all(),
+        Ok(_) => Err(io::Error::from(io::ErrorKind::WriteZero)),
+        Err(error) => Err(error),
+    };
+    if written.is_err() {
+        file.set_len(old_len)?;
+    }
+    written
+}
+
+/// Removes the last `count` bytes.
+pub(super) fn cut(path: &Path, count: usize) -> Result<()> {
+    let Some(file) = open(path, OpenOptions::new().write(true))? else {
+        return Ok(());
+    };
+    let cut = || -> io::Result<()> {
+        let len = file.metadata()?.len();
+        file.set_len(len.saturating_sub(count as u64))?;
+        file.sync_all()
+    };
+    cut().map_err(failed("cut", path))
+}
+
+/// The last `cap` bytes, from the first whole line on; empty when the file is missing.
+pub(super) fn tail(path: &Path, cap: usize) -> Result<Vec<u8>> {
+    let Some(mut file) = open(path, OpenOptions::new().read(true))? else {
+        return Ok(Vec::new());
+    };
+    let mut bytes = Vec::new();
+    let mut read = || -> io::Result<bool> {
+        let len = file.metadata()?.len();
+        let start = len.saturating_sub(cap as u64);
+        file.seek(SeekFrom::Start(start))?;
+        (&file).take(cap as u64).read_to_end(&mut bytes)?;
+        Ok(start > 0)
+    };
+    let is_cut = read().map_err(failed("read", path))?;
+    let first_end = bytes.iter().position(|&byte| byte == b'\n');
+    match first_end {
+        // A single line longer than the cap is better shown in part than not at all.
+        Some(end) if is_cut && end + 1 < bytes.len() => Ok(bytes.split_off(end + 1)),
+        _ => Ok(bytes),
+    }
+}
+
+/// The first `cap` bytes; empty when the file is missing.
+pub(super) fn head(path: &Path, cap: u64) -> Result<String> {
+    let Some(file) = open(path, OpenOptions::new().read(true))? else {
+        return Ok(String::new());
+    };
+    let mut bytes = Vec::new();
+    file.take(cap)
+        .read_to_end(&mut bytes)
+        .map_err(failed("read", path))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Opens a regular file and nothing else: a link could lead anywhere, a FIFO would block for ever.
+fn open(path: &Path, options: &OpenOptions) -> Result<Option<File>> {
+    let seen = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read", path)(error)),
+        Ok(meta) => meta,
+    };
+    let not_a_file = || LearningsError::NotAFile {
+        path: path.to_owned(),
+    };
+    if !seen.is_file() {
+        return Err(not_a_file());
+    }
+    let file = options.open(path).map_err(failed("open", path))?;
+    let opened = file.metadata().map_err(failed("read", path))?;
+    if (opened.dev(), opened.ino()) != (seen.dev(), seen.ino()) {
+        return Err(not_a_file());
+    }
+    Ok(Some(file))
+}
+
+/// Makes a created, renamed or removed name last.
+pub(super) fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(failed("sync", dir))
+}
