@@ -295,6 +295,12 @@ impl State {
             .collect()
     }
 
+    /// Number of the last write that is not known to be on disk.
+    #[must_use]
+    pub fn last_write(&self) -> Option<u64> {
+        self.writes.back().map(|job| job.number)
+    }
+
     /// Names of all known features.
     pub fn slugs(&self) -> impl Iterator<Item = &Slug> {
         self.features.keys()

@@ -1,0 +1,120 @@
+//! What a person asks of a run: `retry`, `unblock`. A living run finds the wish in its inbox; without
+//! one, the wish goes straight into the journal.
+
+use super::error::DriverError;
+use super::place::{Place, wall_clock};
+use super::turn::{Engine, Observation, World};
+use crate::journal::{Held, Journal, JournalError, Lock};
+use crate::learnings::Memory;
+use crate::model::{Command, Effect, EffectKey, Input, Record, Slug};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What became of a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It is in the journal.
+    Done,
+    /// The living run will take it at its next turn.
+    Left,
+    /// The feature is in no state that it applies to.
+    NotApplicable,
+}
+
+/// Gives a command.
+///
+/// # Errors
+/// When the journal or the inbox cannot be written.
+pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
+    let memory = Memory::open(&place.state_dir)?;
+    let holder = Place::this_process("a command");
+    let lock = match Lock::take(&place.state_dir, &holder) {
+        Ok(lock) => lock,
+        Err(Held::By(_)) => return leave(place, &command).map(|()| Given::Left),
+        Err(error) => return Err(error.into()),
+    };
+    let (journal, contents) = Journal::open(&place.state_dir)?;
+    let mut engine = Engine::replay(&contents.records);
+    let mut desk = Desk {
+        journal,
+        memory,
+        failed: None,
+    };
+    let wish = Input::Commanded(command).into();
+    let records = engine.note(&mut desk, vec![wish], wall_clock())?;
+    if let Some(error) = desk.failed.take() {
+        return Err(error);
+    }
+    let written: Vec<Observation> = engine
+        .state()
+        .last_write()
+        .map(|through| Input::Written { through }.into())
+        .into_iter()
+        .collect();
+    engine.note(&mut desk, written, wall_clock())?;
+    drop(lock);
+    Ok(if records.is_empty() {
+        Given::NotApplicable
+    } else {
+        Given::Done
+    })
+}
+
+/// A world in which only the journal and the state directory's files exist.
+struct Desk {
+    journal: Journal,
+    memory: Memory,
+    failed: Option<DriverError>,
+}
+
+impl World for Desk {
+    fn record(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        self.journal.append(records)
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        if let Effect::Write(job) = effect
+            && let Err(error) = self.memory.perform(&job)
+        {
+            self.failed = Some(error.into());
+        }
+    }
+
+    fn stop(&mut self, _: &EffectKey) {}
+
+    fn probe(&mut self, _: &[(Slug, u32)]) -> Vec<Observation> {
+        Vec::new()
+    }
+}
+
+fn leave(place: &Place, command: &Command) -> Result<(), DriverError> {
+    let inbox = place.inbox();
+    let io = || DriverError::io("leave a command in", inbox.clone());
+    std::fs::create_dir_all(&inbox).map_err(io())?;
+    let text = serde_json::to_vec(command).map_err(|error| io()(error.into()))?;
+    // Written under another name first: the run must never read half a wish.
+    let name = format!("{}-{}", wall_clock().0, std::process::id());
+    let draft = inbox.join(format!(".{name}.tmp"));
+    let mut file = std::fs::File::create(&draft).map_err(io())?;
+    file.write_all(&text)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&draft, inbox.join(format!("{name}.json"))))
+        .map_err(io())
+}
+
+/// Commands that were left, oldest first, with the files to remove once they are in the journal.
+pub(super) fn left(inbox: &Path) -> (Vec<Command>, Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(inbox) else {
+        return (Vec::new(), Vec::new());
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ext| ext == "json"))
+        .collect();
+    files.sort();
+    let commands = files
+        .iter()
+        .filter_map(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok())
+        .collect();
+    (commands, files)
+}

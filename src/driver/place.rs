@@ -1,0 +1,159 @@
+//! Where harness works: the repository, its state directory, its configuration.
+//!
+//! Reading only. This file must never start, lock or change anything.
+
+use super::error::DriverError;
+use crate::config::{self, Config, Flags, Loaded, Sources};
+use crate::core::State;
+use crate::git::Repo;
+use crate::journal::{self, Holder};
+use crate::model::Stamp;
+use crate::process;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// State directory of a repository that did not use harness-loop.
+const STATE_DIR: &str = ".harness";
+/// State directory of harness-loop; used where it exists.
+const LEGACY_STATE_DIR: &str = "logs/feature-runner";
+
+/// A repository and its state directory.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The repository, opened at its main checkout.
+    pub repo: Repo,
+    /// Where journal, logs and markers live.
+    pub state_dir: PathBuf,
+}
+
+/// What the journal tells somebody who only looks.
+#[derive(Debug)]
+pub struct Reading {
+    /// The replayed state.
+    pub state: State,
+    /// Who runs it now, if anybody.
+    pub live: Option<Holder>,
+}
+
+impl Place {
+    /// Finds the repository that `start` is in: any directory of it, or of one of its worktrees.
+    ///
+    /// # Errors
+    /// When there is no repository that harness can work in.
+    pub fn find(start: &Path) -> Result<Self, DriverError> {
+        let repo = Repo::discover(start)?;
+        let legacy = repo.root().join(LEGACY_STATE_DIR);
+        let state_dir = if legacy.is_dir() {
+            legacy
+        } else {
+            repo.root().join(STATE_DIR)
+        };
+        Ok(Self { repo, state_dir })
+    }
+
+    /// The configuration with all its sources.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn config(
+        &self,
+        file: Option<PathBuf>,
+        env: BTreeMap<String, String>,
+        flags: Flags,
+    ) -> Result<Loaded, DriverError> {
+        let sources = Sources {
+            root: self.repo.root().to_owned(),
+            file,
+            env,
+            flags,
+        };
+        config::load(&sources).map_err(|problems| DriverError::Problems(problems.0))
+    }
+
+    /// Replays the journal without touching it; works while a run lives and after it was killed.
+    ///
+    /// # Errors
+    /// When the journal is damaged.
+    pub fn read(&self) -> Result<Reading, DriverError> {
+        let contents = journal::read(&self.state_dir.join(journal::FILE_NAME))?;
+        let mut state = State::new();
+        for record in &contents.records {
+            state.apply(record);
+        }
+        Ok(Reading {
+            state,
+            live: self.holder(),
+        })
+    }
+
+    /// The living process that holds the lock, if any.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder> {
+        journal::read_holder(&self.state_dir).filter(|holder| {
+            process::alive(holder.pid, holder.start_time, holder.boot_id.as_deref())
+        })
+    }
+
+    /// Directory of one iteration's records: prompt, output, result.
+    #[must_use]
+    pub fn records(&self, slug: &crate::model::Slug, iteration: u32) -> PathBuf {
+        let directory = self.state_dir.join("iterations").join(slug.as_str());
+        directory.join(iteration.to_string())
+    }
+
+    /// The run for people, one line an event.
+    #[must_use]
+    pub fn run_log(&self) -> PathBuf {
+        self.state_dir.join("run.log")
+    }
+
+    /// Where commands for a living run are left.
+    #[must_use]
+    pub fn inbox(&self) -> PathBuf {
+        self.state_dir.join("inbox")
+    }
+
+    /// A description of this process for the lock file.
+    #[must_use]
+    pub fn this_process(doing: &str) -> Holder {
+        let pid = std::process::id();
+        let host = nix::unistd::gethostname()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_else(|_| "this machine".to_owned());
+        Holder {
+            pid,
+            start_time: process::start_time(pid),
+            boot_id: process::boot_id(),
+            doing: doing.to_owned(),
+            host,
+        }
+    }
+}
+
+/// The wall clock.
+#[must_use]
+pub fn wall_clock() -> Stamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Stamp(since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }))
+}
+
+/// The configured order of who may be worked on: profiles a run will need.
+#[must_use]
+pub(super) fn profiles_in_use<'a>(
+    config: &'a Config,
+    features: &[crate::model::FeatureSpec],
+) -> Vec<&'a String> {
+    config
+        .agents
+        .keys()
+        .filter(|name| {
+            let own = |spec: &crate::model::FeatureSpec| {
+                spec.agent.profile.as_ref().unwrap_or(&config.agent) == *name
+            };
+            features.iter().any(own)
+        })
+        .collect()
+}

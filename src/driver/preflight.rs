@@ -1,0 +1,234 @@
+//! Everything that is checked before the first worktree is made: specs, graph, selection, agents,
+//! target, state directory. All problems come at once.
+
+use super::error::DriverError;
+use super::place::{Place, profiles_in_use};
+use crate::agent;
+use crate::config::{self, Config};
+use crate::core::{self, GraphProblem};
+use crate::git::{Target, Worktrees};
+use crate::model::{FeatureSpec, Problem, Severity, Slug};
+use crate::spec::{Loaded, Scanner};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// The backlog as it stands, without errors.
+#[derive(Debug)]
+pub struct Survey {
+    /// Every feature.
+    pub features: Vec<FeatureSpec>,
+    /// What is odd but does not stop a run.
+    pub warnings: Vec<Problem>,
+    /// Looks again later without reading what has not changed.
+    pub(super) scanner: Scanner,
+}
+
+/// What a run needs, checked.
+#[derive(Debug)]
+pub struct Ready {
+    /// Where.
+    pub place: Place,
+    /// How.
+    pub config: Config,
+    /// What.
+    pub survey: Survey,
+    /// The branch features land on.
+    pub target: Target,
+    pub(super) worktrees: Worktrees,
+    pub(super) profiles: BTreeMap<String, (agent::Profile, PathBuf)>,
+    pub(super) template: Option<(PathBuf, String)>,
+    pub(super) env: BTreeMap<OsString, OsString>,
+}
+
+/// Reads all specs and checks them as a graph.
+///
+/// # Errors
+/// All problems at once, with their places.
+pub fn survey(place: &Place, config: &Config) -> Result<Survey, DriverError> {
+    let mut scanner = Scanner::new(place.repo.root(), config);
+    let loaded = scanner.scan().unwrap_or_default();
+    let mut problems = loaded.problems.clone();
+    problems.extend(graph_problems(&loaded));
+    problems.extend(selection_problems(place, config, &loaded.features));
+    if problems.iter().any(|p| p.severity == Severity::Error) {
+        return Err(DriverError::Problems(problems));
+    }
+    Ok(Survey {
+        features: loaded.features,
+        warnings: problems,
+        scanner,
+    })
+}
+
+/// Checks everything a run needs. `env` is the whole environment of this process.
+///
+/// # Errors
+/// The first kind of thing that is wrong, with all its problems.
+pub fn preflight(
+    place: Place,
+    config: Config,
+    env: BTreeMap<OsString, OsString>,
+) -> Result<Ready, DriverError> {
+    let survey = survey(&place, &config)?;
+    let target = place.repo.target(config.target.as_deref())?;
+    let profiles = programs(&place, &config, &survey.features, &env)?;
+    let template = match &config.prompt.template {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(DriverError::io("read the prompt template", path))?;
+            Some((path.clone(), text))
+        }
+        None => None,
+    };
+    let worktrees = Worktrees::new(place.repo.clone(), &config.worktrees.dir)?;
+    Ok(Ready {
+        place,
+        config,
+        survey,
+        target,
+        worktrees,
+        profiles,
+        template,
+        env,
+    })
+}
+
+/// What is wrong with the features as a graph, with places.
+pub(super) fn graph_problems(loaded: &Loaded) -> Vec<Problem> {
+    let names: Vec<&str> = loaded.features.iter().map(|f| f.slug.as_str()).collect();
+    core::check(&loaded.features)
+        .into_iter()
+        .map(|problem| match problem {
+            GraphProblem::Unknown { slug, named, key } => {
+                let text =
+                    format!("`{slug}` names `{named}` under `{key}`, and there is no such feature");
+                let help = match config::nearest(named.as_str(), names.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "add its spec, or take the name out".to_owned(),
+                };
+                placed(Problem::error(text).help(help), loaded, &slug, &named)
+            }
+            GraphProblem::Cycle { path } => {
+                let way: Vec<&str> = path.iter().map(Slug::as_str).collect();
+                let text = format!("features wait for each other: {}", way.join(" -> "));
+                let problem = Problem::error(text).help("take one of these dependencies out");
+                match path.as_slice() {
+                    [first, second, ..] => placed(problem, loaded, first, second),
+                    _ => problem,
+                }
+            }
+            GraphProblem::Unselected { slug, needs } => unselected(&slug, &needs),
+        })
+        .collect()
+}
+
+fn placed(problem: Problem, loaded: &Loaded, slug: &Slug, word: &Slug) -> Problem {
+    match loaded.places.of(slug, word.as_str()) {
+        Some(spot) => spot.mark(problem),
+        None => problem,
+    }
+}
+
+fn unselected(slug: &Slug, needs: &Slug) -> Problem {
+    Problem::error(format!(
+        "`{slug}` is selected, but depends on `{needs}`, which is neither selected nor merged"
+    ))
+    .file("command line")
+    .help(format!("select `{needs}` too: --only {needs},{slug}"))
+}
+
+fn selection_problems(place: &Place, config: &Config, features: &[FeatureSpec]) -> Vec<Problem> {
+    let Some(only) = &config.only else {
+        return Vec::new();
+    };
+    let names: Vec<&str> = features.iter().map(|spec| spec.slug.as_str()).collect();
+    let mut problems: Vec<Problem> = only
+        .iter()
+        .filter(|slug| !names.contains(&slug.as_str()))
+        .map(|slug| {
+            let problem = Problem::error(format!("there is no feature `{slug}` to select"))
+                .file("command line");
+            match config::nearest(slug.as_str(), names.iter().copied()) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help("`harness plan` lists all features"),
+            }
+        })
+        .collect();
+    let landed = landed(place, features);
+    problems.extend(
+        core::unselected(features, only, &landed)
+            .into_iter()
+            .filter_map(|problem| match problem {
+                GraphProblem::Unselected { slug, needs } => Some(unselected(&slug, &needs)),
+                _ => None,
+            }),
+    );
+    problems
+}
+
+/// Features that have a marker or that the journal calls merged.
+fn landed(place: &Place, features: &[FeatureSpec]) -> BTreeSet<Slug> {
+    let state = place.read().map(|reading| reading.state).ok();
+    features
+        .iter()
+        .map(|spec| &spec.slug)
+        .filter(|slug| {
+            let marker = place.state_dir.join(format!("{slug}.done"));
+            marker.is_file() || state.as_ref().is_some_and(|state| state.is_merged(slug))
+        })
+        .cloned()
+        .collect()
+}
+
+fn programs(
+    place: &Place,
+    config: &Config,
+    features: &[FeatureSpec],
+    env: &BTreeMap<OsString, OsString>,
+) -> Result<BTreeMap<String, (agent::Profile, PathBuf)>, DriverError> {
+    let path = env.get(OsStr::new("PATH"));
+    let mut found = BTreeMap::new();
+    let mut problems = Vec::new();
+    for name in profiles_in_use(config, features) {
+        let Some(profile) = config.agents.get(name).map(profile) else {
+            continue;
+        };
+        match agent::preflight(&profile, path.map(OsString::as_os_str), place.repo.root()) {
+            Ok(program) => {
+                found.insert(name.clone(), (profile, program));
+            }
+            Err(error) => problems.push(Problem::error(format!("agent `{name}`: {error}"))),
+        }
+    }
+    if problems.is_empty() {
+        Ok(found)
+    } else {
+        Err(DriverError::Problems(problems))
+    }
+}
+
+fn profile(configured: &config::Profile) -> agent::Profile {
+    agent::Profile {
+        kind: match configured.kind {
+            config::Kind::Claude => agent::Kind::Claude,
+            config::Kind::Command => agent::Kind::Command,
+        },
+        command: configured.command.clone(),
+        model: configured.model.clone(),
+        args: configured.args.clone(),
+        env: configured.env.clone(),
+        env_pass: configured.env_pass.clone(),
+    }
+}
+
+impl DriverError {
+    /// Problems that only warn, apart from errors.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Problems(problems) => problems,
+            _ => &[],
+        }
+    }
+}
