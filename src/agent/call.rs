@@ -91,7 +91,9 @@ pub enum Progress {
 }
 
 impl Called {
-    fn not_started(why: String) -> Self {
+    /// A call that never ran.
+    #[must_use]
+    pub fn not_started(why: String) -> Self {
         Self {
             ending: Ending::NotStarted { why },
             elapsed_ms: 0,

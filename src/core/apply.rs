@@ -4,9 +4,10 @@
 //! what happens next is for [`schedule`](super::schedule) to say.
 
 use super::state::{Ended, Feature, Phase, Run, State};
+use super::words::{ending_words, log_text};
 use crate::model::{
-    Ending, Event, FailureKind, FeatureSpec, InfraKind, IterationReport, ParkReason, Record,
-    SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
+    Ending, Event, FailureKind, FeatureSpec, InfraKind, IterationReport, Record, SkipReason, Slug,
+    Stamp, StopLevel, Usage, Writing,
 };
 
 /// First wait after a failure that was nobody's fault; each further one waits four times as long.
@@ -271,107 +272,6 @@ impl State {
         );
     }
 
-    fn apply_integration(&mut self, event: &Event, at: Stamp) {
-        match event {
-            Event::IntegrationStarted { slug, attempt } => {
-                if let Some(feature) = self.features.get_mut(slug) {
-                    feature.integration_attempts = *attempt;
-                }
-                self.set_phase(slug, Phase::Integrating { attempt: *attempt }, at);
-            }
-            Event::Verified {
-                slug,
-                attempt,
-                candidate,
-                ..
-            } => {
-                if let Some(feature) = self.features.get_mut(slug) {
-                    feature.breakers.verified();
-                    feature.infra = 0;
-                }
-                let candidate = candidate.clone();
-                let attempt = *attempt;
-                self.set_phase(slug, Phase::Verified { attempt, candidate }, at);
-            }
-            Event::Rejected {
-                slug,
-                command,
-                tail,
-                ..
-            } => {
-                if let Some(feature) = self.features.get_mut(slug) {
-                    feature.breakers.rejected(command, tail);
-                    feature.infra = 0;
-                    feature.last = None;
-                    feature.last_words = format!("gate failed: {command}");
-                }
-                self.set_phase(slug, Phase::Pending, at);
-                self.unjudged.insert(slug.clone());
-                let text = format!(
-                    "The done claim was not accepted: `{command}` failed on the merge of this branch \
-                     with the target.\nIts output ended:\n\n{tail}"
-                );
-                self.log(slug, None, "gate failed".to_owned(), text, Vec::new(), at);
-            }
-            Event::IntegrationPostponed {
-                slug, why, counted, ..
-            } => {
-                if *counted {
-                    self.infra(slug, why, at);
-                    self.unjudged.insert(slug.clone());
-                }
-                self.set_phase(slug, Phase::Queued, at);
-            }
-            Event::Merged { slug, commit } => self.merged(slug, commit, at),
-            Event::Parked { slug, why } => {
-                self.set_phase(slug, Phase::Parked { why: why.clone() }, at);
-                self.log(
-                    slug,
-                    None,
-                    "not merged".to_owned(),
-                    park_text(why),
-                    Vec::new(),
-                    at,
-                );
-            }
-            _ => {}
-        }
-    }
-
-    fn merged(&mut self, slug: &Slug, commit: &crate::model::Oid, at: Stamp) {
-        let tip = match self.features.get(slug).map(|feature| &feature.phase) {
-            Some(Phase::Verified { candidate, .. }) => Some(candidate.branch_tip.clone()),
-            _ => None,
-        };
-        if let Some(run) = &mut self.run {
-            run.tip = commit.clone();
-            run.tidied = false;
-        }
-        self.land(slug, Some(commit.clone()), at);
-        if let Some(tip) = tip {
-            self.to_tidy.push((slug.clone(), tip));
-        }
-        if let Some(feature) = self.features.get(slug) {
-            let summary = feature.summary.clone();
-            self.write(
-                at,
-                Writing::Done {
-                    slug: slug.clone(),
-                    summary,
-                },
-            );
-        }
-    }
-
-    fn land(&mut self, slug: &Slug, commit: Option<crate::model::Oid>, at: Stamp) {
-        self.set_phase(slug, Phase::Merged { commit }, at);
-        self.unjudged.remove(slug);
-        if let Some(worktree) = self.features.get_mut(slug).and_then(|f| f.worktree.take()) {
-            self.worktrees.remove(&worktree);
-        }
-        self.adjust_dependents(slug, -1);
-    }
-
     fn apply_verdict(&mut self, event: &Event, at: Stamp) {
         match event {
             Event::FoundDone { slug } => {
@@ -478,7 +378,7 @@ impl State {
     }
 
     /// One more failure in a row that was nobody's fault.
-    fn infra(&mut self, slug: &Slug, why: &str, at: Stamp) {
+    pub(super) fn infra(&mut self, slug: &Slug, why: &str, at: Stamp) {
         if let Some(feature) = self.features.get_mut(slug) {
             let wait = INFRA_BACKOFF_MS.saturating_mul(4u64.saturating_pow(feature.infra));
             feature.infra += 1;
@@ -488,7 +388,7 @@ impl State {
         }
     }
 
-    fn log(
+    pub(super) fn log(
         &mut self,
         slug: &Slug,
         iteration: Option<u32>,
@@ -525,52 +425,5 @@ fn add(a: Usage, b: Usage) -> Usage {
         cache_read: a.cache_read.saturating_add(b.cache_read),
         cache_write: a.cache_write.saturating_add(b.cache_write),
         micro_usd: a.micro_usd.saturating_add(b.micro_usd),
-    }
-}
-
-/// What stands behind `iteration 3` in the log when it did not simply end.
-fn ending_words(report: &IterationReport) -> String {
-    match &report.ending {
-        Ending::Exited { code: 0 } => String::new(),
-        Ending::Exited { code } => format!(" (exit {code})"),
-        Ending::Signalled { signal } => format!(" (killed by signal {signal})"),
-        Ending::TimedOut => " (stopped: its time was up)".to_owned(),
-        Ending::IdleTimedOut => " (stopped: no output for too long)".to_owned(),
-        Ending::Stopped => " (stopped with the run)".to_owned(),
-        Ending::NotStarted { .. } => " (not started)".to_owned(),
-    }
-}
-
-/// The iteration's entry in the log: the note, or the final message where there is no note.
-fn log_text(report: &IterationReport) -> String {
-    let own = if report.note.trim().is_empty() {
-        report.message.trim()
-    } else {
-        report.note.trim()
-    };
-    let mut text = if own.is_empty() {
-        "(no note)".to_owned()
-    } else {
-        own.to_owned()
-    };
-    match (&report.ending, &report.failure) {
-        (Ending::NotStarted { why }, _) => text = format!("The agent could not be started: {why}"),
-        (_, Some(failure)) => text.push_str(&format!("\n(the agent reported: {})", failure.text)),
-        _ => {}
-    }
-    text
-}
-
-fn park_text(why: &ParkReason) -> String {
-    match why {
-        ParkReason::Conflict { paths } => format!(
-            "The feature is done, but it conflicts with the target in: {}.",
-            paths.join(", ")
-        ),
-        ParkReason::Checkout { text, commit } => format!(
-            "The feature is done and verified as {}, but the target's checkout is in the way: {text}",
-            commit.short()
-        ),
-        ParkReason::Infra { text } => format!("Merging kept failing: {text}"),
     }
 }

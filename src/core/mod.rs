@@ -6,6 +6,7 @@
 //! equal decisions on every machine, which is what makes the simulation and the resume trustworthy.
 
 mod apply;
+mod apply_merge;
 mod breaker;
 mod decide;
 mod exit;
@@ -15,6 +16,7 @@ mod schedule;
 mod state;
 mod view;
 mod wanted;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -295,6 +295,20 @@ impl State {
             .collect()
     }
 
+    /// Number of the feature's last iteration; 0 before the first.
+    #[must_use]
+    pub fn last_iteration(&self, slug: &Slug) -> u32 {
+        self.features
+            .get(slug)
+            .map_or(0, |feature| feature.iterations)
+    }
+
+    /// A person's answer that the next prompt will hold.
+    #[must_use]
+    pub fn answer(&self, slug: &Slug) -> Option<&str> {
+        self.features.get(slug)?.answer.as_deref()
+    }
+
     /// Number of the last write that is not known to be on disk.
     #[must_use]
     pub fn last_write(&self) -> Option<u64> {

@@ -4,14 +4,22 @@
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
 mod command;
+mod crew;
 mod error;
+mod integrate;
+mod iterate;
+mod lookout;
 mod place;
 mod preflight;
 mod run;
+mod signals;
 pub mod turn;
+mod watch;
+mod world;
 
 pub use command::{Given, give};
+pub use crew::prompt_for;
 pub use error::DriverError;
 pub use place::{Place, Reading, wall_clock};
 pub use preflight::{Ready, Survey, preflight, survey};
-pub use run::{Audience, Outcome, prompt_for, run};
+pub use run::{Audience, Outcome, run};

@@ -1,13 +1,28 @@
 //! The run: the only select loop.
+//!
+//! It collects observations, turns, and tells the audience. It must never decide what happens to a
+//! feature, and nothing it shows may harm the run.
 
+use super::crew::Crew;
 use super::error::DriverError;
+use super::lookout::{Lookout, remove};
+use super::place::{Place, wall_clock};
 use super::preflight::Ready;
-use crate::config::Config;
-use crate::core::{State, View};
-use crate::driver::Place;
-use crate::model::{FeatureSpec, Slug, Stamp};
+use super::signals::Signals;
+use super::turn::{Engine, Observation};
+use super::world::{Hands, Message};
+use crate::core::{State, View, view, wake_at};
+use crate::journal::{Journal, Lock};
+use crate::learnings::Memory;
+use crate::model::{Event, Input, Record, RunId, Slug, Stamp};
+use crate::report;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Who watches a run. A slow or failing audience must not harm the run.
 pub trait Audience {
@@ -29,27 +44,228 @@ pub struct Outcome {
     pub view: View,
 }
 
+/// The run's clock: starts at the wall clock, or at the journal's end if that is later, and then only
+/// follows elapsed time.
+struct Clock {
+    begin: Stamp,
+    since: Instant,
+}
+
+impl Clock {
+    fn new(not_before: Stamp) -> Self {
+        Self {
+            begin: wall_clock().max(not_before),
+            since: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Stamp {
+        let ms = u64::try_from(self.since.elapsed().as_millis());
+        self.begin.plus_ms(ms.unwrap_or(u64::MAX))
+    }
+}
+
 /// Runs the backlog to its end. Must be called inside a `tokio::task::LocalSet` on a current-thread
 /// runtime on the main thread: agents die with the thread that started them.
 ///
 /// # Errors
 /// When the lock is held, the journal cannot be written, or a state file keeps refusing to be written.
-pub async fn run(_ready: Ready, _audience: &mut dyn Audience) -> Result<Outcome, DriverError> {
-    Err(DriverError::Invariant("the run is being built".to_owned()))
+pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, DriverError> {
+    let id = new_run_id();
+    let memory = Memory::open(&ready.place.state_dir)?;
+    let holder = Place::this_process(&format!("run {id}"));
+    let _lock = Lock::take(&ready.place.state_dir, &holder)?;
+    let (journal, contents) = Journal::open(&ready.place.state_dir)?;
+    let engine = Engine::replay(&contents.records);
+    let run_log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(ready.place.run_log())
+        .map_err(DriverError::io("open", ready.place.run_log()))?;
+    let begins = Input::RunBegins {
+        run: id.clone(),
+        settings: ready.config.settings(),
+        target: ready.target.refname.clone(),
+        tip: ready.target.tip.clone(),
+    };
+    let untrusted = ready.config.verify.commands.is_empty();
+    let (crew, scanner) = Crew::new(ready, id, memory);
+    let crew = Rc::new(crew);
+    let (sender, messages) = unbounded_channel();
+    let mut session = Session {
+        clock: Clock::new(engine.state().last_at()),
+        engine,
+        hands: Hands::new(Rc::clone(&crew), journal, sender),
+        lookout: Lookout::new(Rc::clone(&crew), scanner),
+        signals: Signals::listen(),
+        messages,
+        voice: Voice {
+            audience,
+            run_log,
+            zone: TimeZone::system(),
+        },
+        words: BTreeMap::new(),
+    };
+    if contents.torn_bytes > 0 {
+        session
+            .voice
+            .warn("the journal ended in the middle of a line: its torn end was cut off");
+    }
+    if untrusted {
+        session
+            .voice
+            .warn("no verify.commands are set: done claims are taken on trust");
+    }
+    session.go(begins).await
 }
 
-/// The exact prompt that the next iteration of a feature would get.
-///
-/// # Errors
-/// When the spec or the template cannot be read.
-pub fn prompt_for(
-    _place: &Place,
-    _config: &Config,
-    _features: &[FeatureSpec],
-    _slug: &Slug,
-    _state: &State,
-) -> Result<String, DriverError> {
-    Err(DriverError::Invariant(
-        "the prompt is being built".to_owned(),
+struct Session<'a> {
+    engine: Engine,
+    hands: Hands,
+    lookout: Lookout,
+    signals: Signals,
+    messages: UnboundedReceiver<Message>,
+    voice: Voice<'a>,
+    clock: Clock,
+    words: BTreeMap<Slug, String>,
+}
+
+impl Session<'_> {
+    async fn go(&mut self, begins: Input) -> Result<Outcome, DriverError> {
+        self.hands.sweep_leftovers(self.engine.state());
+        let mut batch = self.engine.resume(&mut self.hands);
+        batch.push(begins.into());
+        loop {
+            let look = self.lookout.look(self.engine.state());
+            for warning in &look.warnings {
+                self.voice.warn(warning);
+            }
+            batch.extend(look.inputs.into_iter().map(Observation::from));
+            let now = self.clock.now();
+            let records = self
+                .engine
+                .turn(&mut self.hands, std::mem::take(&mut batch), now)?;
+            remove(&look.consumed);
+            for record in &records {
+                self.hear(record);
+            }
+            let state = self.engine.state();
+            self.voice.audience.glance(state, now, &self.words);
+            if let Some(code) = state.exit_code().filter(|_| self.engine.is_idle()) {
+                return Ok(Outcome {
+                    code,
+                    view: view(state, now),
+                });
+            }
+            batch = self.wait().await?;
+        }
+    }
+
+    fn hear(&mut self, record: &Record) {
+        if let Event::IterationEnded { slug, .. } = &record.event {
+            self.words.remove(slug);
+        }
+        if let Some(line) = report::line(record, &self.voice.zone) {
+            self.voice.say(&line);
+        }
+    }
+
+    /// Waits until there is something to turn about, and collects all of it.
+    async fn wait(&mut self) -> Result<Vec<Observation>, DriverError> {
+        let redraw = self.voice.audience.redraw_every();
+        loop {
+            let now = self.clock.now();
+            let wake = wake_at(self.engine.state(), now).map(|at| at.since_ms(now));
+            let mut batch = Vec::new();
+            tokio::select! {
+                message = self.messages.recv() => {
+                    self.take(message, &mut batch)?;
+                    while let Ok(message) = self.messages.try_recv() {
+                        self.take(Some(message), &mut batch)?;
+                    }
+                    if !batch.is_empty() {
+                        return Ok(batch);
+                    }
+                }
+                level = self.signals.next() => return Ok(vec![Input::Stop(level).into()]),
+                changed = self.lookout.watch.changed() => {
+                    self.lookout.expect(changed);
+                    return Ok(batch);
+                }
+                () = sleep_ms(wake) => return Ok(vec![Input::Tick.into()]),
+                () = pause(redraw) => {
+                    let state = self.engine.state();
+                    self.voice.audience.glance(state, now, &self.words);
+                }
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        message: Option<Message>,
+        batch: &mut Vec<Observation>,
+    ) -> Result<(), DriverError> {
+        match message {
+            Some(Message::Seen(seen)) => batch.push(*seen),
+            Some(Message::Words(slug, line)) => {
+                self.words.insert(slug, line);
+            }
+            Some(Message::Warning(text)) => self.voice.warn(&text),
+            Some(Message::Fatal(why)) => {
+                return Err(DriverError::Io {
+                    act: "write into",
+                    path: self.lookout.state_dir(),
+                    source: std::io::Error::other(why),
+                });
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+async fn sleep_ms(ms: Option<u64>) {
+    match ms {
+        Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn pause(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The run log and the audience.
+struct Voice<'a> {
+    audience: &'a mut dyn Audience,
+    run_log: File,
+    zone: TimeZone,
+}
+
+impl Voice<'_> {
+    fn say(&mut self, line: &str) {
+        // A full disk must not stop a run that can still work; the journal has the facts.
+        let _ = writeln!(self.run_log, "{line}");
+        self.audience.say(line);
+    }
+
+    fn warn(&mut self, text: &str) {
+        let time = jiff::Timestamp::now().to_zoned_datetime(self.zone.clone());
+        self.say(&format!("{}  warning: {text}", time.strftime("%H:%M:%S")));
+    }
+}
+
+fn new_run_id() -> RunId {
+    let now = jiff::ZonedDateTime::now();
+    // Two runs within a second differ by process and fraction.
+    let salt = std::process::id() ^ now.subsec_nanosecond().unsigned_abs();
+    RunId(format!(
+        "{}-{:04x}",
+        now.strftime("%Y%m%d-%H%M%S"),
+        salt & 0xffff
     ))
 }

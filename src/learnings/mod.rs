@@ -66,6 +66,12 @@ impl Memory {
         Ok(Self { dir })
     }
 
+    /// The state directory for somebody who only reads; nothing is made.
+    #[must_use]
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
     /// The state directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

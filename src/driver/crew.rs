@@ -1,0 +1,245 @@
+//! What every effect needs to know: one bundle, made when the run begins and never changed.
+
+use super::error::DriverError;
+use super::place::Place;
+use super::preflight::Ready;
+use crate::agent::prompt::{Materials, Template, build};
+use crate::agent::{self, Profile};
+use crate::config::Config;
+use crate::core::State;
+use crate::git::Worktrees;
+use crate::learnings::Memory;
+use crate::model::{AgentChoice, EffectKey, FeatureSpec, RunId, Slug};
+use crate::spec;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The run's fixed surroundings.
+#[derive(Debug)]
+pub(super) struct Crew {
+    pub(super) place: Place,
+    pub(super) config: Config,
+    pub(super) target: String,
+    pub(super) run: RunId,
+    pub(super) worktrees: Worktrees,
+    pub(super) memory: Memory,
+    pub(super) profiles: BTreeMap<String, (Profile, PathBuf)>,
+    pub(super) template: Option<(PathBuf, String)>,
+    pub(super) env: BTreeMap<OsString, OsString>,
+    /// The features as last read; the only thing here that changes.
+    pub(super) features: RefCell<BTreeMap<Slug, FeatureSpec>>,
+}
+
+impl Crew {
+    pub(super) fn new(ready: Ready, run: RunId, memory: Memory) -> (Self, spec::Scanner) {
+        let features = by_slug(ready.survey.features);
+        let crew = Self {
+            place: ready.place,
+            config: ready.config,
+            target: ready.target.refname,
+            run,
+            worktrees: ready.worktrees,
+            memory,
+            profiles: ready.profiles,
+            template: ready.template,
+            env: ready.env,
+            features: RefCell::new(features),
+        };
+        (crew, ready.survey.scanner)
+    }
+
+    /// The profile, program and model for a feature's choice.
+    pub(super) fn agent(
+        &self,
+        choice: &AgentChoice,
+    ) -> Result<(&Profile, &PathBuf, Option<String>), String> {
+        let name = choice.profile.as_ref().unwrap_or(&self.config.agent);
+        let (profile, program) = self.profiles.get(name).ok_or_else(|| {
+            format!("agent `{name}` was not checked when the run began; run again")
+        })?;
+        let model = self.config.model.clone().or_else(|| choice.model.clone());
+        Ok((profile, program, model))
+    }
+
+    /// The environment of setup and verify commands.
+    pub(super) fn command_env(&self, slug: &Slug) -> BTreeMap<OsString, OsString> {
+        let mut env = agent::base_env(&self.env, &[]);
+        env.insert("HARNESS".into(), "1".into());
+        env.insert("HARNESS_FEATURE".into(), slug.as_str().into());
+        env
+    }
+
+    /// What the processes of an effect carry in their environment, so that they can be found after a
+    /// crash: the same in every run, because a later run looks for an earlier one's.
+    pub(super) fn token(&self, key: &EffectKey) -> String {
+        token(&self.place.state_dir, key)
+    }
+
+    /// The prompt of the feature's next iteration.
+    pub(super) fn prompt(
+        &self,
+        slug: &Slug,
+        iteration: u32,
+        spec_path: &Path,
+        answer: Option<&str>,
+    ) -> Result<String, DriverError> {
+        let features = self.features.borrow();
+        let template = self.template.as_ref();
+        Scribe {
+            place: &self.place,
+            config: &self.config,
+            memory: &self.memory,
+            template: template.map(|(path, text)| (path.as_path(), text.as_str())),
+        }
+        .write(&features, slug, iteration, spec_path, answer)
+    }
+}
+
+/// The token of an effect's processes.
+pub(super) fn token(state_dir: &Path, key: &EffectKey) -> String {
+    // FNV-1a: repositories must not find each other's processes.
+    let place = state_dir
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    let what = match key {
+        EffectKey::Prepare(slug, n) => format!("setup-{slug}-{n}"),
+        EffectKey::Iterate(slug, n) => format!("agent-{slug}-{n}"),
+        EffectKey::Integrate(slug, n) => format!("gate-{slug}-{n}"),
+        EffectKey::Land(slug, n) => format!("land-{slug}-{n}"),
+        EffectKey::Write(n) => format!("write-{n}"),
+        EffectKey::Tidy => "tidy".to_owned(),
+    };
+    format!("{place:016x}-{what}")
+}
+
+/// Builds prompts from what is on disk.
+struct Scribe<'a> {
+    place: &'a Place,
+    config: &'a Config,
+    memory: &'a Memory,
+    template: Option<(&'a Path, &'a str)>,
+}
+
+impl Scribe<'_> {
+    fn write(
+        &self,
+        features: &BTreeMap<Slug, FeatureSpec>,
+        slug: &Slug,
+        iteration: u32,
+        spec_path: &Path,
+        answer: Option<&str>,
+    ) -> Result<String, DriverError> {
+        let lines = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let (title, own_verify, file) = match features.get(slug) {
+            Some(spec) => (spec.title.clone(), spec.verify.clone(), spec.path.clone()),
+            None => (
+                slug.to_string(),
+                Vec::new(),
+                format!("specs/{slug}/spec.md"),
+            ),
+        };
+        let text = spec::body(&self.place.repo.root().join(file)).map_err(|error| {
+            DriverError::problem(crate::model::Problem::error(error.to_string()))
+        })?;
+        let mut verify = self.config.verify.commands.clone();
+        verify.extend(own_verify);
+        let others: Vec<String> = features
+            .keys()
+            .filter(|other| *other != slug)
+            .map(Slug::to_string)
+            .collect();
+        let materials = Materials {
+            slug: slug.as_str(),
+            title: &title,
+            spec_path,
+            spec_text: &text,
+            iteration,
+            prior_log: &self
+                .memory
+                .prior_log(slug, lines(self.config.prompt.prior_log_lines))?,
+            learnings: &self
+                .memory
+                .learnings(lines(self.config.prompt.learnings_lines))?,
+            answer,
+            verify: &verify,
+            extra: &self.config.prompt.extra,
+            out_of_scope: &others,
+        };
+        let template = self.template.map(|(path, text)| Template { path, text });
+        build(&materials, template.as_ref())
+            .map_err(|error| DriverError::problem(crate::model::Problem::error(error.to_string())))
+    }
+}
+
+/// The exact prompt that the next iteration of a feature would get if its worktree held its spec as it
+/// stands.
+///
+/// # Errors
+/// When the spec or the template cannot be read.
+pub fn prompt_for(
+    place: &Place,
+    config: &Config,
+    features: &[FeatureSpec],
+    slug: &Slug,
+    state: &State,
+) -> Result<String, DriverError> {
+    let template = match &config.prompt.template {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(DriverError::io("read the prompt template", path))?;
+            Some((path.clone(), text))
+        }
+        None => None,
+    };
+    let features = by_slug(features.to_vec());
+    let spec_path = match features.get(slug) {
+        Some(spec) => {
+            let worktree = state.worktree(slug);
+            let worktree = worktree.map(|name| config.worktrees.dir.join(name.to_string()));
+            spec_path(place.repo.root(), worktree.as_deref(), &spec.path)
+        }
+        None => place.repo.root().to_owned(),
+    };
+    Scribe {
+        place,
+        config,
+        memory: &Memory::at(&place.state_dir),
+        template: template
+            .as_ref()
+            .map(|(path, text)| (path.as_path(), text.as_str())),
+    }
+    .write(
+        &features,
+        slug,
+        state.last_iteration(slug) + 1,
+        &spec_path,
+        state.answer(slug),
+    )
+}
+
+/// Where the agent finds the spec: the worktree's copy when it says the same as the main checkout's,
+/// which is the one that counts.
+pub(super) fn spec_path(root: &Path, worktree: Option<&Path>, file: &str) -> PathBuf {
+    let main = root.join(file);
+    let Some(copy) = worktree.map(|dir| dir.join(file)) else {
+        return main;
+    };
+    let is_file = std::fs::symlink_metadata(&copy).is_ok_and(|meta| meta.is_file());
+    match (is_file, std::fs::read(&copy), std::fs::read(&main)) {
+        (true, Ok(a), Ok(b)) if a == b => copy,
+        _ => main,
+    }
+}
+
+pub(super) fn by_slug(features: Vec<FeatureSpec>) -> BTreeMap<Slug, FeatureSpec> {
+    features
+        .into_iter()
+        .map(|spec| (spec.slug.clone(), spec))
+        .collect()
+}

@@ -1,0 +1,292 @@
+//! One iteration: outbox, prompt, agent, snapshot, report. And making a worktree ready for it.
+
+use super::crew::{Crew, spec_path};
+use super::world::{Message, blocking};
+use crate::agent::{self, Call, Called, Progress, outbox};
+use crate::gate::{self, Checks, SetupError};
+use crate::git::Snapshot;
+use crate::model::{
+    AgentChoice, EffectKey, Ending, InfraKind, Input, IterationReport, Oid, Slug, WorktreeName,
+};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// What one iteration is about.
+pub(super) struct Iteration {
+    pub(super) slug: Slug,
+    pub(super) worktree: WorktreeName,
+    pub(super) number: u32,
+    pub(super) agent: AgentChoice,
+    pub(super) timeout_ms: Option<u64>,
+    pub(super) answer: Option<String>,
+}
+
+/// Calls the agent once and takes a snapshot of what it left.
+pub(super) async fn iterate(
+    crew: Rc<Crew>,
+    job: Iteration,
+    stop: impl Future<Output = ()>,
+    out: UnboundedSender<Message>,
+) -> Input {
+    let worktree = crew.worktrees.path(job.worktree);
+    let report = match before(&crew, &job, &worktree).await {
+        Ok((prompt, spec_path, tip)) => {
+            let called = call(&crew, &job, &worktree, prompt, spec_path, stop, &out).await;
+            for oddity in &called.oddities {
+                warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
+            }
+            let snapshot = match &called.ending {
+                Ending::NotStarted { .. } => None,
+                _ => snapshot(&crew, &job, &worktree, &tip, &called, &out).await,
+            };
+            report(called, snapshot)
+        }
+        Err(why) => not_started(why),
+    };
+    Input::IterationEnded {
+        slug: job.slug,
+        iteration: job.number,
+        report: Box::new(report),
+    }
+}
+
+fn warn(out: &UnboundedSender<Message>, text: &str) {
+    // The run outlives its effects; were it gone, nobody would be left to tell.
+    let _ = out.send(Message::Warning(text.to_owned()));
+}
+
+async fn before(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    worktree: &Path,
+) -> Result<(String, PathBuf, Oid), String> {
+    let repo = crew.place.repo.clone();
+    let branch = format!("refs/heads/harness/{}", job.slug);
+    let tip = blocking(move || repo.tip(&branch))
+        .await?
+        .ok_or_else(|| format!("branch harness/{} is gone", job.slug))?;
+    outbox::reset(worktree).map_err(|error| error.to_string())?;
+    let file = crew.features.borrow().get(&job.slug).map_or_else(
+        || format!("specs/{}/spec.md", job.slug),
+        |spec| spec.path.clone(),
+    );
+    let path = spec_path(crew.place.repo.root(), Some(worktree), &file);
+    let prompt = crew
+        .prompt(&job.slug, job.number, &path, job.answer.as_deref())
+        .map_err(|error| error.to_string())?;
+    Ok((prompt, path, tip))
+}
+
+async fn call(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    worktree: &Path,
+    prompt: String,
+    spec_path: PathBuf,
+    stop: impl Future<Output = ()>,
+    out: &UnboundedSender<Message>,
+) -> Called {
+    let (profile, program, model) = match crew.agent(&job.agent) {
+        Ok(found) => found,
+        Err(why) => return Called::not_started(why),
+    };
+    let timeout = job
+        .timeout_ms
+        .map_or(crew.config.run.iteration_timeout, Duration::from_millis);
+    let call = Call {
+        profile,
+        program: program.clone(),
+        slug: &job.slug,
+        iteration: job.number,
+        run: &crew.run,
+        worktree: worktree.to_owned(),
+        spec_path,
+        prompt,
+        records: crew.place.records(&job.slug, job.number),
+        timeout,
+        idle_timeout: crew.config.run.idle_timeout,
+        grace: crew.config.run.grace,
+        parent_env: &crew.env,
+        token: crew.token(&EffectKey::Iterate(job.slug.clone(), job.number)),
+        model,
+    };
+    let slug = job.slug.clone();
+    agent::call(call, stop, |progress| {
+        if let Progress::Line(line) = progress {
+            let _ = out.send(Message::Words(slug.clone(), line));
+        }
+    })
+    .await
+}
+
+async fn snapshot(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    worktree: &Path,
+    before: &Oid,
+    called: &Called,
+    out: &UnboundedSender<Message>,
+) -> Option<Snapshot> {
+    let repo = crew.place.repo.clone();
+    let (slug, number, run) = (job.slug.clone(), job.number, crew.run.to_string());
+    let (worktree, before) = (worktree.to_owned(), before.clone());
+    let words = called.note.lines().find(|line| !line.trim().is_empty());
+    let subject = match words {
+        Some(words) => {
+            let words: String = words.trim().chars().take(60).collect();
+            format!("{slug}: iteration {number}: {words}")
+        }
+        None => format!("{slug}: iteration {number}"),
+    };
+    let taken = blocking(move || {
+        let count = number.to_string();
+        let trailers = [
+            ("Harness-Run", run.as_str()),
+            ("Harness-Feature", slug.as_str()),
+            ("Harness-Iteration", count.as_str()),
+        ];
+        repo.snapshot(&worktree, &slug, number, &before, &subject, &trailers)
+    })
+    .await;
+    match taken {
+        Ok(snapshot) => {
+            for note in &snapshot.notes {
+                warn(out, &format!("{} #{}: {note}", job.slug, job.number));
+            }
+            Some(snapshot)
+        }
+        Err(why) => {
+            warn(
+                out,
+                &format!("{} #{}: no snapshot: {why}", job.slug, job.number),
+            );
+            None
+        }
+    }
+}
+
+fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
+    IterationReport {
+        ending: called.ending,
+        elapsed_ms: called.elapsed_ms,
+        note: called.note,
+        message: called.message,
+        lessons: called.lessons,
+        done: called.done,
+        blocked: called.blocked,
+        failure: called.failure,
+        changed: snapshot.as_ref().is_some_and(|snapshot| snapshot.changed),
+        tip: snapshot.map(|snapshot| snapshot.tip),
+        usage: called.usage,
+    }
+}
+
+fn not_started(why: String) -> IterationReport {
+    report(Called::not_started(why), None)
+}
+
+/// Makes a worktree ready: free space, checkout, setup commands.
+pub(super) async fn prepare(
+    crew: Rc<Crew>,
+    slug: Slug,
+    worktree: WorktreeName,
+    attempt: u32,
+    fresh: bool,
+    stop: impl Future<Output = ()>,
+) -> Input {
+    match ready(&crew, &slug, worktree, attempt, fresh, stop).await {
+        Ok(base) => Input::Prepared {
+            slug,
+            worktree,
+            base,
+        },
+        Err((kind, why)) => Input::PrepareFailed { slug, kind, why },
+    }
+}
+
+async fn ready(
+    crew: &Rc<Crew>,
+    slug: &Slug,
+    worktree: WorktreeName,
+    attempt: u32,
+    fresh: bool,
+    stop: impl Future<Output = ()>,
+) -> Result<Oid, (InfraKind, String)> {
+    let system = |why: String| (InfraKind::System, why);
+    enough_space(crew).map_err(system)?;
+    let pool = crew.worktrees.clone();
+    let include = crew
+        .place
+        .repo
+        .root()
+        .join(&crew.config.worktrees.include_file);
+    let (target, whose) = (crew.target.clone(), slug.clone());
+    let prepared = blocking(move || pool.prepare(&whose, worktree, &target, fresh, &include))
+        .await
+        .map_err(system)?;
+    let commands = crew.config.worktrees.setup.clone();
+    if commands.is_empty() {
+        return Ok(prepared.base);
+    }
+    // The stamp says that setup has run here for this feature; a crash in between leaves none.
+    let stamp = crew
+        .place
+        .state_dir
+        .join("worktrees")
+        .join(worktree.to_string());
+    let expected = format!("{slug}\n{}\n", commands.join("\n"));
+    if prepared.resumed && std::fs::read_to_string(&stamp).is_ok_and(|text| text == expected) {
+        return Ok(prepared.base);
+    }
+    let io = |error: std::io::Error| (InfraKind::System, format!("{}: {error}", stamp.display()));
+    remove_if_there(&stamp).map_err(io)?;
+    let checks = Checks {
+        commands,
+        cwd: prepared.path,
+        env: crew.command_env(slug),
+        timeout: crew.config.verify.timeout,
+        grace: crew.config.run.grace,
+        log: crew.place.records(slug, 0).with_file_name("setup.log"),
+        token: crew.token(&EffectKey::Prepare(slug.clone(), attempt)),
+    };
+    gate::setup(checks, stop).await.map_err(|error| {
+        let kind = match error {
+            SetupError::Failed { .. } => InfraKind::Setup,
+            _ => InfraKind::System,
+        };
+        (kind, error.to_string())
+    })?;
+    let written = std::fs::create_dir_all(stamp.with_file_name(""))
+        .and_then(|()| std::fs::write(&stamp, expected));
+    written.map_err(io)?;
+    Ok(prepared.base)
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses when the file system of the worktrees has less free space than configured.
+fn enough_space(crew: &Crew) -> Result<(), String> {
+    let dir = crew.worktrees.dir();
+    // The pool's directory may not exist yet; its nearest ancestor is on the same file system.
+    let there = dir.ancestors().find(|path| path.exists()).unwrap_or(dir);
+    let stat = nix::sys::statvfs::statvfs(there)
+        .map_err(|error| format!("cannot ask for free space in {}: {error}", there.display()))?;
+    let free = u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size()));
+    if free >= crew.config.worktrees.min_free {
+        return Ok(());
+    }
+    let mib = |bytes: u64| bytes / (1024 * 1024);
+    Err(format!(
+        "only {} MiB are free in {}, and worktrees.min_free asks for {} MiB; make room or lower it",
+        mib(free),
+        there.display(),
+        mib(crew.config.worktrees.min_free)
+    ))
+}

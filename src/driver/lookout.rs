@@ -1,0 +1,136 @@
+//! Looks at what the user may have changed: specs, order, markers, HALT, inbox.
+
+use super::command;
+use super::crew::{Crew, by_slug};
+use super::preflight::graph_problems;
+use super::watch::{About, Changed, Watch};
+use crate::core::State;
+use crate::model::{Backlog, FeatureSpec, Input, Problem, Severity};
+use crate::spec::Scanner;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Specs whose directories are watched one by one; beyond that, changes inside them are found by the
+/// slow timer. (The kernel's own limit is per user and shared with editors.)
+const MAX_WATCHED: usize = 2_000;
+
+/// Sees the user's files on the run's behalf.
+pub(super) struct Lookout {
+    crew: Rc<Crew>,
+    scanner: Scanner,
+    pub(super) watch: Watch,
+    due: Changed,
+    first: Option<Vec<FeatureSpec>>,
+}
+
+/// What one look brought.
+#[derive(Default)]
+pub(super) struct Look {
+    pub(super) inputs: Vec<Input>,
+    pub(super) warnings: Vec<String>,
+    /// Files of the inbox, to be removed once their commands are in the journal.
+    pub(super) consumed: Vec<PathBuf>,
+}
+
+impl Lookout {
+    pub(super) fn new(crew: Rc<Crew>, scanner: Scanner) -> Self {
+        let root = crew.place.repo.root().to_owned();
+        let mut watch = Watch::new();
+        let specs = &crew.config.specs;
+        watch.cover(&root.join(&specs.dir), About::Backlog);
+        if let Some(dir) = root.join(&specs.order_file).parent() {
+            watch.cover(dir, About::Backlog);
+        }
+        // A directory that does not exist cannot be watched.
+        let inbox = crew.place.inbox();
+        let _ = std::fs::create_dir_all(&inbox);
+        watch.cover(&inbox, About::State);
+        watch.cover(&crew.place.state_dir, About::State);
+        let first: Vec<FeatureSpec> = crew.features.borrow().values().cloned().collect();
+        let mut lookout = Self {
+            crew,
+            scanner,
+            watch,
+            due: Changed {
+                backlog: true,
+                state: true,
+            },
+            first: Some(first),
+        };
+        lookout.cover_specs();
+        lookout
+    }
+
+    /// Something may have changed.
+    pub(super) fn expect(&mut self, changed: Changed) {
+        self.due.backlog |= changed.backlog;
+        self.due.state |= changed.state;
+    }
+
+    /// Looks. Must be called after the observations of the same turn were received: a marker that a
+    /// finished write made must be seen by the look that follows it.
+    pub(super) fn look(&mut self, state: &State) -> Look {
+        let mut look = Look::default();
+        let due = std::mem::take(&mut self.due);
+        let mut backlog = Backlog::default();
+        match self.crew.memory.halt() {
+            Ok(halt) => backlog.halt = halt,
+            Err(error) => look.warnings.push(error.to_string()),
+        }
+        backlog.features = self.first.take();
+        if due.backlog {
+            backlog.features = self.scan(&mut look.warnings).or(backlog.features);
+        }
+        if due.state {
+            match self.crew.memory.done_markers() {
+                Ok(done) => {
+                    self.due.state = state.has_unsettled_marker(&done);
+                    backlog.done = Some(done);
+                }
+                Err(error) => look.warnings.push(error.to_string()),
+            }
+            let (commands, files) = command::left(&self.crew.place.inbox());
+            look.inputs
+                .extend(commands.into_iter().map(Input::Commanded));
+            look.consumed = files;
+        }
+        look.inputs.push(Input::Looked(backlog));
+        look
+    }
+
+    fn scan(&mut self, warnings: &mut Vec<String>) -> Option<Vec<FeatureSpec>> {
+        let loaded = self.scanner.scan()?;
+        let mut problems = loaded.problems.clone();
+        problems.extend(graph_problems(&loaded));
+        warnings.extend(problems.iter().map(Problem::to_string));
+        if problems.iter().any(|p| p.severity == Severity::Error) {
+            warnings.push("the specs stay as they were until this is mended".to_owned());
+            return None;
+        }
+        *self.crew.features.borrow_mut() = by_slug(loaded.features.clone());
+        self.cover_specs();
+        Some(loaded.features)
+    }
+
+    pub(super) fn state_dir(&self) -> PathBuf {
+        self.crew.place.state_dir.clone()
+    }
+
+    fn cover_specs(&mut self) {
+        let root = self.crew.place.repo.root();
+        let features = self.crew.features.borrow();
+        for spec in features.values().take(MAX_WATCHED) {
+            if let Some(dir) = Path::new(&spec.path).parent() {
+                self.watch.cover(&root.join(dir), About::Backlog);
+            }
+        }
+    }
+}
+
+/// Removes inbox files whose commands are in the journal.
+pub(super) fn remove(files: &[PathBuf]) {
+    for file in files {
+        // Should it stay, the command is given again, which changes nothing.
+        let _ = std::fs::remove_file(file);
+    }
+}

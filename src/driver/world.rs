@@ -1,0 +1,249 @@
+//! The real world: effects become tasks, and their ends come back as messages.
+//!
+//! This file starts and stops; it must never decide.
+
+use super::crew::Crew;
+use super::integrate::{Integration, integrate, land};
+use super::iterate::{Iteration, iterate, prepare};
+use super::turn::{Observation, World};
+use crate::core::{State, wanted};
+use crate::journal::{Journal, JournalError};
+use crate::model::{Effect, EffectKey, Input, Record, Slug, WriteJob};
+use crate::process;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// What tasks tell the run.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Something was observed.
+    Seen(Box<Observation>),
+    /// A running agent's last words.
+    Words(Slug, String),
+    /// Odd, but the run goes on.
+    Warning(String),
+    /// The run cannot go on.
+    Fatal(String),
+}
+
+/// Performs effects as tasks on this thread, and git and file work on blocking threads.
+pub(super) struct Hands {
+    crew: Rc<Crew>,
+    journal: Journal,
+    out: mpsc::UnboundedSender<Message>,
+    stops: BTreeMap<EffectKey, watch::Sender<bool>>,
+    writer: std::sync::mpsc::Sender<WriteJob>,
+}
+
+impl Hands {
+    pub(super) fn new(
+        crew: Rc<Crew>,
+        journal: Journal,
+        out: mpsc::UnboundedSender<Message>,
+    ) -> Self {
+        let writer = start_writer(&crew, out.clone());
+        Self {
+            crew,
+            journal,
+            out,
+            stops: BTreeMap::new(),
+            writer,
+        }
+    }
+
+    /// Kills what setup and verify commands of a killed run left behind.
+    pub(super) fn sweep_leftovers(&self, state: &State) {
+        for effect in wanted(state) {
+            if matches!(effect, Effect::Prepare { .. } | Effect::Integrate { .. }) {
+                process::sweep(&self.crew.token(&effect.key()));
+            }
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        key: EffectKey,
+        task: impl FnOnce(Rc<Crew>, Stop) -> std::pin::Pin<Box<dyn Future<Output = Input>>>,
+    ) {
+        let (sender, receiver) = watch::channel(false);
+        self.stops.retain(|_, stop| !stop.is_closed());
+        self.stops.insert(key.clone(), sender);
+        let work = task(Rc::clone(&self.crew), Stop(receiver));
+        let out = self.out.clone();
+        tokio::task::spawn_local(async move {
+            let input = work.await;
+            // The receiver is gone only when the run is over.
+            let _ = out.send(Message::Seen(Box::new(Observation::end_of(key, input))));
+        });
+    }
+}
+
+/// Completes when the effect is to stop; never completes when the run forgot about it.
+struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    async fn wait(mut self) {
+        if self.0.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl World for Hands {
+    fn record(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        self.journal.append(records)
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let key = effect.key();
+        match effect {
+            Effect::Prepare {
+                slug,
+                worktree,
+                attempt,
+                fresh,
+            } => self.spawn(key, move |crew, stop| {
+                Box::pin(prepare(crew, slug, worktree, attempt, fresh, stop.wait()))
+            }),
+            Effect::Iterate {
+                slug,
+                worktree,
+                iteration,
+                agent,
+                timeout_ms,
+                answer,
+            } => {
+                let out = self.out.clone();
+                let job = Iteration {
+                    slug,
+                    worktree,
+                    number: iteration,
+                    agent,
+                    timeout_ms,
+                    answer,
+                };
+                self.spawn(key, move |crew, stop| {
+                    Box::pin(iterate(crew, job, stop.wait(), out))
+                });
+            }
+            Effect::Integrate {
+                slug,
+                attempt,
+                iteration,
+                summary,
+                verify,
+            } => {
+                let job = Integration {
+                    slug,
+                    attempt,
+                    iteration,
+                    summary,
+                    verify,
+                };
+                self.spawn(key, move |crew, stop| {
+                    Box::pin(integrate(crew, job, stop.wait()))
+                });
+            }
+            Effect::Land {
+                slug,
+                attempt,
+                candidate,
+            } => self.spawn(key, move |crew, _| {
+                Box::pin(land(crew, slug, attempt, candidate))
+            }),
+            Effect::Write(job) => {
+                if self.writer.send(job).is_err() {
+                    let text = "the writer of the state directory is gone".to_owned();
+                    let _ = self.out.send(Message::Fatal(text));
+                }
+            }
+            Effect::Tidy { keep, landed } => {
+                let out = self.out.clone();
+                self.spawn(key, move |crew, _| Box::pin(tidy(crew, keep, landed, out)));
+            }
+        }
+    }
+
+    fn stop(&mut self, key: &EffectKey) {
+        if let Some(stop) = self.stops.get(key) {
+            stop.send_replace(true);
+        }
+    }
+
+    fn probe(&mut self, running: &[(Slug, u32)]) -> Vec<Observation> {
+        running
+            .iter()
+            .map(|(slug, iteration)| {
+                // Agents die with the harness that started them; what they had started may not.
+                let key = EffectKey::Iterate(slug.clone(), *iteration);
+                process::sweep(&self.crew.token(&key));
+                Input::IterationLost {
+                    slug: slug.clone(),
+                    iteration: *iteration,
+                }
+                .into()
+            })
+            .collect()
+    }
+}
+
+async fn tidy(
+    crew: Rc<Crew>,
+    keep: Vec<crate::model::WorktreeName>,
+    landed: Vec<(Slug, crate::model::Oid)>,
+    out: mpsc::UnboundedSender<Message>,
+) -> Input {
+    let (pool, target) = (crew.worktrees.clone(), crew.target.clone());
+    if let Err(why) = blocking(move || pool.tidy(&keep, &landed, &target)).await {
+        // Litter is no reason to keep a finished run alive; `harness clean` takes it away later.
+        let text = format!("could not tidy up: {why}; `harness clean` tries again");
+        let _ = out.send(Message::Warning(text));
+    }
+    Input::Tidied
+}
+
+/// Runs blocking work on a thread of its own; errors become sentences.
+pub(super) async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, String>
+where
+    T: Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(error) => Err(format!("internal: {error}")),
+    }
+}
+
+/// Tries before a state file that cannot be written stops the run, and the pause between them.
+const WRITE_TRIES: u32 = 5;
+const WRITE_PAUSE: Duration = Duration::from_millis(400);
+
+/// The one writer of the state directory's files: takes jobs in order, answers in order.
+fn start_writer(
+    crew: &Crew,
+    out: mpsc::UnboundedSender<Message>,
+) -> std::sync::mpsc::Sender<WriteJob> {
+    let (sender, jobs) = std::sync::mpsc::channel::<WriteJob>();
+    let memory = crew.memory.clone();
+    std::thread::spawn(move || {
+        while let Ok(job) = jobs.recv() {
+            let mut tries = 0;
+            while let Err(error) = memory.perform(&job) {
+                tries += 1;
+                if tries == WRITE_TRIES {
+                    let _ = out.send(Message::Fatal(error.to_string()));
+                    return;
+                }
+                std::thread::sleep(WRITE_PAUSE);
+            }
+            let through = job.number;
+            let seen = Observation::end_of(EffectKey::Write(through), Input::Written { through });
+            let _ = out.send(Message::Seen(Box::new(seen)));
+        }
+    });
+    sender
+}
