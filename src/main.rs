@@ -1,5 +1,7 @@
-//! The `harness` binary: hands the command line to [`harness::cli`] and its exit code to the system.
+//! The `harness` binary: see the library's [`cli`](harness::cli).
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(harness::cli::main())
 }

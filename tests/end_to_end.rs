@@ -15,7 +15,7 @@ write ${FEATURE}.txt "one\n"
 note "wrote the first line of ${FEATURE}; the second comes next"
 learn "first lesson of ${FEATURE}"
 [2+]
-append ${FEATURE}.txt "two\n"
+write ${FEATURE}.txt "one\ntwo\n"
 note "wrote the second line of ${FEATURE}; that is all of it"
 learn "second lesson of ${FEATURE}"
 done "${FEATURE} has two lines"
@@ -62,15 +62,23 @@ fn assert_fifty(site: &Site, features: &BTreeMap<String, Vec<String>>) {
         }
         assert_eq!(site.read(&format!("{slug}.txt")), "one\ntwo\n");
     }
+    // Every lesson of every iteration that ended stands there once, signed.
     let learnings = site.read(".harness/learnings.md");
-    for slug in features.keys() {
-        for which in ["first", "second"] {
-            let lesson = format!("{which} lesson of {slug}");
-            let lines: Vec<&str> = learnings.lines().filter(|l| l.ends_with(&lesson)).collect();
-            assert_eq!(lines.len(), 1, "{lesson}: {lines:?}");
-            assert!(lines[0].contains(&format!("[{slug} #")), "{}", lines[0]);
+    let mut lessons = 0;
+    for event in site.journal() {
+        if event["event"] != "iteration_ended" {
+            continue;
+        }
+        let signature = format!("[{} #{}]", event["slug"].as_str().unwrap(), event["iteration"]);
+        for lesson in event["report"]["lessons"].as_array().unwrap() {
+            let wanted = format!("{signature} {}", lesson.as_str().unwrap());
+            let found = learnings.lines().filter(|line| line.ends_with(&wanted)).count();
+            assert_eq!(found, 1, "{wanted}");
+            lessons += 1;
         }
     }
+    assert_eq!(learnings.lines().count(), lessons);
+    assert!(lessons >= 50);
     site.assert_no_litter();
 }
 
@@ -175,7 +183,7 @@ fn one_interrupt_drains_and_a_second_one_terminates() {
         site.await_file(&here);
         signal(&child, "INT");
         if times == 2 {
-            site.await_log("stop");
+            site.await_journal("stop_requested");
             signal(&child, "INT");
         } else {
             std::fs::write(&go, "").unwrap();
@@ -373,16 +381,4 @@ fn status_works_after_a_kill_and_from_inside_a_worktree() {
     let status: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(status["live"], false);
     assert_eq!(status["schema"], "harness.status");
-}
-
-impl Site {
-    /// Waits until the run log mentions a word.
-    fn await_log(&self, word: &str) {
-        let log = self.repo.join(".harness/run.log");
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        while !std::fs::read_to_string(&log).unwrap_or_default().contains(word) {
-            assert!(std::time::Instant::now() < until, "`{word}` never came");
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-    }
 }

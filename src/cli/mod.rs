@@ -1,1 +1,137 @@
-//! (room being built)
+//! The command line: types, one file per command, the error desk, exit codes; builds the runtime.
+//!
+//! Everything a person types comes in here and everything a person reads goes out here. This room must
+//! never decide what happens to a feature, and never touch git, processes or the journal itself.
+
+mod args;
+mod clean;
+mod command;
+mod config;
+mod demo;
+mod desk;
+mod init;
+mod logs;
+mod out;
+mod plan;
+mod run;
+mod shell;
+mod status;
+
+use crate::config::{self as configuration, Config, Loaded};
+use crate::driver::{DriverError, Place};
+use crate::model::{Problem, Slug};
+use args::{Args, Cli};
+use clap::Parser;
+use desk::Failure;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What every command is given.
+struct Desk {
+    directory: PathBuf,
+    config_file: Option<PathBuf>,
+    colour: bool,
+    env: BTreeMap<OsString, OsString>,
+}
+
+/// Parses the command line, runs the command and returns the exit code.
+#[must_use]
+pub fn main() -> u8 {
+    trace();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return desk::usage(&error),
+    };
+    let desk = Desk {
+        directory: cli.directory.unwrap_or_else(|| PathBuf::from(".")),
+        config_file: cli.config,
+        colour: out::colours(cli.color),
+        env: std::env::vars_os().collect(),
+    };
+    let result = match cli.command {
+        Args::Init(args) => init::init(&desk, &args),
+        Args::Run(args) => run::run(&desk, *args),
+        Args::Plan(args) => plan::plan(&desk, args),
+        Args::Status(args) => status::status(&desk, &args),
+        Args::Logs(args) => logs::logs(&desk, &args),
+        Args::Retry(args) => command::retry(&desk, &args),
+        Args::Unblock(args) => command::unblock(&desk, args),
+        Args::Pause(args) => command::pause(&desk, &args),
+        Args::Resume => command::resume(&desk),
+        Args::Clean(args) => clean::clean(&desk, &args),
+        Args::Config(args) => config::config(&desk, &args),
+        Args::Schema => config::schema(),
+        Args::Prompt(args) => plan::prompt(&desk, &args),
+        Args::Completions(args) => shell::completions(&args),
+        Args::Man(args) => shell::man(&args),
+        Args::Demo(args) => demo::demo(&desk, &args),
+        Args::DemoAgent => Ok(demo::agent()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => desk::report(&failure, desk.colour),
+    }
+}
+
+/// `HARNESS_TRACE=1`: what the program does, on stderr, for whoever mends it.
+fn trace() {
+    if std::env::var_os("HARNESS_TRACE").is_some_and(|value| !value.is_empty() && value != "0") {
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_max_level(tracing::Level::TRACE)
+            .finish();
+        // It is the only subscriber; a second one could not be set, and there is none.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+    }
+}
+
+impl Desk {
+    fn place(&self) -> Result<Place, Failure> {
+        let here = std::fs::canonicalize(&self.directory).map_err(|error| {
+            let text = format!("cannot work in {}: {error}", self.directory.display());
+            Failure::from(Problem::error(text).help("name an existing directory with -C"))
+        })?;
+        Ok(Place::find(&here)?)
+    }
+
+    /// The configuration; warnings go to the desk.
+    fn config(&self, place: &Place, flags: configuration::Flags) -> Result<Config, Failure> {
+        let loaded = self.load(place, flags)?;
+        desk::show(&loaded.warnings, self.colour);
+        Ok(loaded.config)
+    }
+
+    fn load(&self, place: &Place, flags: configuration::Flags) -> Result<Loaded, Failure> {
+        let mut env = BTreeMap::new();
+        for (name, value) in &self.env {
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+                env.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let file = match &self.config_file {
+            Some(file) => Some(std::path::absolute(file).map_err(|source| DriverError::Io {
+                act: "find",
+                path: file.clone(),
+                source,
+            })?),
+            None => None,
+        };
+        Ok(place.config(file, env, flags)?)
+    }
+}
+
+/// A feature's name as typed, checked against those that exist.
+fn known(typed: &str, features: &[&str]) -> Result<Slug, Failure> {
+    if let (true, Ok(slug)) = (features.contains(&typed), Slug::new(typed)) {
+        return Ok(slug);
+    }
+    let shown = typed.escape_debug();
+    let problem = Problem::error(format!("there is no feature `{shown}`")).file("command line");
+    let near = configuration::nearest(typed, features.iter().copied());
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`harness plan` lists all features".to_owned(),
+    };
+    Err(problem.help(help).into())
+}

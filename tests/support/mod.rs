@@ -1,7 +1,11 @@
 //! A repository of its own for each test, cut off from the machine's configuration, and the binary to
 //! run in it.
 
-#![expect(dead_code, reason = "each test file uses its part")]
+#![expect(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file includes this one and uses its part"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -183,6 +187,19 @@ impl Site {
         let until = Instant::now() + PATIENCE;
         while !path.exists() {
             assert!(Instant::now() < until, "{} never came", path.display());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the journal mentions a word.
+    pub fn await_journal(&self, word: &str) {
+        let journal = self.repo.join(".harness/journal.jsonl");
+        let until = Instant::now() + PATIENCE;
+        while !std::fs::read_to_string(&journal)
+            .unwrap_or_default()
+            .contains(word)
+        {
+            assert!(Instant::now() < until, "`{word}` never came");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

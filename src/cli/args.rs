@@ -1,0 +1,257 @@
+//! The command line's grammar, as clap types; also the source of completions and man pages.
+
+use crate::config::Flags;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Burns down a backlog of feature specs with headless coding agents, several at once, each in its own
+/// git worktree, and merges what survives verification.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, arg_required_else_help = true, max_term_width = 100)]
+pub(super) struct Cli {
+    /// Work as if started in this directory
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
+    /// Read this file instead of harness.yaml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: When,
+    #[command(subcommand)]
+    pub(super) command: Args,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Args {
+    /// Write a commented harness.yaml and say what comes next
+    Init(InitArgs),
+    /// Run the backlog until nothing more can be done
+    Run(Box<RunArgs>),
+    /// Show the order in which features will be worked on, and what each waits for
+    Plan(PlanArgs),
+    /// Show where every feature stands
+    Status(StatusArgs),
+    /// Show a feature's log
+    Logs(LogsArgs),
+    /// Put a tripped, failed, parked or blocked feature back in the queue
+    Retry(RetryArgs),
+    /// Answer a blocked feature
+    Unblock(UnblockArgs),
+    /// Start nothing new (writes the HALT file)
+    Pause(PauseArgs),
+    /// Go on (removes the HALT file)
+    Resume,
+    /// Remove worktrees and landed branches; keeps all unmerged work
+    Clean(CleanArgs),
+    /// Show the resolved configuration
+    Config(ConfigArgs),
+    /// Print the JSON Schema of harness.yaml
+    Schema,
+    /// Print the exact prompt of a feature's next iteration
+    Prompt(PromptArgs),
+    /// Print shell completions
+    Completions(CompletionsArgs),
+    /// Print the man page
+    Man(ManArgs),
+    /// Run a scripted backlog in a temporary repository: no account, no network, no configuration
+    Demo(DemoArgs),
+    /// The demo's agent
+    #[command(hide = true)]
+    DemoAgent,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct InitArgs {
+    /// Write an example spec too
+    #[arg(long)]
+    pub(super) example: bool,
+}
+
+/// What changes a run, and its plan.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct RunArgs {
+    /// Agents at once: a number, or `auto`
+    #[arg(short, long, value_name = "N")]
+    pub(super) parallel: Option<String>,
+    /// Agent calls in the whole run
+    #[arg(long, value_name = "N")]
+    pub(super) max_iterations: Option<u32>,
+    /// Agent calls on one feature
+    #[arg(long, value_name = "N")]
+    pub(super) max_iterations_per_feature: Option<u32>,
+    /// Time limit of one agent call: 30m, 1h30m
+    #[arg(long, value_name = "TIME")]
+    pub(super) iteration_timeout: Option<String>,
+    /// Stop an agent that prints nothing for so long
+    #[arg(long, value_name = "TIME")]
+    pub(super) idle_timeout: Option<String>,
+    /// Branch that features land on
+    #[arg(long, value_name = "BRANCH")]
+    pub(super) target: Option<String>,
+    /// Work on these features only
+    #[arg(long, value_name = "SLUG", value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+    /// Agent profile
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// Model handed to the agent
+    #[arg(long, value_name = "NAME")]
+    pub(super) model: Option<String>,
+    /// What one feature's halt does to the others: isolate, stop
+    #[arg(long, value_name = "WHAT")]
+    pub(super) on_halt: Option<String>,
+    /// Show what would be done: order, waits, a sample prompt; call no agent, write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+impl RunArgs {
+    pub(super) fn flags(self) -> Flags {
+        Flags {
+            parallel: self.parallel,
+            max_iterations: self.max_iterations,
+            max_iterations_per_feature: self.max_iterations_per_feature,
+            iteration_timeout: self.iteration_timeout,
+            idle_timeout: self.idle_timeout,
+            target: self.target,
+            only: self.only,
+            agent: self.agent,
+            model: self.model,
+            on_halt: self.on_halt,
+            dry_run: self.dry_run,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PlanArgs {
+    /// Plan these features only
+    #[arg(long, value_name = "SLUG", value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StatusArgs {
+    /// For programs
+    #[arg(long, conflicts_with_all = ["watch", "plain"])]
+    pub(super) json: bool,
+    /// Keep showing until the run ends
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    /// One line a feature even on a terminal
+    #[arg(long)]
+    pub(super) plain: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct LogsArgs {
+    /// Which feature
+    pub(super) slug: String,
+    /// Keep showing what is added, until the feature ends
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// The agent's raw output of its last iteration instead
+    #[arg(long)]
+    pub(super) output: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RetryArgs {
+    /// Which features
+    #[arg(required_unless_present = "all")]
+    pub(super) slugs: Vec<String>,
+    /// Every one that tripped, failed or is parked
+    #[arg(long, conflicts_with = "slugs")]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UnblockArgs {
+    /// Which feature
+    pub(super) slug: String,
+    /// The answer; it stands in the next prompt
+    #[arg(short, long, value_name = "TEXT")]
+    pub(super) message: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PauseArgs {
+    /// Why
+    #[arg(short, long, value_name = "TEXT", default_value = "paused by a person")]
+    pub(super) message: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CleanArgs {
+    /// Remove unmerged features' branches too (their snapshots stay under refs/harness/)
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConfigArgs {
+    /// Say where each value comes from
+    #[arg(long)]
+    pub(super) origin: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PromptArgs {
+    /// Which feature
+    pub(super) slug: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CompletionsArgs {
+    /// For which shell
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ManArgs {
+    /// Write the pages of all commands into this directory instead
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DemoArgs {
+    /// Agents at once
+    #[arg(short, long, value_name = "N", default_value_t = 4)]
+    pub(super) parallel: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_says_what_it_is() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `harness clean`.
+
+use super::args::CleanArgs;
+use super::{Desk, desk::Failure, out};
+use crate::config::Flags;
+use crate::driver::clean_up;
+
+pub(super) fn clean(desk: &Desk, args: &CleanArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let config = desk.config(&place, Flags::default())?;
+    let cleaned = clean_up(&place, &config, args.force)?;
+    let mut text = String::new();
+    let mut list = |what: &str, names: &[String]| {
+        if !names.is_empty() {
+            text.push_str(&format!("{what}: {}\n", names.join(", ")));
+        }
+    };
+    list("removed worktrees", &cleaned.worktrees);
+    list("removed branches", &cleaned.branches);
+    list("kept, because their work has not landed", &cleaned.kept_branches);
+    list("uncommitted work was kept as", &cleaned.rescued);
+    if text.is_empty() {
+        text.push_str("nothing to clean\n");
+    }
+    out::out(&text);
+    Ok(0)
+}

@@ -1,0 +1,161 @@
+//! The error desk: every failure becomes a message, a hint and an exit code here and nowhere else.
+
+use super::out;
+use crate::driver::DriverError;
+use crate::journal::Held;
+use crate::model::{Problem, Severity};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// Not started: usage, configuration, preflight.
+pub(super) const NOT_STARTED: u8 = 2;
+/// Another run holds the lock.
+pub(super) const HELD: u8 = 9;
+/// State damaged.
+pub(super) const DAMAGED: u8 = 10;
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct Failure(#[from] anyhow::Error);
+
+impl From<DriverError> for Failure {
+    fn from(error: DriverError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        DriverError::Problems(vec![problem]).into()
+    }
+}
+
+/// Says what clap found wrong (or the help that was asked for).
+pub(super) fn usage(error: &clap::Error) -> u8 {
+    // A closed pipe is no reason to fail differently.
+    let _ = error.print();
+    if error.use_stderr() { NOT_STARTED } else { 0 }
+}
+
+/// Says what went wrong and returns the exit code.
+pub(super) fn report(failure: &Failure, colour: bool) -> u8 {
+    match failure.0.downcast_ref::<DriverError>() {
+        Some(DriverError::Problems(problems)) => show(problems, colour),
+        _ => {
+            let mut problem = Problem::error(failure.to_string());
+            if let Some(help) = hint(failure.0.downcast_ref()) {
+                problem = problem.help(help);
+            }
+            show(&[problem], colour);
+        }
+    }
+    code(failure.0.downcast_ref())
+}
+
+fn code(error: Option<&DriverError>) -> u8 {
+    match error {
+        Some(DriverError::Held(Held::By(_))) => HELD,
+        Some(DriverError::Journal(_) | DriverError::Invariant(_)) => DAMAGED,
+        _ => NOT_STARTED,
+    }
+}
+
+fn hint(error: Option<&DriverError>) -> Option<&'static str> {
+    match error? {
+        DriverError::Held(Held::By(_)) => {
+            Some("`harness status --watch` shows it; end it with Ctrl-C or `kill`, then run again")
+        }
+        DriverError::Journal(crate::journal::JournalError::Damaged { .. }) => Some(
+            "nothing was changed; restore the file from a backup, or move the state directory away \
+             and run again: `.done` markers and branches are honoured, phases are forgotten",
+        ),
+        DriverError::Journal(_) | DriverError::Memory(_) | DriverError::Io { .. } => {
+            Some("see that the state directory is writable and the disk has room, then run again")
+        }
+        _ => None,
+    }
+}
+
+/// Shows problems on stderr, each with its place and remedy.
+pub(super) fn show(problems: &[Problem], colour: bool) {
+    for problem in problems {
+        out::err(&format!("{}\n", render(problem, colour)));
+    }
+}
+
+fn render(problem: &Problem, colour: bool) -> String {
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let path = problem.file.as_ref().map(|file| file.display().to_string());
+    let line = problem.line.and_then(|line| usize::try_from(line).ok());
+    // A place without text to show still is a place; it goes in front of the message.
+    let title = match (&path, &problem.source_line) {
+        (Some(path), None) => match line {
+            Some(line) => format!("{path}:{line}: {}", problem.message),
+            None => format!("{path}: {}", problem.message),
+        },
+        _ => problem.message.clone(),
+    };
+    let mut group = Group::with_title(level.primary_title(title.as_str()));
+    if let (Some(path), Some(text)) = (&path, &problem.source_line) {
+        let (start, end) = span(problem, text);
+        group = group.element(
+            Snippet::source(text.as_str())
+                .line_start(line.unwrap_or(1))
+                .path(path.as_str())
+                .annotation(AnnotationKind::Primary.span(start..end)),
+        );
+    }
+    if let Some(help) = &problem.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group])
+}
+
+/// The marked columns, kept inside of the line and on character borders.
+fn span(problem: &Problem, text: &str) -> (usize, usize) {
+    match problem.columns {
+        Some((start, end)) if text.get(start..end).is_some() => (start, end),
+        _ => (0, text.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_shown_with_place_snippet_and_remedy() {
+        let problem = Problem::error("unknown key `paralel`")
+            .help("did you mean `parallel`?")
+            .file("harness.yaml")
+            .at(3, "  paralel: 4", "paralel");
+        let text = render(&problem, false);
+        for part in ["error: unknown key", "harness.yaml:3", "paralel: 4", "^^^^^^^", "did you mean"] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_problem_with_odd_columns_does_not_panic() {
+        let mut problem = Problem::error("odd").file("x").at(1, "é", "é");
+        for columns in [(1, 2), (0, 99), (5, 3)] {
+            problem.columns = Some(columns);
+            assert!(render(&problem, false).contains("odd"));
+        }
+    }
+
+    #[test]
+    fn codes_follow_the_table() {
+        assert_eq!(code(Some(&DriverError::Held(Held::By(None)))), 9);
+        assert_eq!(code(Some(&DriverError::Invariant(String::new()))), 10);
+        assert_eq!(code(Some(&DriverError::Problems(Vec::new()))), 2);
+    }
+}

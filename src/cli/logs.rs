@@ -1,0 +1,114 @@
+//! `harness logs`: a feature's log, or its agent's raw output, escaped for the terminal.
+
+use super::args::LogsArgs;
+use super::{Desk, desk::Failure, known, out};
+use crate::core::view;
+use crate::driver::{Place, wall_clock};
+use crate::model::{Problem, Slug};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::runtime::Builder;
+
+/// Pause between two looks of `--follow`.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let reading = place.read()?;
+    let names: Vec<&str> = reading.state.slugs().map(Slug::as_str).collect();
+    let slug = known(&args.slug, &names)?;
+    let file = |iteration: u32| -> PathBuf {
+        if args.output {
+            place.records(&slug, iteration).join("output.log")
+        } else {
+            place.state_dir.join(format!("{slug}.log"))
+        }
+    };
+    let path = file(reading.state.last_iteration(&slug));
+    if !path.is_file() && !args.follow {
+        let text = format!("`{slug}` has no log yet");
+        return Err(Problem::error(text)
+            .help("it gets one when its first iteration ends")
+            .into());
+    }
+    let mut shown = print_from(&path, 0);
+    if !args.follow {
+        return Ok(0);
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::new)?;
+    let mut current = path;
+    loop {
+        let interrupted = runtime.block_on(async {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => true,
+                () = tokio::time::sleep(LOOK_AGAIN) => false,
+            }
+        });
+        if interrupted {
+            return Ok(0);
+        }
+        let (over, iteration) = progress(&place, &slug)?;
+        let path = file(iteration);
+        if path != current {
+            shown = print_from(&current, shown);
+            current = path;
+            shown = if shown == 0 { 0 } else { print_from(&current, 0) };
+        }
+        shown = print_from(&current, shown);
+        if over {
+            return Ok(0);
+        }
+    }
+}
+
+/// Whether nothing more will be added, and the last iteration's number.
+fn progress(place: &Place, slug: &Slug) -> Result<(bool, u32), Failure> {
+    use crate::core::Stage;
+    let reading = place.read()?;
+    let view = view(&reading.state, wall_clock());
+    let stage = view
+        .features
+        .iter()
+        .find(|feature| feature.slug == *slug)
+        .map(|feature| feature.stage);
+    let ended = matches!(
+        stage,
+        None | Some(
+            Stage::Merged | Stage::Blocked | Stage::Tripped | Stage::Parked | Stage::Failed
+        )
+    );
+    let over = reading.live.is_none() || ended;
+    Ok((over, reading.state.last_iteration(slug)))
+}
+
+/// Prints what stands in the file after `from`; returns where it ends.
+fn print_from(path: &Path, from: u64) -> u64 {
+    let Ok(mut file) = std::fs::File::open(path) else {
+        return from;
+    };
+    let mut bytes = Vec::new();
+    let read = file
+        .seek(SeekFrom::Start(from))
+        .and_then(|_| file.read_to_end(&mut bytes));
+    if read.is_err() {
+        return from;
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    out::out(&report_safe(&text));
+    from + u64::try_from(bytes.len()).unwrap_or(0)
+}
+
+/// Agents' bytes must not command the terminal.
+fn report_safe(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let keep = c == '\n' || c == '\t' || !c.is_control();
+            let escaped = (!keep).then(|| c.escape_default());
+            keep.then_some(c).into_iter().chain(escaped.into_iter().flatten())
+        })
+        .collect()
+}

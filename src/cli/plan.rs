@@ -1,0 +1,112 @@
+//! `harness plan`, `harness prompt` and the dry run: what would be done. Writes nothing.
+
+use super::args::{PlanArgs, PromptArgs};
+use super::{Desk, desk::Failure, known, out};
+use crate::config::{Config, Flags};
+use crate::core::{self, State, decide, view};
+use crate::driver::{Place, Survey, preflight, prompt_for, survey, wall_clock};
+use crate::model::{Backlog, FeatureSpec, Input, Problem, Record, RunId, Slug};
+use crate::report;
+use std::collections::BTreeSet;
+
+pub(super) fn plan(desk: &Desk, args: PlanArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let flags = Flags {
+        only: args.only,
+        ..Flags::default()
+    };
+    let config = desk.config(&place, flags)?;
+    let survey = survey(&place, &config)?;
+    super::desk::show(&survey.warnings, desk.colour);
+    let state = foreseen(&place, &config, &survey)?;
+    out::out(&text(&state));
+    Ok(0)
+}
+
+/// Order, waits and a sample prompt; no agent is called, nothing is written.
+pub(super) fn dry_run(desk: &Desk, place: &Place, config: &Config) -> Result<u8, Failure> {
+    let survey = survey(place, config)?;
+    super::desk::show(&survey.warnings, desk.colour);
+    if let Err(error) = preflight(place.clone(), config.clone(), desk.env.clone()) {
+        // The plan can be shown all the same; the run itself would refuse.
+        let warning = Problem::warning(format!("a run would be refused: {error}"));
+        super::desk::show(&[warning], desk.colour);
+    }
+    let state = foreseen(place, config, &survey)?;
+    out::out(&text(&state));
+    let first = core::plan(&state)
+        .into_iter()
+        .map(|planned| planned.slug)
+        .find(|slug| !state.is_merged(slug));
+    if let Some(slug) = first {
+        let prompt = prompt_for(place, config, &survey.features, &slug, &state)?;
+        out::out(&format!("\nThe prompt of {slug}'s next iteration:\n\n{prompt}"));
+    }
+    Ok(0)
+}
+
+pub(super) fn prompt(desk: &Desk, args: &PromptArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let config = desk.config(&place, Flags::default())?;
+    let survey = survey(&place, &config)?;
+    let slug = known(&args.slug, &names(&survey.features))?;
+    let state = place.read()?.state;
+    out::out(&prompt_for(&place, &config, &survey.features, &slug, &state)?);
+    Ok(0)
+}
+
+pub(super) fn names(features: &[FeatureSpec]) -> Vec<&str> {
+    features.iter().map(|spec| spec.slug.as_str()).collect()
+}
+
+fn text(state: &State) -> String {
+    report::plan_text(&core::plan(state), &view(state, wall_clock()))
+}
+
+/// The state a run would begin with: the journal, and then the user's files as they are now.
+pub(super) fn foreseen(
+    place: &Place,
+    config: &Config,
+    survey: &Survey,
+) -> Result<State, Failure> {
+    let mut state = place.read()?.state;
+    let target = place.repo.target(config.target.as_deref());
+    if let Ok(target) = target {
+        fold(
+            &mut state,
+            Input::RunBegins {
+                run: RunId("plan".to_owned()),
+                settings: config.settings(),
+                target: target.refname,
+                tip: target.tip,
+            },
+        );
+    }
+    let done: BTreeSet<Slug> = survey
+        .features
+        .iter()
+        .map(|spec| spec.slug.clone())
+        .filter(|slug| place.state_dir.join(format!("{slug}.done")).is_file())
+        .collect();
+    fold(
+        &mut state,
+        Input::Looked(Backlog {
+            features: Some(survey.features.clone()),
+            done: Some(done),
+            halt: None,
+        }),
+    );
+    Ok(state)
+}
+
+/// Takes an observation in, in memory only.
+fn fold(state: &mut State, input: Input) {
+    for event in decide(state, input) {
+        let record = Record {
+            seq: state.seq() + 1,
+            at: wall_clock().max(state.last_at()),
+            event,
+        };
+        state.apply(&record);
+    }
+}

@@ -1,0 +1,81 @@
+//! `harness run`.
+
+use super::args::RunArgs;
+use super::{Desk, desk::Failure, out, plan};
+use crate::core::{State, view};
+use crate::driver::{self, Audience, Outcome, Ready, preflight};
+use crate::model::{Slug, Stamp};
+use crate::report::{self, Bars, Glance};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+/// How often the bars are redrawn.
+const REDRAW: Duration = Duration::from_millis(120);
+
+pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let config = desk.config(&place, args.flags())?;
+    if config.dry_run {
+        return plan::dry_run(desk, &place, &config);
+    }
+    let ready = preflight(place, config, desk.env.clone())?;
+    super::desk::show(&ready.survey.warnings, desk.colour);
+    let state_dir = ready.place.state_dir.clone();
+    let outcome = play(ready)?;
+    out::out(&format!("\n{}", report::summary(&outcome.view, &state_dir)));
+    Ok(outcome.code)
+}
+
+/// Runs a checked backlog on this thread, with bars on a terminal and lines elsewhere.
+pub(super) fn play(ready: Ready) -> Result<Outcome, Failure> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from(anyhow::Error::new(error).context("no runtime")))?;
+    let mut crowd = Crowd {
+        bars: Bars::new(),
+        drawn: None,
+    };
+    let outcome = runtime.block_on(LocalSet::new().run_until(driver::run(ready, &mut crowd)));
+    crowd.bars.finish();
+    // Blocking git work that was still under way when the run broke off must not hold the exit.
+    runtime.shutdown_timeout(Duration::from_secs(10));
+    Ok(outcome?)
+}
+
+/// People at a terminal, or a log file.
+struct Crowd {
+    bars: Bars,
+    drawn: Option<Instant>,
+}
+
+impl Audience for Crowd {
+    fn say(&mut self, line: &str) {
+        if self.bars.is_hidden() {
+            out::err(&format!("{line}\n"));
+        } else {
+            self.bars.say(line);
+        }
+    }
+
+    fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>) {
+        let fresh = self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW / 2);
+        if self.bars.is_hidden() || fresh {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        let view = view(state, now);
+        self.bars.show(&Glance {
+            view: &view,
+            now,
+            live: Some("this run".to_owned()),
+            words,
+        });
+    }
+
+    fn redraw_every(&self) -> Option<Duration> {
+        (!self.bars.is_hidden()).then_some(REDRAW)
+    }
+}

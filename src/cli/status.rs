@@ -1,0 +1,156 @@
+//! `harness status`: works while a run lives, after it was killed, and from inside a worktree.
+
+use super::args::StatusArgs;
+use super::{Desk, desk::Failure, out, plan};
+use crate::config::Flags;
+use crate::core::{View, view};
+use crate::driver::{Place, survey, wall_clock};
+use crate::model::{Slug, Stamp};
+use crate::report::{self, Bars, Glance};
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+use tokio::runtime::Builder;
+
+/// Pause between two looks of `--watch`.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
+/// How much of an agent's output is read for its last words.
+const TAIL_BYTES: u64 = 4096;
+
+pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    if args.watch {
+        return watch(desk, &place);
+    }
+    let seen = look(desk, &place)?;
+    let glance = seen.glance();
+    let text = if args.json {
+        let json = report::status_json(&glance);
+        format!("{}\n", serde_json::to_string_pretty(&json).map_err(anyhow::Error::new)?)
+    } else if args.plain || !out::is_terminal() {
+        report::status_plain(&glance)
+    } else {
+        report::status(&glance, out::columns(), desk.colour)
+    };
+    out::out(&text);
+    Ok(0)
+}
+
+/// One look.
+struct Seen {
+    view: View,
+    now: Stamp,
+    live: Option<String>,
+    words: BTreeMap<Slug, String>,
+}
+
+impl Seen {
+    fn glance(&self) -> Glance<'_> {
+        Glance {
+            view: &self.view,
+            now: self.now,
+            live: self.live.clone(),
+            words: &self.words,
+        }
+    }
+}
+
+fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
+    let reading = place.read()?;
+    let now = wall_clock();
+    let live = reading
+        .live
+        .as_ref()
+        .map(|holder| format!("process {} on {}", holder.pid, holder.host));
+    // Before the first run the journal is empty; then the specs themselves are shown.
+    let state = if reading.state.seq() == 0 {
+        let config = desk.config(place, Flags::default())?;
+        match survey(place, &config) {
+            Ok(survey) => plan::foreseen(place, &config, &survey)?,
+            Err(_) => reading.state,
+        }
+    } else {
+        reading.state
+    };
+    let words = match live {
+        Some(_) => state
+            .running()
+            .into_iter()
+            .filter_map(|(slug, n)| {
+                let words = last_words(&place.records(&slug, n).join("output.log"))?;
+                Some((slug, words))
+            })
+            .collect(),
+        None => BTreeMap::new(),
+    };
+    let mut view = view(&state, now);
+    if reading_is_empty(&view) {
+        view.run = None;
+    }
+    Ok(Seen {
+        view,
+        now,
+        live,
+        words,
+    })
+}
+
+/// A run that was only imagined for the plan is none.
+fn reading_is_empty(view: &View) -> bool {
+    view.run.as_ref().is_some_and(|run| run.id == "plan")
+}
+
+/// The last line an agent printed.
+fn last_words(path: &Path) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.to_owned())
+}
+
+fn watch(desk: &Desk, place: &Place) -> Result<u8, Failure> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::new)?;
+    let mut bars = Bars::new();
+    let plain = bars.is_hidden();
+    let mut last = String::new();
+    loop {
+        let seen = look(desk, place)?;
+        let glance = seen.glance();
+        if plain {
+            // Without a terminal: the table again whenever it has changed.
+            let text = report::status_plain(&glance);
+            if text != last {
+                out::out(&text);
+                last = text;
+            }
+        } else {
+            bars.show(&glance);
+        }
+        if seen.live.is_none() {
+            bars.finish();
+            let text = report::status(&seen.glance(), out::columns(), desk.colour);
+            if !plain {
+                out::out(&text);
+            }
+            return Ok(0);
+        }
+        let interrupted = runtime.block_on(async {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => true,
+                () = tokio::time::sleep(LOOK_AGAIN) => false,
+            }
+        });
+        if interrupted {
+            bars.finish();
+            return Ok(0);
+        }
+    }
+}
