@@ -3,12 +3,13 @@
 //! Draws to stderr through indicatif. Losing a picture harms nobody, so nothing here can fail.
 
 use super::Glance;
-use super::text::{count, elapsed, escaped, is_wide, padded};
+use super::text::{count, elapsed, escaped, padded};
 use super::words::{about, is_active, overall, stage_name};
 use crate::core::{FeatureView, Stage};
 use crate::model::Slug;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 /// Features that get a line; a picture higher than the terminal cannot be redrawn.
 const MAX_LINES: usize = 16;
@@ -18,8 +19,9 @@ const SLUG_COLUMNS: usize = 20;
 const WORD_COLUMNS: usize = 300;
 
 /// The live picture of `harness run` and `status --watch`. The overall bar is the lowest line.
-#[derive(Debug)]
 pub struct Bars {
+    /// Where lines of the log go: not through indicatif, which would miscount wide characters.
+    out: Box<dyn Write + Send>,
     multi: MultiProgress,
     total: ProgressBar,
     lines: BTreeMap<Slug, ProgressBar>,
@@ -35,20 +37,21 @@ impl Bars {
     /// Bars on stderr; hidden when that is no terminal.
     #[must_use]
     pub fn new() -> Self {
-        Self::on(ProgressDrawTarget::stderr())
+        Self::on(ProgressDrawTarget::stderr(), Box::new(io::stderr()))
     }
 
-    fn on(target: ProgressDrawTarget) -> Self {
+    fn on(target: ProgressDrawTarget, out: Box<dyn Write + Send>) -> Self {
         let multi = MultiProgress::with_draw_target(target);
         let total = multi.add(text_line());
         Self {
+            out,
             multi,
             total,
             lines: BTreeMap::new(),
         }
     }
 
-    /// Whether nothing is drawn: then [`Bars::say`] says nothing either, and the caller should print.
+    /// Whether nothing is drawn because stderr is no terminal.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.multi.is_hidden()
@@ -93,12 +96,18 @@ impl Bars {
         self.total.tick();
     }
 
-    /// Prints lines of the log above the bars. Nothing is printed where the bars are hidden.
-    pub fn say(&self, text: &str) {
+    /// Prints lines of the log above the bars, or plainly where the bars are hidden.
+    pub fn say(&mut self, text: &str) {
+        let mut lines = String::with_capacity(text.len() + 1);
         for line in text.lines() {
-            // The terminal may be gone; the same line is in run.log.
-            let _ = self.multi.println(counted(&escaped(line)));
+            lines.push_str(&escaped(line));
+            lines.push('\n');
         }
+        let out = &mut self.out;
+        // The terminal may be gone; the same lines are in run.log.
+        let _ = self
+            .multi
+            .suspend(|| out.write_all(lines.as_bytes()).and_then(|()| out.flush()));
     }
 
     /// Takes all bars off the screen; what was said stays.
@@ -121,7 +130,7 @@ fn text_line() -> ProgressBar {
 }
 
 fn set(line: &ProgressBar, text: &str) {
-    let text = counted(text);
+    let text = narrow(text);
     if line.message() != text {
         line.set_message(text);
     }
@@ -137,17 +146,17 @@ fn feature_text(feature: &FeatureView, glance: &Glance<'_>) -> String {
     format!("{slug} {stage:<9} {iteration:<4} {time:>6}  {words}")
 }
 
-/// indicatif, built without width tables, counts characters. An invisible one (combining grapheme
-/// joiner) before each wide one makes its count the number of columns, so that cutting fits the terminal.
-fn counted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_wide(c) {
-            out.push('\u{34f}');
-        }
-        out.push(c);
-    }
-    out
+/// The same text with `?` for every character that is not surely one column wide. indicatif, built
+/// without width tables, counts characters and relies on lines that fill the terminal exactly: one wide
+/// or combining character would shift the whole picture.
+fn narrow(text: &str) -> String {
+    let one = |c: char| {
+        matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{377}'
+            | '\u{37a}'..='\u{37f}' | '\u{384}'..='\u{482}' | '\u{48a}'..='\u{52f}' | '\u{2010}'..='\u{2027}'
+            | '\u{2030}'..='\u{205e}' | '\u{20a0}'..='\u{20c0}' | '\u{2190}'..='\u{22ff}' | '\u{2500}'..='\u{25fc}'
+            | '\u{2713}'..='\u{2718}')
+    };
+    text.chars().map(|c| if one(c) { c } else { '?' }).collect()
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ fn a_run_that_was_cut_off_is_not_shown_as_running() {
 the last run was cut off; `harness run` continues it
 
 Cut off (1)
-  auth  working   #3         -
+  auth  working   #3        -
 "
     );
 }

@@ -78,7 +78,7 @@ fn char_width(c: char) -> usize {
 }
 
 /// Whether a terminal may give the character two columns.
-pub(super) fn is_wide(c: char) -> bool {
+fn is_wide(c: char) -> bool {
     matches!(u32::from(c),
         0x1100..=0x115f | 0x231a..=0x231b | 0x2329..=0x232a | 0x23e9..=0x23f3 | 0x25fd..=0x25fe
         | 0x2600..=0x27bf | 0x2b1b..=0x2b1c | 0x2b50..=0x2b55 | 0x2e80..=0xa4cf | 0xa960..=0xa97c
