@@ -1,7 +1,43 @@
-//! Facts for eyes.
+//! Facts for eyes and programs: log lines, the status page, JSON, the plan, live bars, a run's summary.
+//!
+//! Everything an agent or a file said is shown on one line, cut to the width, with control characters
+//! escaped. This room never prints (it returns text, or draws bars through indicatif), never decides
+//! anything, and must never see the journal's files, git, processes or a clock: the time is handed in.
 
-/// One line for the run log about one record.
-#[must_use]
-pub fn line(record: &crate::model::Record, _zone: &jiff::tz::TimeZone) -> Option<String> {
-    Some(format!("{:?}", record.event))
+mod bars;
+mod code;
+mod line;
+mod plan;
+mod status;
+mod summary;
+mod table;
+mod text;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use bars::Bars;
+pub use code::code_meaning;
+pub use line::line;
+pub use plan::plan_text;
+pub use status::status;
+pub use summary::summary;
+pub use table::{status_json, status_plain};
+
+use crate::core::View;
+use crate::model::{Slug, Stamp};
+use std::collections::BTreeMap;
+
+/// The picture at one moment, and what only a live run knows.
+#[derive(Clone, Debug)]
+pub struct Glance<'a> {
+    /// The picture.
+    pub view: &'a View,
+    /// The moment.
+    pub now: Stamp,
+    /// Who is running it (`pid 4242 on laptop`); `None` when no run lives.
+    pub live: Option<String>,
+    /// The last line of output of running agents; may be empty.
+    pub words: &'a BTreeMap<Slug, String>,
 }

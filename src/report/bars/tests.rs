@@ -1,0 +1,173 @@
+//! The bars on a screen of text cells.
+
+use super::*;
+use crate::model::Stamp;
+use crate::report::tests::{feature, view_of};
+use indicatif::TermLike;
+use std::sync::{Arc, Mutex};
+
+/// A terminal that wraps full lines, and whose cursor is always at the end of one.
+#[derive(Clone, Debug, Default)]
+struct Screen {
+    columns: u16,
+    cells: Arc<Mutex<(Vec<String>, usize)>>,
+}
+
+impl Screen {
+    fn text(&self) -> String {
+        let (lines, _) = &*self.cells.lock().unwrap();
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+        lines.join("\n").trim_end().to_owned()
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Vec<String>, &mut usize)) -> io::Result<()> {
+        let (lines, row) = &mut *self.cells.lock().unwrap();
+        act(lines, row);
+        if lines.len() <= *row {
+            lines.resize(*row + 1, String::new());
+        }
+        Ok(())
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        self.columns
+    }
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.change(|_, row| *row = row.saturating_sub(n))
+    }
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.change(|_, row| *row += n)
+    }
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)?;
+        self.change(|_, row| *row += 1)
+    }
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        let columns = usize::from(self.columns);
+        self.change(|lines, row| {
+            for c in text.chars() {
+                let full = lines.get(*row).is_some_and(|line| {
+                    c != '\n' && crate::report::text::width(&format!("{line}{c}")) > columns
+                });
+                if c == '\n' || full {
+                    *row += 1;
+                }
+                lines.resize(lines.len().max(*row + 1), String::new());
+                if full {
+                    lines[*row].clear();
+                }
+                if c != '\n' {
+                    lines[*row].push(c);
+                }
+            }
+        })
+    }
+    fn clear_line(&self) -> io::Result<()> {
+        self.change(|lines, row| {
+            if let Some(line) = lines.get_mut(*row) {
+                line.clear();
+            }
+        })
+    }
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_str(std::str::from_utf8(bytes).unwrap())?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn bars(columns: u16) -> (Bars, Screen) {
+    let screen = Screen {
+        columns,
+        ..Screen::default()
+    };
+    let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+    (Bars::on(target, Box::new(screen.clone())), screen)
+}
+
+fn show(bars: &mut Bars, features: Vec<FeatureView>) {
+    let view = view_of(features);
+    bars.show(&Glance {
+        view: &view,
+        now: Stamp(view.features[0].since.0 + 252_000),
+        live: Some("pid 1".to_owned()),
+        words: &BTreeMap::new(),
+    });
+}
+
+#[test]
+fn lines_come_and_go_with_their_features() {
+    let (mut bars, screen) = bars(100);
+    let mut working = feature("auth", Stage::Working);
+    working.last_words = "moved\u{1b}[2J it".to_owned();
+    show(&mut bars, vec![working, feature("billing", Stage::Gating)]);
+    assert_eq!(
+        screen.text(),
+        "\
+auth                 working   #3    4m12s  moved\\u{1b}[2J it
+billing              gating    #3    4m12s
+░░░░░░░░░░░░░░░░░░░░ 0/2 merged · 1 working · 1 gating"
+    );
+    bars.say("22:15:30  billing  日本\u{1b}");
+    show(
+        &mut bars,
+        vec![
+            feature("auth", Stage::Working),
+            feature("billing", Stage::Merged),
+        ],
+    );
+    assert_eq!(
+        screen.text(),
+        "\
+22:15:30  billing  日本\\u{1b}
+auth                 working   #3    4m12s
+██████████░░░░░░░░░░ 1/2 merged · 1 working"
+    );
+    bars.finish();
+    assert_eq!(screen.text(), "22:15:30  billing  日本\\u{1b}");
+}
+
+#[test]
+fn wide_words_keep_a_narrow_terminal_in_shape() {
+    for columns in [10, 40, 47, 48] {
+        let (mut bars, screen) = bars(columns);
+        for _ in 0..3 {
+            let mut working = feature("auth", Stage::Working);
+            working.last_words = "日e\u{301}✅".repeat(40);
+            show(&mut bars, vec![working, feature("billing", Stage::Gating)]);
+        }
+        let text = screen.text();
+        let starts: Vec<&str> = text
+            .lines()
+            .map(|line| line.get(..4).unwrap_or(""))
+            .collect();
+        assert_eq!(starts[..2], ["auth", "bill"], "{columns}: {text}");
+        assert_eq!(starts.len(), 3, "{columns}: {text}");
+    }
+}
+
+#[test]
+fn many_features_do_not_fill_the_terminal() {
+    let (mut bars, _screen) = bars(100);
+    let names = (0..40).map(|n| feature(&format!("f{n}"), Stage::Working));
+    show(&mut bars, names.collect());
+    assert_eq!(bars.lines.len(), MAX_LINES);
+    let total = bars.total.message();
+    assert!(total.ends_with("40 working · 24 not shown"), "{total}");
+}

@@ -1,0 +1,279 @@
+//! The run log: one line for people about one record.
+//!
+//! Never more than one line a record, and never anything that is not in it.
+
+use super::code::codes_text;
+use super::text::{branch, clock, count, elapsed, last_line, names, shown};
+use super::words::{retry, unblock};
+use crate::model::{
+    Ending, Event, FailureKind, InfraKind, IterationReport, ParkReason, Record, SkipReason, Slug,
+    StopLevel,
+};
+use jiff::tz::TimeZone;
+
+/// Columns for what an agent says in passing.
+const NOTE_COLUMNS: usize = 80;
+/// Columns for what a person must read to act.
+const REASON_COLUMNS: usize = 240;
+/// Columns for the names of features.
+const SLUG_COLUMNS: usize = 14;
+
+/// One line for the run log (`run.log` and stderr) about one record, without a line end; `None` when
+/// people need not hear of it. The time is in `tz`; lines about the run have `*` for a feature.
+#[must_use]
+pub fn line(record: &Record, tz: &TimeZone) -> Option<String> {
+    let (slug, text) = match &record.event {
+        Event::RunStarted { .. } => (None, run_started(record, tz)?),
+        event => match slug(event) {
+            Some(slug) => (Some(slug), feature_text(event, slug)?),
+            None => (None, run_text(event)?),
+        },
+    };
+    let time = clock(record.at, tz, "%H:%M:%S");
+    let name = slug.map_or("*", Slug::as_str);
+    Some(format!("{time}  {name:<SLUG_COLUMNS$} {text}"))
+}
+
+fn slug(event: &Event) -> Option<&Slug> {
+    match event {
+        Event::FoundDone { slug }
+        | Event::Requeued { slug }
+        | Event::Started { slug, .. }
+        | Event::Prepared { slug, .. }
+        | Event::PrepareFailed { slug, .. }
+        | Event::IterationStarted { slug, .. }
+        | Event::IterationEnded { slug, .. }
+        | Event::IterationLost { slug, .. }
+        | Event::Claimed { slug, .. }
+        | Event::Blocked { slug, .. }
+        | Event::Unblocked { slug, .. }
+        | Event::Tripped { slug, .. }
+        | Event::Failed { slug, .. }
+        | Event::Retried { slug }
+        | Event::IntegrationStarted { slug, .. }
+        | Event::Verified { slug, .. }
+        | Event::Rejected { slug, .. }
+        | Event::IntegrationPostponed { slug, .. }
+        | Event::Merged { slug, .. }
+        | Event::Parked { slug, .. } => Some(slug),
+        Event::RunStarted { .. }
+        | Event::BacklogChanged { .. }
+        | Event::HaltSeen { .. }
+        | Event::HaltCleared
+        | Event::StopRequested { .. }
+        | Event::Written { .. }
+        | Event::Tidied
+        | Event::RunEnded { .. } => None,
+    }
+}
+
+fn run_started(record: &Record, tz: &TimeZone) -> Option<String> {
+    let Event::RunStarted {
+        run,
+        settings,
+        target,
+        tip,
+    } = &record.event
+    else {
+        return None;
+    };
+    Some(format!(
+        "run {} started on {}: {} at once, onto {} at {}",
+        shown(&run.0, 40),
+        clock(record.at, tz, "%F"),
+        settings.parallel,
+        branch(target),
+        tip.short(),
+    ))
+}
+
+fn run_text(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::BacklogChanged { upserted, removed } => match (upserted.len(), removed.len()) {
+            (0, 0) => return None,
+            (new, 0) => format!("backlog: {} new or changed", count(new)),
+            (0, gone) => format!("backlog: {} gone", count(gone)),
+            (new, gone) => format!(
+                "backlog: {} new or changed, {} gone",
+                count(new),
+                count(gone)
+            ),
+        },
+        Event::HaltSeen { reason } => {
+            let reason = said(reason, "no reason given", REASON_COLUMNS);
+            format!("halted: {reason}; nothing new is started (remove the HALT file to go on)")
+        }
+        Event::HaltCleared => "resumed: the HALT file is gone".to_owned(),
+        Event::StopRequested {
+            level: StopLevel::Drain,
+        } => "stopping: nothing new is started, running agents may finish".to_owned(),
+        Event::StopRequested { .. } => "stopping now: running agents are ended".to_owned(),
+        Event::RunEnded { code, codes } if codes.is_empty() => {
+            format!("run ended: {}", codes_text(&[*code]))
+        }
+        Event::RunEnded { codes, .. } => format!("run ended: {}", codes_text(codes)),
+        _ => return None,
+    })
+}
+
+fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
+    Some(match event {
+        Event::FoundDone { .. } => "found its .done marker; counts as merged".to_owned(),
+        Event::Requeued { .. } => "back in the queue: its .done marker is gone".to_owned(),
+        Event::Started { worktree, .. } => format!("started in {worktree}"),
+        Event::PrepareFailed { kind, why, .. } => {
+            let whose = match kind {
+                InfraKind::Setup => "setup failed",
+                InfraKind::System => "worktree could not be made ready",
+            };
+            format!("{whose}: {}", last_line(why, REASON_COLUMNS))
+        }
+        Event::IterationStarted { iteration, .. } => format!("#{iteration} started"),
+        Event::IterationEnded {
+            iteration, report, ..
+        } => ended(*iteration, report),
+        Event::IterationLost { iteration, .. } => {
+            format!("#{iteration} was cut off with its run; what it left is kept")
+        }
+        Event::Claimed { summary, .. } => format!(
+            "claims to be done: {}",
+            said(summary, "(no summary)", NOTE_COLUMNS)
+        ),
+        Event::Blocked { question, .. } => format!(
+            "blocked: {} (answer: {})",
+            said(question, "(no question)", REASON_COLUMNS),
+            unblock(slug)
+        ),
+        Event::Unblocked { answer, .. } => {
+            format!("answered: {}", said(answer, "(nothing)", NOTE_COLUMNS))
+        }
+        Event::Tripped { breaker, why, .. } => format!(
+            "breaker {} tripped: {} (again: {})",
+            shown(breaker, 20),
+            shown(why, REASON_COLUMNS),
+            retry(slug)
+        ),
+        Event::Failed { why, .. } => {
+            format!("given up: {} (again: {})", given_up(why), retry(slug))
+        }
+        Event::Retried { .. } => "back in the queue, with fresh breakers".to_owned(),
+        event => return integration_text(event, slug),
+    })
+}
+
+fn integration_text(event: &Event, slug: &Slug) -> Option<String> {
+    Some(match event {
+        Event::IntegrationStarted { .. } => "gate started".to_owned(),
+        Event::Verified {
+            candidate, gate_ms, ..
+        } => format!(
+            "verified as {} in {}",
+            candidate.commit.short(),
+            elapsed(*gate_ms)
+        ),
+        Event::Rejected {
+            command,
+            tail,
+            gate_ms,
+            ..
+        } => {
+            let took = elapsed(*gate_ms);
+            let command = shown(command, NOTE_COLUMNS);
+            let last = said_last(tail, "(no output)");
+            format!("gate failed after {took}: `{command}`: {last}")
+        }
+        Event::IntegrationPostponed { why, .. } => {
+            format!("merge put off: {}", shown(why, REASON_COLUMNS))
+        }
+        Event::Merged { commit, .. } => format!("merged as {}", commit.short()),
+        Event::Parked { why, .. } => parked(why, slug),
+        _ => return None,
+    })
+}
+
+/// `#3 ended after 4m12s: moved the parser …`
+fn ended(iteration: u32, report: &IterationReport) -> String {
+    let took = elapsed(report.elapsed_ms);
+    let how = match &report.ending {
+        Ending::Exited { code: 0 } => format!("ended after {took}"),
+        Ending::Exited { code } => format!("ended with exit code {code} after {took}"),
+        Ending::Signalled { signal } => format!("was killed by signal {signal} after {took}"),
+        Ending::TimedOut => format!("was stopped after {took}, its time was up"),
+        Ending::IdleTimedOut => format!("was stopped after {took}, it had gone silent"),
+        Ending::Stopped => format!("was stopped with the run after {took}"),
+        Ending::NotStarted { why } => {
+            return format!(
+                "#{iteration} could not be started: {}",
+                shown(why, REASON_COLUMNS)
+            );
+        }
+    };
+    if let Some(failure) = &report.failure {
+        let kind = match failure.kind {
+            FailureKind::Limit => "limit: ",
+            FailureKind::Auth => "login: ",
+            FailureKind::Other => "",
+        };
+        let text = shown(&failure.text, REASON_COLUMNS);
+        return format!("#{iteration} {how}: {kind}{text}");
+    }
+    let first = |text: &str| {
+        text.lines()
+            .map(str::trim)
+            .find(|l| !l.is_empty())
+            .map(str::to_owned)
+    };
+    match first(&report.note).or_else(|| first(&report.message)) {
+        Some(words) => format!("#{iteration} {how}: {}", shown(&words, NOTE_COLUMNS)),
+        None => format!("#{iteration} {how}, without a word"),
+    }
+}
+
+fn given_up(why: &SkipReason) -> String {
+    match why {
+        SkipReason::IterationsUsedUp { cap } => format!("its {cap} iterations are used up"),
+        SkipReason::Setup { text } => {
+            let last = last_line(text, REASON_COLUMNS);
+            format!("its worktree could not be made ready: {last}")
+        }
+        SkipReason::Spawn { text } => {
+            let last = last_line(text, REASON_COLUMNS);
+            format!("the agent could not be run: {last}")
+        }
+        SkipReason::SpecRemoved => "its spec was removed".to_owned(),
+    }
+}
+
+fn parked(why: &ParkReason, slug: &Slug) -> String {
+    let again = retry(slug);
+    match why {
+        ParkReason::Conflict { paths } => {
+            let paths = shown(&names(paths.iter().map(String::as_str)), REASON_COLUMNS);
+            format!(
+                "parked: conflicts in {paths} (merge the target into harness/{slug}, then: {again})"
+            )
+        }
+        ParkReason::Checkout { text, commit } => format!(
+            "parked: verified as {}, but {} (clear your checkout, then: {again})",
+            commit.short(),
+            shown(text, REASON_COLUMNS)
+        ),
+        ParkReason::Infra { text } => format!(
+            "parked: merging kept failing: {} (again: {again})",
+            shown(text, REASON_COLUMNS)
+        ),
+    }
+}
+
+fn said(text: &str, instead: &str, columns: usize) -> String {
+    let text = shown(text, columns);
+    if text.is_empty() {
+        instead.to_owned()
+    } else {
+        text
+    }
+}
+
+fn said_last(text: &str, instead: &str) -> String {
+    said(&last_line(text, REASON_COLUMNS), instead, REASON_COLUMNS)
+}

@@ -1,0 +1,95 @@
+//! The plan for people: what would be worked on in which order, and how long the longest chain is.
+//!
+//! Only shows an order; `core` made it.
+
+use super::text::{names, padded, shown, some};
+use super::words::stage_name;
+use crate::core::{FeatureView, Planned, Stage, View};
+use crate::model::Slug;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Names of the longest chain that are spelled out.
+const MAX_CHAIN: usize = 8;
+
+/// The features that are left, numbered in the order in which one slot would take them: wave, name,
+/// what they wait for; at the end the length of the longest chain. Merged ones and ones outside the
+/// selection are only counted.
+#[must_use]
+pub fn plan_text(planned: &[Planned], view: &View) -> String {
+    let by_name: BTreeMap<&Slug, &FeatureView> =
+        view.features.iter().map(|f| (&f.slug, f)).collect();
+    let merged = planned.iter().filter(|p| p.wave == 0).count();
+    let open = planned.iter().filter(|p| p.wave > 0);
+    let (outside, open): (Vec<&Planned>, Vec<&Planned>) =
+        open.partition(|p| by_name.get(&p.slug).is_some_and(|f| f.unselected));
+    let mut out = String::new();
+    if open.is_empty() {
+        out.push_str("nothing to do\n");
+    }
+    let number_columns = open.len().to_string().len();
+    let longest = open.iter().map(|p| p.slug.as_str().len()).max();
+    let slug_columns = longest.unwrap_or(0).min(40);
+    for (number, plan) in (1_usize..).zip(&open) {
+        let slug = padded(plan.slug.as_str(), slug_columns);
+        let wave = plan.wave;
+        let notes = notes(plan, by_name.get(&plan.slug).copied());
+        let row = format!("{number:>number_columns$}. wave {wave}  {slug}  {notes}");
+        let _ = writeln!(out, "{}", row.trim_end());
+    }
+    if merged > 0 {
+        let _ = writeln!(out, "{} already merged", some(merged, "feature"));
+    }
+    if !outside.is_empty() {
+        let _ = writeln!(out, "{} not selected", some(outside.len(), "feature"));
+    }
+    if let Some(chain) = longest_chain(&open) {
+        let _ = writeln!(out, "{chain}");
+    }
+    out
+}
+
+fn notes(plan: &Planned, feature: Option<&FeatureView>) -> String {
+    let mut parts = Vec::new();
+    if !plan.waits_for.is_empty() {
+        let waits_for = names(plan.waits_for.iter().map(Slug::as_str));
+        parts.push(format!("waits for {waits_for}"));
+    }
+    if let Some(feature) = feature {
+        if feature.stage != Stage::Waiting {
+            parts.push(stage_name(feature.stage).to_owned());
+        }
+        if feature.title != plan.slug.as_str() {
+            parts.push(format!("\"{}\"", shown(&feature.title, 60)));
+        }
+    }
+    parts.join("  ")
+}
+
+/// `critical path: 3 features (a -> b -> c)`. A wave is one more than the highest wave it waits for, so
+/// walking back from the highest wave finds the chain.
+fn longest_chain(open: &[&Planned]) -> Option<String> {
+    let by_name: BTreeMap<&Slug, &Planned> = open.iter().map(|p| (&p.slug, *p)).collect();
+    // The first of equals, in the order of the plan.
+    let mut last = *open.iter().rev().max_by_key(|p| p.wave)?;
+    let length = usize::try_from(last.wave).unwrap_or(usize::MAX);
+    let mut chain = vec![last.slug.as_str()];
+    while let Some(before) = last
+        .waits_for
+        .iter()
+        .filter_map(|name| by_name.get(name))
+        .find(|p| p.wave + 1 == last.wave)
+    {
+        chain.push(before.slug.as_str());
+        last = before;
+    }
+    chain.reverse();
+    let shown = chain.get(..MAX_CHAIN).unwrap_or(&chain).join(" -> ");
+    let more = if chain.len() > MAX_CHAIN {
+        " -> …"
+    } else {
+        ""
+    };
+    let length = some(length, "feature");
+    Some(format!("critical path: {length} ({shown}{more})"))
+}

@@ -1,0 +1,179 @@
+//! The status page of a terminal: how the whole stands, what runs, what needs a person, what waits.
+//!
+//! The page stays one page however long the backlog is.
+
+use super::Glance;
+use super::code::codes_text;
+use super::text::{branch, count, cut, elapsed, escaped, padded};
+use super::words::{about, command, is_active, overall, stage_name};
+use crate::core::{FeatureView, RunView, Stage};
+use std::fmt::Write as _;
+
+/// Rows a list shows before it says how many more there are.
+const MAX_ROWS: usize = 20;
+/// Up to this many merged features are listed.
+const MAX_MERGED: usize = 12;
+
+const BOLD: &str = "1";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+
+/// The page for a terminal `width` columns wide, with a final line end. Only the commands a person is
+/// to copy are never cut.
+#[must_use]
+pub fn status(glance: &Glance<'_>, width: usize, colour: bool) -> String {
+    let mut page = Page {
+        glance,
+        width: width.max(20),
+        colour,
+        slug_columns: 0,
+        out: String::new(),
+    };
+    page.head();
+    let pick = |fits: &dyn Fn(&FeatureView) -> bool| -> Vec<&FeatureView> {
+        glance.view.features.iter().filter(|f| fits(f)).collect()
+    };
+    let active = pick(&|f| is_active(f.stage));
+    let title = if glance.live.is_some() {
+        "Running"
+    } else {
+        "Cut off"
+    };
+    page.list(title, BOLD, &active);
+    page.list("Needs you", RED, &pick(&|f| command(f).is_some()));
+    let waiting = pick(&|f| matches!(f.stage, Stage::Waiting | Stage::Skipped) && !f.unselected);
+    page.list("Waiting", YELLOW, &waiting);
+    let merged = pick(&|f| f.stage == Stage::Merged);
+    if merged.len() <= MAX_MERGED {
+        page.list("Merged", GREEN, &merged);
+    } else {
+        page.heading("Merged", GREEN, merged.len());
+    }
+    page.out
+}
+
+/// How the run stands, without cutting: whether it lives, was cut off, or ended how.
+pub(super) fn run_words(glance: &Glance<'_>) -> String {
+    let Some(run) = &glance.view.run else {
+        return match &glance.live {
+            Some(who) => format!("a run is beginning ({who})"),
+            None => "no run yet; `harness run` starts one".to_owned(),
+        };
+    };
+    match (&glance.live, run.ended) {
+        (Some(who), _) => running_words(glance, run, who),
+        (None, None) => "the last run was cut off; `harness run` continues it".to_owned(),
+        (None, Some(ended)) => format!(
+            "no run lives; the last one ended {} ago after {}: {}",
+            elapsed(glance.now.since_ms(ended)),
+            elapsed(ended.since_ms(run.started)),
+            codes_text(&run.codes)
+        ),
+    }
+}
+
+fn running_words(glance: &Glance<'_>, run: &RunView, who: &str) -> String {
+    let mut out = format!(
+        "running for {} onto {}, {} at once, iteration {} of {} ({who})",
+        elapsed(glance.now.since_ms(run.started)),
+        branch(&run.target),
+        run.parallel,
+        run.iterations,
+        run.max_iterations,
+    );
+    if run.stop.is_some() {
+        out.push_str("; stopping");
+    }
+    out
+}
+
+struct Page<'a> {
+    glance: &'a Glance<'a>,
+    width: usize,
+    colour: bool,
+    slug_columns: usize,
+    out: String,
+}
+
+impl Page<'_> {
+    fn head(&mut self) {
+        let glance = self.glance;
+        if glance.view.features.is_empty() {
+            self.row("no features: a feature is a spec, specs/<name>/spec.md", "");
+        } else {
+            let bar = (self.width / 4).min(24);
+            self.row(&overall(glance.view, bar), BOLD);
+        }
+        self.row(&run_words(glance), "");
+        if let Some(reason) = &glance.view.halt {
+            self.row(&format!("HALT: {reason} (remove the file to go on)"), RED);
+        }
+        let account = glance
+            .view
+            .run
+            .as_ref()
+            .and_then(|run| run.account.as_ref());
+        if let Some(text) = account {
+            self.row(&format!("the agent's account: {text}"), RED);
+        }
+    }
+
+    fn list(&mut self, title: &str, colour: &str, features: &[&FeatureView]) {
+        if features.is_empty() {
+            return;
+        }
+        self.heading(title, colour, features.len());
+        let rows = features.iter().take(MAX_ROWS);
+        let longest = rows.clone().map(|f| f.slug.as_str().len()).max();
+        self.slug_columns = longest.unwrap_or(0).min(32).min(self.width / 3);
+        for feature in rows {
+            let row = self.feature_row(feature);
+            self.row(&row, "");
+            if let Some(command) = command(feature) {
+                let indent = self.slug_columns + 4;
+                let _ = writeln!(self.out, "{:indent$}{command}", "");
+            }
+        }
+        if let Some(more) = features.len().checked_sub(MAX_ROWS).filter(|n| *n > 0) {
+            let text = format!("  … and {} more (`harness status --json`)", count(more));
+            self.row(&text, "");
+        }
+    }
+
+    fn feature_row(&self, feature: &FeatureView) -> String {
+        let slug = padded(feature.slug.as_str(), self.slug_columns);
+        let glance = self.glance;
+        let output = glance.words.get(&feature.slug);
+        let words = about(feature, output, glance.now, self.width);
+        let stage = stage_name(feature.stage);
+        match feature.stage {
+            Stage::Waiting | Stage::Skipped | Stage::Merged => format!("  {slug}  {words}"),
+            stage_now if is_active(stage_now) => {
+                let iteration = format!("#{}", feature.iteration);
+                let time = match &glance.live {
+                    Some(_) => elapsed(glance.now.since_ms(feature.since)),
+                    None => "-".to_owned(),
+                };
+                format!("  {slug}  {stage:<9} {iteration:<4} {time:>6}  {words}")
+            }
+            _ => format!("  {slug}  {stage:<7}  {words}"),
+        }
+    }
+
+    fn heading(&mut self, title: &str, colour: &str, number: usize) {
+        self.out.push('\n');
+        self.row(&format!("{title} ({})", count(number)), colour);
+    }
+
+    /// A line of the page: escaped, cut, painted.
+    fn row(&mut self, text: &str, colour: &str) {
+        let line = cut(&escaped(text), self.width);
+        let line = line.trim_end();
+        let _ = if self.colour && !colour.is_empty() {
+            writeln!(self.out, "\u{1b}[{colour}m{line}\u{1b}[0m")
+        } else {
+            writeln!(self.out, "{line}")
+        };
+    }
+}

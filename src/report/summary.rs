@@ -1,0 +1,135 @@
+//! The end of a run in a few lines: what landed, what needs a person, what it cost.
+//!
+//! Tells the run that the view shows; never looks at files.
+
+use super::code::code_meaning;
+use super::text::{branch, count, elapsed, grouped, padded, shown, some};
+use super::words::{about, command, stage_name};
+use crate::core::{FeatureView, RunView, Stage, View};
+use crate::model::Usage;
+use std::fmt::Write as _;
+use std::path::Path;
+
+const MAX_ROWS: usize = 50;
+const COLUMNS: usize = 100;
+
+/// The end of a run: how it ended, what was merged in it, what needs a person and the command for it,
+/// tokens and money where agents reported them, and where the logs are (`state_dir`, as it is to be
+/// shown). Of a run that has not ended it says so.
+#[must_use]
+pub fn summary(view: &View, state_dir: &Path) -> String {
+    let mut out = String::new();
+    let Some(run) = &view.run else {
+        return "no run yet\n".to_owned();
+    };
+    head(&mut out, run);
+    let is_merged = |f: &&FeatureView| f.stage == Stage::Merged;
+    let (fresh, earlier): (Vec<&FeatureView>, Vec<&FeatureView>) = view
+        .features
+        .iter()
+        .filter(is_merged)
+        .partition(|f| f.since >= run.started && f.commit.is_some());
+    let open = view.features.len() - fresh.len() - earlier.len();
+    let _ = writeln!(
+        out,
+        "merged {} in this run; {} merged before, {} open",
+        some(fresh.len(), "feature"),
+        count(earlier.len()),
+        count(open)
+    );
+    rows(&mut out, &fresh, |f| {
+        let commit = f.commit.as_ref().map_or("-", |commit| commit.short());
+        let row = format!("  {commit}  {}  {}", f.slug, shown(&f.title, COLUMNS));
+        row.trim_end().to_owned()
+    });
+    let needy: Vec<&FeatureView> = view
+        .features
+        .iter()
+        .filter(|f| command(f).is_some())
+        .collect();
+    if !needy.is_empty() {
+        let _ = writeln!(out, "{} need you", some(needy.len(), "feature"));
+    }
+    let longest = needy.iter().take(MAX_ROWS).map(|f| f.slug.as_str().len());
+    let columns = longest.max().unwrap_or(0);
+    rows(&mut out, &needy, |f| {
+        let slug = padded(f.slug.as_str(), columns);
+        let why = about(f, None, run.ended.unwrap_or(run.started), COLUMNS);
+        let command = command(f).unwrap_or_default();
+        let indent = columns + 4;
+        let stage = stage_name(f.stage);
+        format!("  {slug}  {stage}: {why}\n{:indent$}{command}", "")
+    });
+    let total = total(view);
+    if total != Usage::default() {
+        let _ = writeln!(out, "{}", cost(total));
+    }
+    let dir = shown(&state_dir.display().to_string(), 200);
+    let _ = writeln!(
+        out,
+        "logs: {dir}/run.log, {dir}/<feature>.log, {dir}/iterations/"
+    );
+    out
+}
+
+fn head(out: &mut String, run: &RunView) {
+    let id = shown(&run.id, 40);
+    let target = branch(&run.target);
+    let calls = some(
+        usize::try_from(run.iterations).unwrap_or(usize::MAX),
+        "iteration",
+    );
+    let _ = match run.ended {
+        Some(ended) => {
+            let took = elapsed(ended.since_ms(run.started));
+            writeln!(out, "run {id} onto {target} ended after {took}, {calls}")
+        }
+        None => writeln!(out, "run {id} onto {target} has not ended, {calls} so far"),
+    };
+    for (n, code) in run.codes.iter().enumerate() {
+        let name = if n == 0 { "exit code" } else { "     also" };
+        let _ = writeln!(out, "{name} {code}: {}", code_meaning(*code));
+    }
+}
+
+fn rows(out: &mut String, features: &[&FeatureView], row: impl Fn(&FeatureView) -> String) {
+    for feature in features.iter().take(MAX_ROWS) {
+        let _ = writeln!(out, "{}", row(feature));
+    }
+    if let Some(more) = features.len().checked_sub(MAX_ROWS).filter(|n| *n > 0) {
+        let _ = writeln!(
+            out,
+            "  … and {} more (`harness status --json`)",
+            count(more)
+        );
+    }
+}
+
+fn total(view: &View) -> Usage {
+    view.features
+        .iter()
+        .map(|f| f.usage)
+        .fold(Usage::default(), |sum, one| Usage {
+            input: sum.input.saturating_add(one.input),
+            output: sum.output.saturating_add(one.output),
+            cache_read: sum.cache_read.saturating_add(one.cache_read),
+            cache_write: sum.cache_write.saturating_add(one.cache_write),
+            micro_usd: sum.micro_usd.saturating_add(one.micro_usd),
+        })
+}
+
+/// Over all runs: a feature's usage outlives a run.
+fn cost(usage: Usage) -> String {
+    let mut out = format!(
+        "tokens of these features so far: {} in, {} out, {} from cache, {} to cache",
+        grouped(usage.input),
+        grouped(usage.output),
+        grouped(usage.cache_read),
+        grouped(usage.cache_write)
+    );
+    if usage.micro_usd > 0 {
+        let cents = usage.micro_usd.saturating_add(5_000) / 10_000;
+        let _ = write!(out, "; ${}.{:02}", grouped(cents / 100), cents % 100);
+    }
+    out
+}

@@ -1,0 +1,155 @@
+//! Text fit to be shown: on one line, escaped, cut to columns; numbers and times for people.
+//!
+//! Knows nothing about what the text says.
+
+use crate::model::Stamp;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::fmt::Write as _;
+
+/// The text with everything escaped that moves a cursor, hides, or turns the direction of writing.
+/// Doing it twice changes nothing.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unsafe(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// On one line (runs of white space become one space), escaped, and at most `columns` wide.
+pub(super) fn shown(text: &str, columns: usize) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    cut(&escaped(&words.join(" ")), columns)
+}
+
+/// The last line that is not blank, as [`shown`].
+pub(super) fn last_line(text: &str, columns: usize) -> String {
+    let last = text.lines().rev().find(|line| !line.trim().is_empty());
+    shown(last.unwrap_or_default(), columns)
+}
+
+/// At most `columns` wide; a cut is marked with `…`.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut left = columns.saturating_sub(1);
+    let mut out = String::new();
+    for c in text.chars() {
+        let Some(rest) = left.checked_sub(char_width(c)) else {
+            break;
+        };
+        left = rest;
+        out.push(c);
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// Cut or filled up with spaces to exactly `columns`.
+pub(super) fn padded(text: &str, columns: usize) -> String {
+    let mut out = cut(text, columns);
+    let missing = columns.saturating_sub(width(&out));
+    out.extend(std::iter::repeat_n(' ', missing));
+    out
+}
+
+/// Columns on a terminal, never too few: marks that combine count as one, and blocks that hold wide
+/// symbols count as wide throughout.
+pub(super) fn width(text: &str) -> usize {
+    text.chars().map(char_width).sum()
+}
+
+fn char_width(c: char) -> usize {
+    1 + usize::from(is_wide(c))
+}
+
+/// Whether a terminal may give the character two columns.
+fn is_wide(c: char) -> bool {
+    matches!(u32::from(c),
+        0x1100..=0x115f | 0x231a..=0x231b | 0x2329..=0x232a | 0x23e9..=0x23f3 | 0x25fd..=0x25fe
+        | 0x2600..=0x27bf | 0x2b1b..=0x2b1c | 0x2b50..=0x2b55 | 0x2e80..=0xa4cf | 0xa960..=0xa97c
+        | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe10..=0xfe19 | 0xfe30..=0xfe6f | 0xff00..=0xff60
+        | 0xffe0..=0xffe6 | 0x16fe0..=0x18dff | 0x1aff0..=0x1b2ff | 0x1d300..=0x1d37f
+        | 0x1f000..=0x1faff | 0x20000..=0x3fffd)
+}
+
+/// `12s`, `4m12s`, `1h03m`, `2d05h`.
+pub(super) fn elapsed(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+        _ => format!("{}d{:02}h", s / 86_400, s / 3600 % 24),
+    }
+}
+
+/// `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A length as [`grouped`].
+pub(super) fn count(number: usize) -> String {
+    grouped(u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+/// `1 feature`, `2 features`.
+pub(super) fn some(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", count(number))
+}
+
+/// Names in a row, the first few of them.
+pub(super) fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    const MOST: usize = 5;
+    let total = names.len();
+    let mut out = names.take(MOST).collect::<Vec<_>>().join(", ");
+    if total > MOST {
+        let _ = write!(out, " and {} more", count(total - MOST));
+    }
+    out
+}
+
+/// The moment in a time zone, by a `strftime` format.
+pub(super) fn clock(at: Stamp, tz: &TimeZone, format: &str) -> String {
+    let zoned = timestamp(at).to_zoned_datetime(tz.clone());
+    zoned.strftime(format).to_string()
+}
+
+/// The moment as RFC 3339 in UTC, to the millisecond.
+pub(super) fn rfc3339(at: Stamp) -> String {
+    timestamp(at).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+fn timestamp(at: Stamp) -> Timestamp {
+    let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
+/// `refs/heads/main` as `main`.
+pub(super) fn branch(target: &str) -> String {
+    shown(target.strip_prefix("refs/heads/").unwrap_or(target), 60)
+}

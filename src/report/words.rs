@@ -1,0 +1,162 @@
+//! What every page says about a feature in the same words: its stage, why it waits, what a person can
+//! do about it, and how the whole stands.
+//!
+//! Never lays anything out.
+
+use super::text::{count, elapsed, names, shown};
+use crate::core::{FeatureView, Stage, View, Wait};
+use crate::model::{Slug, Stamp};
+use std::fmt::Write as _;
+
+/// Stages in the order in which counts are told.
+const STAGES: [Stage; 13] = [
+    Stage::Merged,
+    Stage::Working,
+    Stage::Between,
+    Stage::Preparing,
+    Stage::Gating,
+    Stage::Landing,
+    Stage::Queued,
+    Stage::Blocked,
+    Stage::Tripped,
+    Stage::Parked,
+    Stage::Failed,
+    Stage::Waiting,
+    Stage::Skipped,
+];
+
+/// The stage's name, the same as in JSON.
+pub(super) fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Waiting => "waiting",
+        Stage::Skipped => "skipped",
+        Stage::Preparing => "preparing",
+        Stage::Working => "working",
+        Stage::Between => "between",
+        Stage::Queued => "queued",
+        Stage::Gating => "gating",
+        Stage::Landing => "landing",
+        Stage::Merged => "merged",
+        Stage::Blocked => "blocked",
+        Stage::Tripped => "tripped",
+        Stage::Parked => "parked",
+        Stage::Failed => "failed",
+    }
+}
+
+/// Whether something is being done for it, or about to be.
+pub(super) fn is_active(stage: Stage) -> bool {
+    matches!(
+        stage,
+        Stage::Preparing
+            | Stage::Working
+            | Stage::Between
+            | Stage::Queued
+            | Stage::Gating
+            | Stage::Landing
+    )
+}
+
+/// The command with which a person moves it on; `None` when it needs nobody.
+pub(super) fn command(feature: &FeatureView) -> Option<String> {
+    match feature.stage {
+        Stage::Blocked => Some(unblock(&feature.slug)),
+        Stage::Tripped | Stage::Parked | Stage::Failed => Some(retry(&feature.slug)),
+        _ => None,
+    }
+}
+
+/// The command that answers a blocked feature.
+pub(super) fn unblock(slug: &Slug) -> String {
+    format!("harness unblock {slug} -m \"…\"")
+}
+
+/// The command that puts a feature back in the queue.
+pub(super) fn retry(slug: &Slug) -> String {
+    format!("harness retry {slug}")
+}
+
+/// Why it is not being worked on, for one that waits or is skipped; not escaped.
+pub(super) fn why_waiting(feature: &FeatureView, now: Stamp) -> String {
+    if feature.unselected {
+        return "not selected in this run".to_owned();
+    }
+    let mut parts: Vec<String> = feature
+        .waits
+        .iter()
+        .map(|wait| wait_text(wait, now))
+        .collect();
+    if let Some(trouble) = &feature.detail {
+        parts.push(format!("last try: {trouble}"));
+    }
+    if parts.is_empty() {
+        "ready".to_owned()
+    } else {
+        parts.join("; ")
+    }
+}
+
+fn wait_text(wait: &Wait, now: Stamp) -> String {
+    let all = |slugs: &[Slug]| names(slugs.iter().map(Slug::as_str));
+    match wait {
+        Wait::Dependencies(slugs) => format!("needs {}", all(slugs)),
+        Wait::Hopeless(slugs) => {
+            format!("needs {}, which will not merge without you", all(slugs))
+        }
+        Wait::After(slug) => format!("comes after {slug}"),
+        Wait::Clash(slug) => format!("shares a path or lock with {slug}"),
+        Wait::Time(at) => format!("again in {}", elapsed(at.since_ms(now))),
+        Wait::Slot => "for a free slot".to_owned(),
+        Wait::Stopped => "nothing new is started".to_owned(),
+    }
+}
+
+/// One line about it whatever its stage, escaped and at most `columns` wide.
+pub(super) fn about(
+    feature: &FeatureView,
+    output: Option<&String>,
+    now: Stamp,
+    columns: usize,
+) -> String {
+    let text = match feature.stage {
+        Stage::Waiting | Stage::Skipped => why_waiting(feature, now),
+        Stage::Merged => match &feature.commit {
+            Some(commit) => format!("{} {}", commit.short(), feature.title),
+            None => feature.title.clone(),
+        },
+        _ => [feature.detail.as_ref(), output, Some(&feature.last_words)]
+            .into_iter()
+            .flatten()
+            .find(|text| !text.trim().is_empty())
+            .cloned()
+            .unwrap_or_default(),
+    };
+    shown(&text, columns)
+}
+
+/// `███░░░░░ 7/12 merged · 2 working · 3 waiting`. Features outside the selection are told apart.
+pub(super) fn overall(view: &View, bar_columns: usize) -> String {
+    let mut counts = [0_usize; STAGES.len()];
+    let (mut total, mut unselected) = (0, 0);
+    for feature in &view.features {
+        if feature.unselected && !is_active(feature.stage) {
+            unselected += 1;
+            continue;
+        }
+        total += 1;
+        if let Some(place) = STAGES.iter().position(|stage| *stage == feature.stage) {
+            counts[place] += 1;
+        }
+    }
+    let merged = counts[0];
+    let filled = (merged * bar_columns).checked_div(total).unwrap_or(0);
+    let mut out = "█".repeat(filled) + &"░".repeat(bar_columns - filled);
+    let _ = write!(out, " {}/{} merged", count(merged), count(total));
+    for (stage, number) in STAGES.iter().zip(counts).skip(1).filter(|(_, n)| *n > 0) {
+        let _ = write!(out, " · {} {}", count(number), stage_name(*stage));
+    }
+    if unselected > 0 {
+        let _ = write!(out, " · {} not selected", count(unselected));
+    }
+    out
+}
