@@ -45,7 +45,9 @@ fn fifty(site: &Site) -> BTreeMap<String, Vec<String>> {
         site.spec(&name(n), &front);
         all.insert(name(n), needs);
     }
-    site.config("verify: {commands: ['for f in *.txt; do test $(wc -l < \"$f\") -eq 2 || exit 1; done']}");
+    site.config(
+        "verify: {commands: ['for f in *.txt; do test $(wc -l < \"$f\") -eq 2 || exit 1; done']}",
+    );
     site.script("default", &plain(site));
     site.commit("specs");
     all
@@ -54,11 +56,18 @@ fn fifty(site: &Site) -> BTreeMap<String, Vec<String>> {
 fn assert_fifty(site: &Site, features: &BTreeMap<String, Vec<String>>) {
     let landed = site.landed();
     assert_eq!(landed.len(), 50);
-    let place: BTreeMap<&str, usize> = landed.iter().enumerate().map(|(n, s)| (s.as_str(), n)).collect();
+    let place: BTreeMap<&str, usize> = landed
+        .iter()
+        .enumerate()
+        .map(|(n, s)| (s.as_str(), n))
+        .collect();
     assert_eq!(place.len(), 50, "each landed once");
     for (slug, needs) in features {
         for need in needs {
-            assert!(place[need.as_str()] < place[slug.as_str()], "{slug} before {need}");
+            assert!(
+                place[need.as_str()] < place[slug.as_str()],
+                "{slug} before {need}"
+            );
         }
         assert_eq!(site.read(&format!("{slug}.txt")), "one\ntwo\n");
     }
@@ -69,10 +78,17 @@ fn assert_fifty(site: &Site, features: &BTreeMap<String, Vec<String>>) {
         if event["event"] != "iteration_ended" {
             continue;
         }
-        let signature = format!("[{} #{}]", event["slug"].as_str().unwrap(), event["iteration"]);
+        let signature = format!(
+            "[{} #{}]",
+            event["slug"].as_str().unwrap(),
+            event["iteration"]
+        );
         for lesson in event["report"]["lessons"].as_array().unwrap() {
             let wanted = format!("{signature} {}", lesson.as_str().unwrap());
-            let found = learnings.lines().filter(|line| line.ends_with(&wanted)).count();
+            let found = learnings
+                .lines()
+                .filter(|line| line.ends_with(&wanted))
+                .count();
             assert_eq!(found, 1, "{wanted}");
             lessons += 1;
         }
@@ -92,7 +108,10 @@ fn fifty_features_on_eight_slots() {
 
     // The agents' own record: never more than eight at once, and a dependent never before the landing.
     let mut lines: Vec<(u128, String, String)> = Vec::new();
-    for line in std::fs::read_to_string(site.path("record")).unwrap().lines() {
+    for line in std::fs::read_to_string(site.path("record"))
+        .unwrap()
+        .lines()
+    {
         let words: Vec<&str> = line.split(' ').collect();
         lines.push((words[3].parse().unwrap(), words[0].into(), words[1].into()));
     }
@@ -102,7 +121,7 @@ fn fifty_features_on_eight_slots() {
         now += if what == "start" { 1 } else { -1 };
         most = most.max(now);
     }
-    assert!((2..=8).contains(&most), "{most} at once");
+    assert!(most <= 8, "{most} at once");
     let mut merged = BTreeSet::new();
     for event in site.journal() {
         let slug = event["slug"].as_str().unwrap_or_default().to_owned();
@@ -118,6 +137,32 @@ fn fifty_features_on_eight_slots() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn four_slots_are_four_agents_at_once() {
+    let site = Site::new();
+    site.config("run: {iteration_timeout: 100s}");
+    // Each waits until all four have begun: with fewer at once the iterations would time out.
+    let mark = |slug: &str| site.path(slug);
+    let waits: Vec<String> = ["a", "b", "c", "d"]
+        .iter()
+        .map(|slug| format!("wait-for {:?}", mark(slug)))
+        .collect();
+    for slug in ["a", "b", "c", "d"] {
+        site.spec(slug, "");
+        let text = format!(
+            "touch {:?}\n{}\nwrite {slug}.txt x\nnote \"met the three others and wrote my file\"\ndone \"met\"\n",
+            mark(slug),
+            waits.join("\n")
+        );
+        site.script(slug, &text);
+    }
+    site.commit("specs");
+    let ran = site.harness(&["run", "--parallel", "4"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(site.landed().len(), 4);
+    site.assert_no_litter();
 }
 
 #[test]
@@ -281,9 +326,25 @@ fn a_conflict_parks_the_second_and_harms_nobody() {
     // A person merges by hand on the branch; the next run lands it.
     let worktree = site.path("by hand");
     site.harness(&["clean"]);
-    site.git(&["worktree", "add", "-q", worktree.to_str().unwrap(), &format!("harness/{loser}")]);
+    site.git(&[
+        "worktree",
+        "add",
+        "-q",
+        worktree.to_str().unwrap(),
+        &format!("harness/{loser}"),
+    ]);
     let merge = std::process::Command::new("git")
-        .args(["-c", "user.name=T", "-c", "user.email=t@example.org", "merge", "-q", "-X", "ours", "main"])
+        .args([
+            "-c",
+            "user.name=T",
+            "-c",
+            "user.email=t@example.org",
+            "merge",
+            "-q",
+            "-X",
+            "ours",
+            "main",
+        ])
         .current_dir(&worktree)
         .status();
     assert!(merge.unwrap().success());
@@ -328,7 +389,11 @@ fn a_second_run_is_told_who_holds_the_lock_and_the_first_takes_commands() {
     site.await_file(&here);
     let second = site.harness(&["run"]);
     assert_eq!(second.code, Some(9), "{}", second.err);
-    assert!(second.err.contains(&child.id().to_string()), "{}", second.err);
+    assert!(
+        second.err.contains(&child.id().to_string()),
+        "{}",
+        second.err
+    );
     let status = site.harness(&["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(status["live"], true);
@@ -345,7 +410,10 @@ fn halt_stops_new_work_and_resume_goes_on() {
     let site = Site::new();
     site.config("");
     site.spec("a", "");
-    site.script("default", "write a.txt a\nnote \"wrote the one file that was asked for\"\ndone \"a\"\n");
+    site.script(
+        "default",
+        "write a.txt a\nnote \"wrote the one file that was asked for\"\ndone \"a\"\n",
+    );
     site.commit("specs");
     assert_eq!(site.harness(&["pause", "-m", "lunch"]).code, Some(0));
     let ran = site.harness(&["run"]);
@@ -355,7 +423,10 @@ fn halt_stops_new_work_and_resume_goes_on() {
     assert_eq!(site.harness(&["run"]).code, Some(0));
     // Deleting the marker puts the feature back in the queue.
     std::fs::remove_file(site.repo.join(".harness/a.done")).unwrap();
-    site.script("default", "write a.txt again\nnote \"wrote the one file for the second time\"\ndone \"a\"\n");
+    site.script(
+        "default",
+        "write a.txt again\nnote \"wrote the one file for the second time\"\ndone \"a\"\n",
+    );
     let ran = site.harness(&["run"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert_eq!(site.read("a.txt"), "again");

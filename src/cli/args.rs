@@ -8,7 +8,12 @@ use std::path::PathBuf;
 /// Burns down a backlog of feature specs with headless coding agents, several at once, each in its own
 /// git worktree, and merges what survives verification.
 #[derive(Debug, Parser)]
-#[command(name = "harness", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "harness",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 pub(super) struct Cli {
     /// Work as if started in this directory
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
@@ -250,7 +255,12 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for arg in command.get_arguments() {
-                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+                assert!(
+                    arg.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    arg.get_id()
+                );
             }
         }
     }

@@ -17,7 +17,10 @@ pub(super) fn clean(desk: &Desk, args: &CleanArgs) -> Result<u8, Failure> {
     };
     list("removed worktrees", &cleaned.worktrees);
     list("removed branches", &cleaned.branches);
-    list("kept, because their work has not landed", &cleaned.kept_branches);
+    list(
+        "kept, because their work has not landed",
+        &cleaned.kept_branches,
+    );
     list("uncommitted work was kept as", &cleaned.rescued);
     if text.is_empty() {
         text.push_str("nothing to clean\n");

@@ -1,7 +1,7 @@
 //! `retry`, `unblock`, `pause`, `resume`.
 
 use super::args::{PauseArgs, RetryArgs, UnblockArgs};
-use super::{Desk, desk::Failure, known, out};
+use super::{Desk, desk::Failure, features, known, out};
 use crate::core::{Stage, view};
 use crate::driver::{DriverError, Given, give, wall_clock};
 use crate::learnings::Memory;
@@ -18,13 +18,18 @@ pub(super) fn retry(desk: &Desk, args: &RetryArgs) -> Result<u8, Failure> {
             .map(|feature| feature.slug)
             .collect()
     } else {
-        let names: Vec<&str> = state.slugs().map(Slug::as_str).collect();
+        let names = features(desk, &place, &state);
         let names = args.slugs.iter().map(|typed| known(typed, &names));
         names.collect::<Result<_, _>>()?
     };
     for slug in &slugs {
         let given = give(&place, Command::Retry { slug: slug.clone() })?;
-        told(slug, given, "is back in the queue", "is not tripped, failed, parked or blocked")?;
+        told(
+            slug,
+            given,
+            "is back in the queue",
+            "is not tripped, failed, parked or blocked",
+        )?;
     }
     if slugs.is_empty() {
         out::out("nothing to retry\n");
@@ -35,7 +40,7 @@ pub(super) fn retry(desk: &Desk, args: &RetryArgs) -> Result<u8, Failure> {
 pub(super) fn unblock(desk: &Desk, args: UnblockArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let state = place.read()?.state;
-    let names: Vec<&str> = state.slugs().map(Slug::as_str).collect();
+    let names = features(desk, &place, &state);
     let slug = known(&args.slug, &names)?;
     if args.message.trim().is_empty() {
         return Err(Problem::error("the answer is empty")
@@ -48,14 +53,21 @@ pub(super) fn unblock(desk: &Desk, args: UnblockArgs) -> Result<u8, Failure> {
         answer,
     };
     let given = give(&place, command)?;
-    told(&slug, given, "is answered and back in the queue", "is not blocked")?;
+    told(
+        &slug,
+        given,
+        "is answered and back in the queue",
+        "is not blocked",
+    )?;
     Ok(0)
 }
 
 fn told(slug: &Slug, given: Given, done: &str, not: &str) -> Result<(), Failure> {
     match given {
         Given::Done => out::out(&format!("{slug} {done}; `harness run` works on it\n")),
-        Given::Left => out::out(&format!("{slug}: the living run takes it at its next turn\n")),
+        Given::Left => out::out(&format!(
+            "{slug}: the living run takes it at its next turn\n"
+        )),
         Given::NotApplicable => {
             return Err(Problem::error(format!("`{slug}` {not}"))
                 .help("`harness status` shows where it stands")

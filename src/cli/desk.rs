@@ -138,7 +138,13 @@ mod tests {
             .file("harness.yaml")
             .at(3, "  paralel: 4", "paralel");
         let text = render(&problem, false);
-        for part in ["error: unknown key", "harness.yaml:3", "paralel: 4", "^^^^^^^", "did you mean"] {
+        for part in [
+            "error: unknown key",
+            "harness.yaml:3",
+            "paralel: 4",
+            "^^^^^^^",
+            "did you mean",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
     }

@@ -1,7 +1,7 @@
 //! `harness logs`: a feature's log, or its agent's raw output, escaped for the terminal.
 
 use super::args::LogsArgs;
-use super::{Desk, desk::Failure, known, out};
+use super::{Desk, desk::Failure, features, known, out};
 use crate::core::view;
 use crate::driver::{Place, wall_clock};
 use crate::model::{Problem, Slug};
@@ -16,7 +16,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let reading = place.read()?;
-    let names: Vec<&str> = reading.state.slugs().map(Slug::as_str).collect();
+    let names = features(desk, &place, &reading.state);
     let slug = known(&args.slug, &names)?;
     let file = |iteration: u32| -> PathBuf {
         if args.output {
@@ -56,7 +56,11 @@ pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
         if path != current {
             shown = print_from(&current, shown);
             current = path;
-            shown = if shown == 0 { 0 } else { print_from(&current, 0) };
+            shown = if shown == 0 {
+                0
+            } else {
+                print_from(&current, 0)
+            };
         }
         shown = print_from(&current, shown);
         if over {
@@ -108,7 +112,9 @@ fn report_safe(text: &str) -> String {
         .flat_map(|c| {
             let keep = c == '\n' || c == '\t' || !c.is_control();
             let escaped = (!keep).then(|| c.escape_default());
-            keep.then_some(c).into_iter().chain(escaped.into_iter().flatten())
+            keep.then_some(c)
+                .into_iter()
+                .chain(escaped.into_iter().flatten())
         })
         .collect()
 }

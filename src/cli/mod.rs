@@ -18,7 +18,8 @@ mod shell;
 mod status;
 
 use crate::config::{self as configuration, Config, Loaded};
-use crate::driver::{DriverError, Place};
+use crate::core::State;
+use crate::driver::{self, DriverError, Place};
 use crate::model::{Problem, Slug};
 use args::{Args, Cli};
 use clap::Parser;
@@ -121,8 +122,23 @@ impl Desk {
     }
 }
 
+/// Names of all features: those the journal knows and those that have a spec now.
+fn features(desk: &Desk, place: &Place, state: &State) -> Vec<String> {
+    let mut names: Vec<String> = state.slugs().map(Slug::to_string).collect();
+    // Whether the specs are in order is not the question here.
+    if let Ok(loaded) = desk.load(place, configuration::Flags::default())
+        && let Ok(survey) = driver::survey(place, &loaded.config)
+    {
+        names.extend(survey.features.iter().map(|spec| spec.slug.to_string()));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// A feature's name as typed, checked against those that exist.
-fn known(typed: &str, features: &[&str]) -> Result<Slug, Failure> {
+fn known(typed: &str, features: &[String]) -> Result<Slug, Failure> {
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
     if let (true, Ok(slug)) = (features.contains(&typed), Slug::new(typed)) {
         return Ok(slug);
     }

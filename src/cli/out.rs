@@ -7,13 +7,17 @@ use std::io::{IsTerminal, Write};
 pub(super) fn out(text: &str) {
     let mut stdout = std::io::stdout().lock();
     // Nobody is left to tell that nobody reads.
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 /// Writes to stderr.
 pub(super) fn err(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    let _ = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
 }
 
 /// Whether colours are wanted.
@@ -38,6 +42,6 @@ pub(super) fn columns() -> usize {
     std::env::var("COLUMNS")
         .ok()
         .and_then(|columns| columns.parse().ok())
-        .or_else(|| crate::report::terminal_columns().map(usize::from))
+        .or_else(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)))
         .unwrap_or(100)
 }

@@ -1,11 +1,11 @@
 //! `harness plan`, `harness prompt` and the dry run: what would be done. Writes nothing.
 
 use super::args::{PlanArgs, PromptArgs};
-use super::{Desk, desk::Failure, known, out};
+use super::{Desk, desk::Failure, features, known, out};
 use crate::config::{Config, Flags};
 use crate::core::{self, State, decide, view};
 use crate::driver::{Place, Survey, preflight, prompt_for, survey, wall_clock};
-use crate::model::{Backlog, FeatureSpec, Input, Problem, Record, RunId, Slug};
+use crate::model::{Backlog, Input, Problem, Record, RunId, Slug};
 use crate::report;
 use std::collections::BTreeSet;
 
@@ -40,7 +40,9 @@ pub(super) fn dry_run(desk: &Desk, place: &Place, config: &Config) -> Result<u8,
         .find(|slug| !state.is_merged(slug));
     if let Some(slug) = first {
         let prompt = prompt_for(place, config, &survey.features, &slug, &state)?;
-        out::out(&format!("\nThe prompt of {slug}'s next iteration:\n\n{prompt}"));
+        out::out(&format!(
+            "\nThe prompt of {slug}'s next iteration:\n\n{prompt}"
+        ));
     }
     Ok(0)
 }
@@ -49,14 +51,16 @@ pub(super) fn prompt(desk: &Desk, args: &PromptArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let config = desk.config(&place, Flags::default())?;
     let survey = survey(&place, &config)?;
-    let slug = known(&args.slug, &names(&survey.features))?;
     let state = place.read()?.state;
-    out::out(&prompt_for(&place, &config, &survey.features, &slug, &state)?);
+    let slug = known(&args.slug, &features(desk, &place, &state))?;
+    out::out(&prompt_for(
+        &place,
+        &config,
+        &survey.features,
+        &slug,
+        &state,
+    )?);
     Ok(0)
-}
-
-pub(super) fn names(features: &[FeatureSpec]) -> Vec<&str> {
-    features.iter().map(|spec| spec.slug.as_str()).collect()
 }
 
 fn text(state: &State) -> String {
@@ -64,11 +68,7 @@ fn text(state: &State) -> String {
 }
 
 /// The state a run would begin with: the journal, and then the user's files as they are now.
-pub(super) fn foreseen(
-    place: &Place,
-    config: &Config,
-    survey: &Survey,
-) -> Result<State, Failure> {
+pub(super) fn foreseen(place: &Place, config: &Config, survey: &Survey) -> Result<State, Failure> {
     let mut state = place.read()?.state;
     let target = place.repo.target(config.target.as_deref());
     if let Ok(target) = target {

@@ -53,11 +53,7 @@ struct Crowd {
 
 impl Audience for Crowd {
     fn say(&mut self, line: &str) {
-        if self.bars.is_hidden() {
-            out::err(&format!("{line}\n"));
-        } else {
-            self.bars.say(line);
-        }
+        self.bars.say(line);
     }
 
     fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>) {

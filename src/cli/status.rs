@@ -27,7 +27,10 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
     let glance = seen.glance();
     let text = if args.json {
         let json = report::status_json(&glance);
-        format!("{}\n", serde_json::to_string_pretty(&json).map_err(anyhow::Error::new)?)
+        format!(
+            "{}\n",
+            serde_json::to_string_pretty(&json).map_err(anyhow::Error::new)?
+        )
     } else if args.plain || !out::is_terminal() {
         report::status_plain(&glance)
     } else {
@@ -105,7 +108,8 @@ fn reading_is_empty(view: &View) -> bool {
 fn last_words(path: &Path) -> Option<String> {
     let mut file = std::fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).ok()?;
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))
+        .ok()?;
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes).into_owned();

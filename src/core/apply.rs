@@ -325,6 +325,13 @@ impl State {
                 self.unjudged.remove(slug);
                 self.set_phase(slug, Phase::Failed { why: why.clone() }, at);
             }
+            _ => self.apply_wish(event, at),
+        }
+    }
+
+    /// What a person asked for.
+    fn apply_wish(&mut self, event: &Event, at: Stamp) {
+        match event {
             Event::Unblocked { slug, answer } => {
                 if let Some(feature) = self.features.get_mut(slug) {
                     feature.forgive();

@@ -6,6 +6,7 @@ use crate::model::{FeatureSpec, Slug};
 use petgraph::Direction;
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What is wrong with a set of features as a graph.
@@ -164,8 +165,8 @@ fn shortest_circle(graph: &DiGraph<&Slug, ()>, knot: &BTreeSet<NodeIndex>) -> Op
                 path.reverse();
                 return Some(path);
             }
-            if !came_from.contains_key(&to) {
-                came_from.insert(to, node);
+            if let Entry::Vacant(new) = came_from.entry(to) {
+                new.insert(node);
                 queue.push_back(to);
             }
         }

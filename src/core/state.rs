@@ -442,11 +442,9 @@ impl State {
             return;
         };
         match feature.phase {
-            Phase::Pending => {
-                if feature.unmet == 0 && feature.listed && self.is_selected(slug) {
-                    let key = self.ready_key(feature);
-                    self.ready.insert((key, slug.clone()));
-                }
+            Phase::Pending if feature.unmet == 0 && feature.listed && self.is_selected(slug) => {
+                let key = self.ready_key(feature);
+                self.ready.insert((key, slug.clone()));
             }
             Phase::Queued => {
                 let entry = (feature.since, feature.since_seq, slug.clone());

@@ -4,6 +4,8 @@
 use super::error::DriverError;
 use super::place::{Place, wall_clock};
 use super::turn::{Engine, Observation, World};
+use crate::config::Config;
+use crate::git::{Cleaned, Worktrees};
 use crate::journal::{Held, Journal, JournalError, Lock};
 use crate::learnings::Memory;
 use crate::model::{Command, Effect, EffectKey, Input, Record, Slug};
@@ -58,6 +60,21 @@ pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
     } else {
         Given::Done
     })
+}
+
+/// Removes worktrees and landed branches; with `force` also the branches of unfinished features (their
+/// snapshots stay under `refs/harness/`).
+///
+/// # Errors
+/// When a run lives, or git refuses.
+pub fn clean_up(place: &Place, config: &Config, force: bool) -> Result<Cleaned, DriverError> {
+    let _lock = match place.state_dir.is_dir() {
+        true => Some(Lock::take(&place.state_dir, &Place::this_process("clean"))?),
+        false => None,
+    };
+    let target = place.repo.target(config.target.as_deref())?;
+    let pool = Worktrees::new(place.repo.clone(), &config.worktrees.dir)?;
+    Ok(pool.clean(&target.refname, force)?)
 }
 
 /// A world in which only the journal and the state directory's files exist.

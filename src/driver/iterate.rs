@@ -278,7 +278,7 @@ fn enough_space(crew: &Crew) -> Result<(), String> {
     let there = dir.ancestors().find(|path| path.exists()).unwrap_or(dir);
     let stat = nix::sys::statvfs::statvfs(there)
         .map_err(|error| format!("cannot ask for free space in {}: {error}", there.display()))?;
-    let free = u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size()));
+    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
     if free >= crew.config.worktrees.min_free {
         return Ok(());
     }

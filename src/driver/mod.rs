@@ -17,7 +17,7 @@ pub mod turn;
 mod watch;
 mod world;
 
-pub use command::{Given, give};
+pub use command::{Given, clean_up, give};
 pub use crew::prompt_for;
 pub use error::DriverError;
 pub use place::{Place, Reading, wall_clock};

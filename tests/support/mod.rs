@@ -4,6 +4,7 @@
 #![expect(
     dead_code,
     unreachable_pub,
+    clippy::unwrap_used,
     reason = "each test file includes this one and uses its part"
 )]
 
@@ -207,7 +208,10 @@ impl Site {
     /// No worktree, branch or uncommitted change is left behind.
     pub fn assert_no_litter(&self) {
         assert_eq!(self.git(&["worktree", "list"]).lines().count(), 1);
-        assert_eq!(self.git(&["branch", "--format=%(refname:short)"]).trim(), "main");
+        assert_eq!(
+            self.git(&["branch", "--format=%(refname:short)"]).trim(),
+            "main"
+        );
         assert_eq!(self.git(&["status", "--porcelain"]), "");
         assert!(!self.path("the repo.harness").exists(), "the pool is gone");
     }
