@@ -1,6 +1,7 @@
 //! Bad input: each exits with its code and one helpful message that names the place, and nothing is
 //! started, lost or half done.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 #![cfg(feature = "fake-agent")]
 
 mod support;
@@ -31,15 +32,24 @@ fn good() -> Site {
 
 const RUN: &[&str] = &["run"];
 
-fn cases() -> Vec<Case> {
-    let case = |what, spoil, args, code, says| Case {
+const fn case(
+    what: &'static str,
+    spoil: fn(&mut Site),
+    args: &'static [&'static str],
+    code: i32,
+    says: &'static [&'static str],
+) -> Case {
+    Case {
         what,
         spoil,
         args,
         code,
         says,
-    };
-    vec![
+    }
+}
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
         case(
             "YAML that does not parse",
             |s| s.write("harness.yaml", "run:\n  parallel: [1\n"),
@@ -91,10 +101,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "unknown profile",
-            |s| {
-                s.config("run: {parallel: 1}\n")
-                    .then(|| s.write("specs/auth/spec.md", "---\nagent: scriptd\n---\n# A\n"))
-            },
+            |s| s.spec("auth", "agent: scriptd"),
             RUN,
             2,
             &["specs/auth/spec.md:2", "scripted"],
@@ -222,7 +229,7 @@ fn cases() -> Vec<Case> {
                 s.write(
                     "harness.yaml",
                     "agent: x\nagents: {x: {kind: command, command: [no-such-agent]}}\n",
-                )
+                );
             },
             RUN,
             2,
@@ -381,26 +388,13 @@ fn cases() -> Vec<Case> {
             2,
             &["t.j2:"],
         ),
-    ]
-}
-
-/// Lets a case do a second thing in one expression.
-trait Then {
-    fn then(self, next: impl FnOnce());
-}
-
-impl Then for () {
-    fn then(self, next: impl FnOnce()) {
-        next();
-    }
-}
+];
 
 #[test]
 fn each_kind_of_bad_input_gets_its_code_and_one_helpful_message() {
     let mut wrong = Vec::new();
-    let cases = cases();
-    assert!(cases.len() >= 30);
-    for case in cases {
+    assert!(CASES.len() >= 30);
+    for case in CASES {
         let mut site = good();
         (case.spoil)(&mut site);
         let ran = site.harness(case.args);

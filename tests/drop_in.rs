@@ -1,5 +1,6 @@
 //! A repository laid out for harness-loop, with a `claude` on PATH: files, variables and exit codes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 #![cfg(feature = "fake-agent")]
 
 mod support;

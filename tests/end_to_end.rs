@@ -1,5 +1,6 @@
 //! The main job through the real binary, real git and a scripted agent.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 #![cfg(feature = "fake-agent")]
 
 mod support;

@@ -3,6 +3,8 @@
 //!
 //! `HARNESS_SIM_SEED=n` runs one seed and prints its journal.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
 use harness::core::{State, exit_codes, wake_at, wanted};
 use harness::driver::turn::{Engine, Observation, World};
 use harness::journal::JournalError;
