@@ -86,10 +86,14 @@ pub(super) fn demo(desk: &Desk, args: &DemoArgs) -> Result<u8, Failure> {
     let graph = git(&root, &["log", "--graph", "--oneline", "--decorate=no"]);
     out::out(&graph.map_err(Failure::from)?);
     let shown = root.display();
+    let harness = std::env::current_exe().map_or_else(
+        |_| "harness".to_owned(),
+        |program| format!("'{}'", program.display()),
+    );
     out::out(&format!(
-        "\nLook around:\n  harness -C '{shown}' status\n  harness -C '{shown}' logs report\n  \
+        "\nLook around:\n  {harness} -C '{shown}' status\n  {harness} -C '{shown}' logs report\n  \
          cat '{shown}/.harness/learnings.md'\nand answer the blocked one:\n  \
-         harness -C '{shown}' unblock colours -m 'blue and white'\n  harness -C '{shown}' run\n"
+         {harness} -C '{shown}' unblock colours -m 'blue and white'\n  {harness} -C '{shown}' run\n"
     ));
     let merged = outcome
         .view

@@ -57,8 +57,7 @@ pub(super) fn stage(repo: &Repo, git: &Git, before: &Oid) -> Result<Staged, GitE
 
 /// `git add -A`, coping with what can stand in its way.
 fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
-    let all = exclusions(&[]);
-    let added = add_except(git, &all)?;
+    let added = add_except(git, &[])?;
     if added.code == 0 && !added.stderr.contains("embedded git repository") {
         return Ok(());
     }
@@ -73,7 +72,7 @@ fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
         .filter(|path| path != &OUTBOX.as_bytes())
         .map(<[u8]>::to_vec)
         .collect();
-    let added = add_except(git, &exclusions(&embedded))?;
+    let added = add_except(git, &embedded)?;
     match added.code {
         0 => {}
         // Some files could not be read; all others are in.
@@ -92,22 +91,23 @@ fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
     Ok(())
 }
 
-fn add_except(git: &Git, pathspecs: &[u8]) -> Result<super::cli::Output, GitError> {
-    git.call(["add", "--all", "--ignore-errors"])
-        .arg("--pathspec-from-file=-")
-        .arg("--pathspec-file-nul")
-        .stdin(pathspecs)
-        .run()
-}
-
-/// Pathspecs for everything but the outbox and these.
-fn exclusions(paths: &[Vec<u8>]) -> Vec<u8> {
-    let mut specs = format!(":(exclude,top,literal){OUTBOX}").into_bytes();
-    for path in paths {
-        specs.extend_from_slice(b"\0:(exclude,top,literal)");
-        specs.extend_from_slice(path);
+/// Adds everything but these paths. The outbox is not named: it ignores itself, git complains about
+/// exclusions of ignored paths, and what gets in all the same is taken out of the tree afterwards.
+fn add_except(git: &Git, paths: &[Vec<u8>]) -> Result<super::cli::Output, GitError> {
+    let add = git.call(["add", "--all", "--ignore-errors"]);
+    if paths.is_empty() {
+        return add.run();
     }
-    specs
+    let mut specs = Vec::new();
+    for path in paths {
+        specs.extend_from_slice(b":(exclude,top,literal)");
+        specs.extend_from_slice(path);
+        specs.push(0);
+    }
+    add.arg("--pathspec-from-file=-")
+        .arg("--pathspec-file-nul")
+        .stdin(specs)
+        .run()
 }
 
 /// Makes the index that of HEAD, or empty for an embedded repository, whose HEAD is none of ours. What

@@ -103,11 +103,16 @@ impl Bars {
             lines.push_str(&escaped(line));
             lines.push('\n');
         }
-        let out = &mut self.out;
-        // The terminal may be gone; the same lines are in run.log.
+        // Not `suspend`: it panics when the terminal is gone (a closed window, a lost connection), and a
+        // picture must not end a run. The same lines are in run.log.
+        if self.multi.clear().is_err() {
+            self.multi.set_draw_target(ProgressDrawTarget::hidden());
+        }
         let _ = self
-            .multi
-            .suspend(|| out.write_all(lines.as_bytes()).and_then(|()| out.flush()));
+            .out
+            .write_all(lines.as_bytes())
+            .and_then(|()| self.out.flush());
+        self.total.tick();
     }
 
     /// Takes all bars off the screen; what was said stays.

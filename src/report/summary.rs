@@ -48,7 +48,7 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
         .filter(|f| command(f).is_some())
         .collect();
     if !needy.is_empty() {
-        let _ = writeln!(out, "{} need you", some(needy.len(), "feature"));
+        let _ = writeln!(out, "{}", needs_you(needy.len()));
     }
     let longest = needy.iter().take(MAX_ROWS).map(|f| f.slug.as_str().len());
     let columns = longest.max().unwrap_or(0);
@@ -132,4 +132,11 @@ fn cost(usage: Usage) -> String {
         let _ = write!(out, "; ${}.{:02}", grouped(cents / 100), cents % 100);
     }
     out
+}
+
+fn needs_you(number: usize) -> String {
+    match number {
+        1 => "1 feature needs you".to_owned(),
+        _ => format!("{} need you", some(number, "feature")),
+    }
 }

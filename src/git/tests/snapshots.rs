@@ -423,3 +423,15 @@ fn unreadable_files_are_named_and_the_rest_is_kept() {
     assert!(noted("closed.txt") && noted("closed/"), "{:?}", taken.notes);
     mode("closed", 0o700);
 }
+
+#[test]
+fn a_project_that_ignores_the_outbox_too_is_no_news() {
+    let (f, p) = started();
+    put(&p.path, ".gitignore", "/.harness\n*.ignored\n");
+    put(&p.path, ".harness/note.md", "note");
+    let taken = f.snapshot(&p, "one", 2);
+    assert!(taken.changed && taken.notes.is_empty(), "{taken:?}");
+    put(&p.path, "more.txt", "more");
+    let taken = f.snapshot(&p, "one", 3);
+    assert!(taken.changed && taken.notes.is_empty(), "{taken:?}");
+}

@@ -171,3 +171,57 @@ fn many_features_do_not_fill_the_terminal() {
     let total = bars.total.message();
     assert!(total.ends_with("40 working · 24 not shown"), "{total}");
 }
+
+/// A terminal whose window was closed.
+#[derive(Debug)]
+struct Gone;
+
+impl TermLike for Gone {
+    fn width(&self) -> u16 {
+        80
+    }
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+    fn write_line(&self, _: &str) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+    fn write_str(&self, _: &str) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+    fn clear_line(&self) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+    fn flush(&self) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+}
+
+#[test]
+fn a_terminal_that_is_gone_ends_the_picture_and_nothing_else() {
+    let target = ProgressDrawTarget::term_like_with_hz(Box::new(Gone), 255);
+    let mut bars = Bars::on(target, Box::new(io::sink()));
+    let view = view_of(vec![feature("a", Stage::Working)]);
+    let words = BTreeMap::new();
+    let glance = Glance {
+        view: &view,
+        now: Stamp(0),
+        live: None,
+        words: &words,
+    };
+    bars.show(&glance);
+    bars.say("a line");
+    bars.show(&glance);
+    bars.say("another");
+    bars.finish();
+    assert!(bars.is_hidden());
+}
