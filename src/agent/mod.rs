@@ -18,47 +18,18 @@ mod tests;
 pub use call::{Call, Called, Progress, call};
 pub use env::base_env;
 
+use crate::config::{Kind, Profile};
 use crate::process;
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Which protocol an agent speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Claude Code: harness chooses its flags and reads its stream of records.
-    Claude,
-    /// Any command: prompt on stdin, everything else through `HARNESS_*` and the outbox.
-    Command,
-}
-
-/// An agent as the user configured it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Profile {
-    /// Its protocol.
-    pub kind: Kind,
-    /// Program and first arguments. For [`Kind::Claude`] it may be empty, which means `claude`.
-    pub command: Vec<String>,
-    /// Model, unless the feature names another. [`Kind::Command`] finds it in `HARNESS_MODEL`.
-    pub model: Option<String>,
-    /// Further arguments.
-    pub args: Vec<String>,
-    /// Variables set for it; they win over inherited ones.
-    pub env: BTreeMap<String, String>,
-    /// Names of variables it inherits besides the usual ones; `NAME_*` means all that begin so. API keys
-    /// of a [`Kind::Command`] agent belong here: without that it never sees them.
-    pub env_pass: Vec<String>,
-}
-
-impl Profile {
-    /// The program's name as configured; empty when there is none.
-    fn program(&self) -> &str {
-        match (self.command.first(), self.kind) {
-            (Some(program), _) => program,
-            (None, Kind::Claude) => "claude",
-            (None, Kind::Command) => "",
-        }
+/// The profile's program as configured; empty when there is none.
+fn program(profile: &Profile) -> &str {
+    match (profile.command.first(), profile.kind) {
+        (Some(program), _) => program,
+        (None, Kind::Claude) => "claude",
+        (None, Kind::Command) => "",
     }
 }
 
@@ -118,7 +89,7 @@ pub fn preflight(
     path_env: Option<&OsStr>,
     root: &Path,
 ) -> Result<PathBuf, AgentError> {
-    let program = profile.program();
+    let program = program(profile);
     if program.is_empty() {
         return Err(AgentError::NoProgram);
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::{Ending, FailureKind, RunId, Slug};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::future::{pending, ready};

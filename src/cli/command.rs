@@ -2,7 +2,7 @@
 
 use super::args::{PauseArgs, RetryArgs, UnblockArgs};
 use super::{Desk, desk::Failure, features, known, out};
-use crate::core::{Stage, view};
+use crate::core::{Stage, State, view};
 use crate::driver::{DriverError, Given, give, wall_clock};
 use crate::learnings::Memory;
 use crate::model::{Command, Problem, Slug};
@@ -23,6 +23,13 @@ pub(super) fn retry(desk: &Desk, args: &RetryArgs) -> Result<u8, Failure> {
         names.collect::<Result<_, _>>()?
     };
     for slug in &slugs {
+        let halted = [Stage::Tripped, Stage::Failed, Stage::Parked, Stage::Blocked];
+        stands(
+            &state,
+            slug,
+            &halted,
+            "is not tripped, failed, parked or blocked",
+        )?;
         let given = give(&place, Command::Retry { slug: slug.clone() })?;
         told(
             slug,
@@ -47,6 +54,7 @@ pub(super) fn unblock(desk: &Desk, args: UnblockArgs) -> Result<u8, Failure> {
             .help("say something with -m")
             .into());
     }
+    stands(&state, &slug, &[Stage::Blocked], "is not blocked")?;
     let answer = args.message;
     let command = Command::Unblock {
         slug: slug.clone(),
@@ -60,6 +68,22 @@ pub(super) fn unblock(desk: &Desk, args: UnblockArgs) -> Result<u8, Failure> {
         "is not blocked",
     )?;
     Ok(0)
+}
+
+/// Whether the feature is where the command applies; a living run would take the wish and ignore it.
+fn stands(state: &State, slug: &Slug, stages: &[Stage], not: &str) -> Result<(), Failure> {
+    let view = view(state, wall_clock());
+    let stage = view
+        .features
+        .iter()
+        .find(|f| f.slug == *slug)
+        .map(|f| f.stage);
+    if stage.is_some_and(|stage| stages.contains(&stage)) {
+        return Ok(());
+    }
+    Err(Problem::error(format!("`{slug}` {not}"))
+        .help("`harness status` shows where it stands")
+        .into())
 }
 
 fn told(slug: &Slug, given: Given, done: &str, not: &str) -> Result<(), Failure> {

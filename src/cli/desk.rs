@@ -103,6 +103,7 @@ fn render(problem: &Problem, colour: bool) -> String {
         },
         _ => problem.message.clone(),
     };
+    let title = shown(&title);
     let mut group = Group::with_title(level.primary_title(title.as_str()));
     if let (Some(path), Some(text)) = (&path, &problem.source_line) {
         let (start, end) = span(problem, text);
@@ -117,6 +118,19 @@ fn render(problem: &Problem, colour: bool) -> String {
         group = group.element(Level::HELP.message(help.as_str()));
     }
     renderer.render(&[group])
+}
+
+/// What a file or an agent said must not command the terminal.
+fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The marked columns, kept inside of the line and on character borders.

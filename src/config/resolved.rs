@@ -98,7 +98,8 @@ pub struct Profile {
     pub args: Vec<String>,
     /// Variables set for the agent.
     pub env: BTreeMap<String, String>,
-    /// Variables passed on from harness's own environment.
+    /// Variables passed on from harness's own environment; `NAME_*` means all that begin so. API keys of a
+    /// [`Kind::Command`] agent belong here: without that it never sees them.
     pub env_pass: Vec<String>,
 }
 

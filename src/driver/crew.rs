@@ -3,9 +3,9 @@
 use super::error::DriverError;
 use super::place::Place;
 use super::preflight::Ready;
+use crate::agent;
 use crate::agent::prompt::{Materials, Template, build};
-use crate::agent::{self, Profile};
-use crate::config::Config;
+use crate::config::{Config, Profile};
 use crate::core::State;
 use crate::git::Worktrees;
 use crate::learnings::Memory;

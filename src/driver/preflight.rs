@@ -4,7 +4,7 @@
 use super::error::DriverError;
 use super::place::{Place, profiles_in_use};
 use crate::agent;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
 use crate::git::{Target, Worktrees};
 use crate::model::{FeatureSpec, Problem, Severity, Slug};
@@ -36,7 +36,7 @@ pub struct Ready {
     /// The branch features land on.
     pub target: Target,
     pub(super) worktrees: Worktrees,
-    pub(super) profiles: BTreeMap<String, (agent::Profile, PathBuf)>,
+    pub(super) profiles: BTreeMap<String, (Profile, PathBuf)>,
     pub(super) template: Option<(PathBuf, String)>,
     pub(super) env: BTreeMap<OsString, OsString>,
 }
@@ -186,12 +186,12 @@ fn programs(
     config: &Config,
     features: &[FeatureSpec],
     env: &BTreeMap<OsString, OsString>,
-) -> Result<BTreeMap<String, (agent::Profile, PathBuf)>, DriverError> {
+) -> Result<BTreeMap<String, (Profile, PathBuf)>, DriverError> {
     let path = env.get(OsStr::new("PATH"));
     let mut found = BTreeMap::new();
     let mut problems = Vec::new();
     for name in profiles_in_use(config, features) {
-        let Some(profile) = config.agents.get(name).map(profile) else {
+        let Some(profile) = config.agents.get(name).cloned() else {
             continue;
         };
         match agent::preflight(&profile, path.map(OsString::as_os_str), place.repo.root()) {
@@ -205,20 +205,6 @@ fn programs(
         Ok(found)
     } else {
         Err(DriverError::Problems(problems))
-    }
-}
-
-fn profile(configured: &config::Profile) -> agent::Profile {
-    agent::Profile {
-        kind: match configured.kind {
-            config::Kind::Claude => agent::Kind::Claude,
-            config::Kind::Command => agent::Kind::Command,
-        },
-        command: configured.command.clone(),
-        model: configured.model.clone(),
-        args: configured.args.clone(),
-        env: configured.env.clone(),
-        env_pass: configured.env_pass.clone(),
     }
 }
 

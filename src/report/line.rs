@@ -179,7 +179,15 @@ fn integration_text(event: &Event, slug: &Slug) -> Option<String> {
         } => {
             let took = elapsed(*gate_ms);
             let command = shown(command, NOTE_COLUMNS);
-            let last = said_last(tail, "(no output)");
+            // The gate's own last line says how the command ended; the one before says why.
+            let own = tail.lines().rfind(|line| !line.trim().is_empty());
+            let words = tail
+                .trim_end()
+                .strip_suffix(own.unwrap_or_default().trim_end());
+            let last = match words.map(str::trim) {
+                Some(words) if !words.is_empty() => said_last(words, "(no output)"),
+                _ => said_last(tail, "(no output)"),
+            };
             format!("gate failed after {took}: `{command}`: {last}")
         }
         Event::IntegrationPostponed { why, .. } => {
