@@ -179,15 +179,14 @@ fn integration_text(event: &Event, slug: &Slug) -> Option<String> {
         } => {
             let took = elapsed(*gate_ms);
             let command = shown(command, NOTE_COLUMNS);
-            // The gate's own last line says how the command ended; the one before says why.
-            let own = tail.lines().rfind(|line| !line.trim().is_empty());
-            let words = tail
-                .trim_end()
-                .strip_suffix(own.unwrap_or_default().trim_end());
-            let last = match words.map(str::trim) {
-                Some(words) if !words.is_empty() => said_last(words, "(no output)"),
-                _ => said_last(tail, "(no output)"),
+            // The gate ends its tail with `[exit 1]` or the like; the line before says why.
+            let lines: Vec<&str> = tail.lines().filter(|l| !l.trim().is_empty()).collect();
+            let why = match lines.as_slice() {
+                [.., why, own] if own.starts_with('[') => why,
+                [.., last] => last,
+                [] => "",
             };
+            let last = said(why, "(no output)", REASON_COLUMNS);
             format!("gate failed after {took}: `{command}`: {last}")
         }
         Event::IntegrationPostponed { why, .. } => {
