@@ -121,6 +121,18 @@ async fn call(
     .await
 }
 
+/// At most `columns` characters of `text`, cut between words where it can be.
+fn headline(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    // One character more than fits, so that a word that ends just there is kept whole.
+    let kept: String = text.chars().take(columns).collect();
+    let last = kept.char_indices().last().map_or(0, |(at, _)| at);
+    let end = kept.rfind(char::is_whitespace).unwrap_or(last);
+    format!("{}…", kept[..end].trim_end())
+}
+
 async fn snapshot(
     crew: &Rc<Crew>,
     job: &Iteration,
@@ -134,10 +146,7 @@ async fn snapshot(
     let (worktree, before) = (worktree.to_owned(), before.clone());
     let words = called.note.lines().find(|line| !line.trim().is_empty());
     let subject = match words {
-        Some(words) => {
-            let words: String = words.trim().chars().take(60).collect();
-            format!("{slug}: iteration {number}: {words}")
-        }
+        Some(words) => format!("{slug}: iteration {number}: {}", headline(words.trim(), 60)),
         None => format!("{slug}: iteration {number}"),
     };
     let taken = blocking(move || {
@@ -289,4 +298,17 @@ fn enough_space(crew: &Crew) -> Result<(), String> {
         there.display(),
         mib(crew.config.worktrees.min_free)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::headline;
+
+    #[test]
+    fn a_headline_is_cut_between_words() {
+        assert_eq!(headline("short enough", 12), "short enough");
+        assert_eq!(headline("three words here", 12), "three words…");
+        assert_eq!(headline("unbreakable", 6), "unbre…");
+        assert_eq!(headline("üüü üüü üüü", 9), "üüü üüü…");
+    }
 }

@@ -280,7 +280,3 @@ fn said(text: &str, instead: &str, columns: usize) -> String {
         text
     }
 }
-
-fn said_last(text: &str, instead: &str) -> String {
-    said(&last_line(text, REASON_COLUMNS), instead, REASON_COLUMNS)
-}
