@@ -19,19 +19,25 @@ pub(super) struct Breakers {
 struct Repeat {
     fingerprint: String,
     times: u32,
+    /// The last line of what was seen, in its own words.
+    last: String,
 }
 
 impl Repeat {
     fn see(&mut self, text: &str) {
         let fingerprint = fingerprint(text);
-        if fingerprint == self.fingerprint {
-            self.times += 1;
-        } else {
-            *self = Self {
-                fingerprint,
-                times: 1,
-            };
-        }
+        let again = fingerprint == self.fingerprint;
+        let line = text.lines().rev().find(|line| !line.trim().is_empty());
+        *self = Self {
+            fingerprint,
+            times: if again { self.times + 1 } else { 1 },
+            last: line
+                .unwrap_or_default()
+                .trim()
+                .chars()
+                .take(LAST_CHARS)
+                .collect(),
+        };
     }
 }
 
@@ -77,14 +83,15 @@ impl Breakers {
         let stuck_limit = own.limit.unwrap_or(run.stuck_limit);
         let repeat = self.agent.times.max(self.gate.times);
         if repeat >= run.repeat_limit {
-            let what = if self.gate.times >= run.repeat_limit {
-                "the gate failed in the same way"
+            let (who, last) = if self.gate.times >= run.repeat_limit {
+                ("gate", &self.gate.last)
             } else {
-                "the agent failed in the same way"
+                ("agent", &self.agent.last)
             };
+            let why = format!("the {who} failed in the same way {repeat} times in a row: {last}");
             return Some(Trip {
                 breaker: "repeat",
-                why: format!("{what} {repeat} times in a row"),
+                why,
             });
         }
         if self.silent >= stuck_limit {
@@ -100,6 +107,8 @@ impl Breakers {
     }
 }
 
+/// Longest line of a failure that the reason quotes, in characters.
+const LAST_CHARS: usize = 160;
 /// Longest text that is compared, in characters.
 const FINGERPRINT_CHARS: usize = 600;
 
@@ -212,6 +221,13 @@ mod tests {
             ]),
             Some("repeat")
         );
+        let mut breakers = Breakers::default();
+        let run = BreakerSettings::default();
+        for _ in 0..3 {
+            breakers.iteration(&fail("exit 3\nno login\n"), &run, StuckRule::default());
+        }
+        let trip = breakers.trip(&run, StuckRule::default()).unwrap();
+        assert!(trip.why.ends_with("in a row: no login"), "{}", trip.why);
         assert_eq!(
             after(&[fail("error a"), fail("error b"), fail("error a")]),
             None
