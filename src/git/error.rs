@@ -79,6 +79,22 @@ pub enum GitError {
         /// What it is, and what to do.
         why: String,
     },
+    /// What was asked for makes no sense with this history, these files or these patterns.
+    #[error("cannot {act}: {why}")]
+    Refused {
+        /// What was asked for.
+        act: String,
+        /// Why it is not done.
+        why: String,
+    },
+    /// The git program is good enough for all but this.
+    #[error("{what} needs git {needs} or newer; install it, the rest of harness works without")]
+    NeedsGit {
+        /// What cannot be done.
+        what: &'static str,
+        /// The oldest version that can.
+        needs: &'static str,
+    },
     /// A git command failed.
     #[error("`{command}` failed: {why}")]
     Failed {
@@ -116,6 +132,14 @@ pub enum GitError {
 }
 
 impl GitError {
+    /// A refusal.
+    pub(super) fn refused(act: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Refused {
+            act: act.into(),
+            why: why.into(),
+        }
+    }
+
     /// For `map_err` on file operations.
     pub(super) fn io(act: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();

@@ -3,9 +3,20 @@
 //! This file never moves a branch. The result depends on the commits alone: options that the user's
 //! configuration could bend are pinned.
 
+use super::cli::Call;
 use super::error::GitError;
 use super::repo::{RefEdit, Repo, branch_of};
 use crate::model::{Candidate, Oid, Slug};
+
+/// What keeps every merge independent of the user's configuration.
+const PINNED: [&str; 6] = [
+    "merge.renames=true",
+    "merge.directoryRenames=conflict",
+    "merge.conflictStyle=zdiff3",
+    "merge.renameLimit=7000",
+    "merge.renormalize=false",
+    "diff.algorithm=histogram",
+];
 
 /// How a feature's commits reach the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,33 +99,28 @@ impl Repo {
 
     /// Merges two commits in memory.
     pub(super) fn merge_trees(&self, ours: &Oid, theirs: &Oid) -> Result<Merged, GitError> {
+        let call = self.merge_call(ours).args(["--name-only", "--no-messages"]);
+        Self::merged(call.arg(ours.as_str()).arg(theirs.as_str()))
+    }
+
+    /// `git merge-tree` onto `ours` with all that is pinned; what is to be merged is still to be said.
+    /// Attributes are those of `ours`, where git can be told.
+    pub(super) fn merge_call(&self, ours: &Oid) -> Call<'_> {
         let mut options = Vec::new();
-        for config in [
-            "merge.renames=true",
-            "merge.directoryRenames=conflict",
-            "merge.conflictStyle=zdiff3",
-            "merge.renameLimit=7000",
-            "merge.renormalize=false",
-            "diff.algorithm=histogram",
-        ] {
+        for config in PINNED {
             options.extend(["-c".to_owned(), config.to_owned()]);
         }
         if self.git_is_at_least((2, 41)) {
             options.push(format!("--attr-source={ours}"));
         }
-        let merged = self
-            .git()
-            .call([
-                "merge-tree",
-                "--write-tree",
-                "-z",
-                "--name-only",
-                "--no-messages",
-            ])
-            .arg(ours.as_str())
-            .arg(theirs.as_str())
+        self.git()
+            .call(["merge-tree", "--write-tree", "-z"])
             .options(options)
-            .run()?;
+    }
+
+    /// Runs a merge that prints names only and no messages.
+    pub(super) fn merged(call: Call<'_>) -> Result<Merged, GitError> {
+        let merged = call.run()?;
         let mut fields = merged.fields().map(String::from_utf8_lossy);
         let tree = fields.next().and_then(|text| Oid::parse(&text));
         match (merged.code, tree) {

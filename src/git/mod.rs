@@ -13,6 +13,7 @@
 //! | `refs/harness/lost/<name>-<oid>` | what would otherwise have been dropped |
 //! | `refs/harness/old/<slug>/<oid>` | a branch's tip from before it was started anew |
 //! | `refs/harness/candidates/<slug>` | the merge that is being verified |
+//! | `refs/harness/candidates/undo-<oid>` | a commit that takes back a landed one |
 
 mod cli;
 mod error;
@@ -20,12 +21,14 @@ mod include;
 mod land;
 mod merge;
 mod prepare;
+mod radar;
 mod read;
 mod repo;
 mod snapshot;
 mod stage;
 mod tidy;
 mod tree;
+mod undo;
 mod worktrees;
 
 #[cfg(test)]
@@ -34,6 +37,7 @@ mod tests;
 pub use error::GitError;
 pub use merge::{Candidacy, Strategy};
 pub use prepare::Prepared;
+pub use radar::Clash;
 pub use read::{Commit, DiffStat};
 pub use repo::{Repo, Target};
 pub use snapshot::Snapshot;

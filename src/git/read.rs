@@ -97,6 +97,24 @@ impl Repo {
         }
     }
 
+    /// All best common ancestors of `tip` and each of `others`; none for unrelated histories.
+    pub(super) fn merge_bases(
+        &self,
+        tip: &Oid,
+        others: &[&Oid],
+    ) -> Result<Vec<Vec<Oid>>, GitError> {
+        let library = self.library()?;
+        let own = raw(tip)?;
+        others
+            .iter()
+            .map(|other| match library.merge_bases(own, raw(other)?) {
+                Ok(bases) => bases.iter().copied().map(wrapped).collect(),
+                Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(Vec::new()),
+                Err(error) => Err(GitError::read(format!("compare {tip} and {other}"))(error)),
+            })
+            .collect()
+    }
+
     /// Whether this is a commit that is there.
     pub(super) fn is_commit(&self, oid: &Oid) -> Result<bool, GitError> {
         Ok(self.library()?.find_commit(raw(oid)?).is_ok())
@@ -112,6 +130,14 @@ impl Repo {
         found
             .map_err(GitError::read(format!("read the commit {commit}")))
             .and_then(|commit| wrapped(commit.tree_id()))
+    }
+
+    /// The first parent of a commit, if it has one.
+    pub(super) fn first_parent(&self, commit: &Oid) -> Result<Option<Oid>, GitError> {
+        let library = self.library()?;
+        let found = library.find_commit(raw(commit)?);
+        let found = found.map_err(GitError::read(format!("read the commit {commit}")))?;
+        found.parent_ids().next().map(wrapped).transpose()
     }
 
     /// The entry of a tree at `path`, if there is one.
@@ -157,7 +183,8 @@ impl Repo {
         Ok(paths)
     }
 
-    fn diff(
+    /// Calls `each` with every path that differs between two trees; a rename is two paths.
+    pub(super) fn diff(
         &self,
         before: &Oid,
         after: &Oid,

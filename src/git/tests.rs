@@ -3,12 +3,16 @@
 mod finding;
 mod landing;
 mod pool;
+mod radar;
 mod snapshots;
+mod undo;
 
 use super::{Candidacy, Prepared, Repo, Snapshot, Strategy, Worktrees};
 use crate::model::{Candidate, Oid, Slug, WorktreeName};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -98,6 +102,86 @@ impl Fixture {
 
     pub(super) fn oid(&self, revision: &str) -> Oid {
         Oid::parse(&self.git(&self.root, &["rev-parse", revision])).unwrap()
+    }
+
+    /// A branch with one commit on `from`, made in the main checkout, which is on `main` afterwards.
+    pub(super) fn branch(&self, name: &str, from: &str, work: impl FnOnce(&Path)) -> Oid {
+        self.git(&self.root, &["checkout", "-q", "-b", name, from]);
+        work(&self.root);
+        let tip = self.commit(name);
+        self.git(&self.root, &["checkout", "-q", "main"]);
+        tip
+    }
+
+    /// Every file of the main checkout and of its git directory, with mode and content, but for objects:
+    /// of those, only the names. What must not be touched must leave this the same.
+    pub(super) fn everything(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![self.root.clone()];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(&dir).unwrap() {
+                let path = entry.unwrap().path();
+                let meta = fs::symlink_metadata(&path).unwrap();
+                let content = if meta.is_dir() {
+                    open.push(path.clone());
+                    Vec::new()
+                } else if meta.is_symlink() {
+                    let to = fs::read_link(&path).unwrap();
+                    to.into_os_string().into_encoded_bytes()
+                } else if path.starts_with(self.root.join(".git/objects")) {
+                    Vec::new()
+                } else {
+                    fs::read(&path).unwrap()
+                };
+                found.insert(path, (meta.permissions().mode(), content));
+            }
+        }
+        found
+    }
+
+    /// The same without git's objects, which may be added.
+    pub(super) fn all_but_objects(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut found = self.everything();
+        found.retain(|path, _| !path.starts_with(self.root.join(".git/objects")));
+        found
+    }
+
+    /// Uncommitted work of every kind in the main checkout.
+    pub(super) fn make_dirty(&self) {
+        self.write("b.txt", "staged\n");
+        self.git(&self.root, &["add", "b.txt"]);
+        self.write("b.txt", "and then edited\n");
+        self.write("untracked ü.txt", "mine\n");
+        let _ = fs::remove_file(self.root.join("a.txt"));
+    }
+
+    /// git finds nothing wrong with the repository.
+    pub(super) fn fsck(&self) {
+        let (ok, said) = self.try_git(&self.root, &["fsck", "--strict", "--no-dangling"]);
+        assert!(ok, "{said}");
+    }
+
+    /// The repository through a git program that says it is older than it is.
+    pub(super) fn repo_with_old_git(&self, version: &str) -> Repo {
+        let bin = self.home().join("old git");
+        fs::create_dir_all(&bin).unwrap();
+        // Written by a shell: a file that another thread's child still holds open cannot be started.
+        let script = "real=$(command -v git) && printf '%s\n' '#!/bin/sh' \
+            'case \" $* \" in *\" version \"*) echo git version '\"$2\"';; *) exec '\"$real\"' \"$@\";; esac' \
+            > \"$1/git\" && chmod +x \"$1/git\"";
+        let made = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(&bin)
+            .arg(version)
+            .status();
+        assert!(made.unwrap().success());
+        let mut path = bin.into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        let mut env = env(self.home());
+        env.retain(|(name, _)| name != "PATH");
+        env.push(("PATH".into(), path));
+        Repo::discover_with(&self.root, env).unwrap()
     }
 
     pub(super) fn repo(&self) -> Repo {
