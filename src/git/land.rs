@@ -35,10 +35,10 @@ const OPERATIONS: [(&str, &str); 8] = [
     ("BISECT_LOG", "a bisect is in progress there"),
 ];
 
-/// A work tree that the target concerns.
-struct Place {
+/// A work tree that a branch concerns.
+pub(super) struct Place {
     git_dir: PathBuf,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Repo {
@@ -157,7 +157,7 @@ impl Repo {
     }
 
     /// Work trees that have the branch checked out, or are rebasing or bisecting it.
-    fn places(&self, branch: &str) -> Result<Vec<Place>, GitError> {
+    pub(super) fn places(&self, branch: &str) -> Result<Vec<Place>, GitError> {
         let mut all = vec![Place {
             git_dir: self.git_dir().to_owned(),
             path: self.root().to_owned(),

@@ -132,6 +132,14 @@ impl Repo {
             .and_then(|commit| wrapped(commit.tree_id()))
     }
 
+    /// A commit and when it was made, in seconds since the Unix epoch.
+    pub(super) fn dated(&self, oid: &Oid) -> Result<(Commit, i64), GitError> {
+        let library = self.library()?;
+        let found = library.find_commit(raw(oid)?);
+        let commit = found.map_err(GitError::read(format!("read the commit {oid}")))?;
+        Ok((shown(&commit)?, commit.time().seconds()))
+    }
+
     /// The first parent of a commit, if it has one.
     pub(super) fn first_parent(&self, commit: &Oid) -> Result<Option<Oid>, GitError> {
         let library = self.library()?;
@@ -142,13 +150,23 @@ impl Repo {
 
     /// The entry of a tree at `path`, if there is one.
     pub(super) fn entry(&self, tree: &Oid, path: &Path) -> Result<Option<Oid>, GitError> {
+        let found = self.entry_and_mode(tree, path)?;
+        Ok(found.map(|(oid, _)| oid))
+    }
+
+    /// The same with the entry's mode as git writes it: 0o100644, 0o40000 for a tree, and so on.
+    pub(super) fn entry_and_mode(
+        &self,
+        tree: &Oid,
+        path: &Path,
+    ) -> Result<Option<(Oid, i32)>, GitError> {
         let library = self.library()?;
         let tree = library
             .find_tree(raw(tree)?)
             .map_err(GitError::read(format!("read the tree {tree}")))?;
         tree.get_path(path)
             .ok()
-            .map(|entry| wrapped(entry.id()))
+            .map(|entry| Ok((wrapped(entry.id())?, entry.filemode())))
             .transpose()
     }
 

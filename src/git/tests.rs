@@ -4,6 +4,7 @@ mod finding;
 mod landing;
 mod pool;
 mod radar;
+mod recover;
 mod snapshots;
 mod undo;
 

@@ -347,7 +347,7 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, GitError> {
 }
 
 /// `path` with links resolved and `..` gone, as far as it exists; the rest as it is written.
-fn resolved(path: &Path) -> PathBuf {
+pub(super) fn resolved(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
