@@ -14,6 +14,7 @@
 //! | `refs/harness/old/<slug>/<oid>` | a branch's tip from before it was started anew |
 //! | `refs/harness/candidates/<slug>` | the merge that is being verified |
 //! | `refs/harness/candidates/undo-<oid>` | a commit that takes back a landed one |
+//! | `refs/harness/candidates/rebuild-<tree>` | a merge whose generated files are to be made anew |
 
 mod cli;
 mod error;
@@ -24,6 +25,7 @@ mod prepare;
 mod radar;
 mod read;
 mod recover;
+mod regenerate;
 mod repo;
 mod scratch;
 mod snapshot;
@@ -42,6 +44,7 @@ pub use prepare::Prepared;
 pub use radar::Clash;
 pub use read::{Commit, DiffStat};
 pub use recover::{Kept, KeptKind};
+pub use regenerate::{Generated, Regenerated};
 pub use repo::{Repo, Target};
 pub use snapshot::Snapshot;
 pub use tidy::Cleaned;

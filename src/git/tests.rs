@@ -5,6 +5,7 @@ mod landing;
 mod pool;
 mod radar;
 mod recover;
+mod regenerate;
 mod snapshots;
 mod undo;
 
