@@ -38,9 +38,12 @@ struct Pair {
 /// What one side did since a base.
 #[derive(Default)]
 struct Shape {
+    /// Every path it added, changed or deleted.
     paths: BTreeSet<Vec<u8>>,
-    adds: bool,
-    deletes: bool,
+    /// Those it added.
+    added: BTreeSet<Vec<u8>>,
+    /// Directories that may have been renamed: nothing is left of them.
+    gone: BTreeSet<Vec<u8>>,
 }
 
 impl Repo {
@@ -121,13 +124,26 @@ impl Repo {
 
     fn shape(&self, base: &Oid, tip: &Oid) -> Result<Shape, GitError> {
         let mut shape = Shape::default();
-        self.diff(&self.tree_of(base)?, &self.tree_of(tip)?, |delta| {
-            shape.adds |= delta.status() == git2::Delta::Added;
-            shape.deletes |= delta.status() == git2::Delta::Deleted;
+        let mut emptier = BTreeSet::new();
+        let tree = self.tree_of(tip)?;
+        self.diff(&self.tree_of(base)?, &tree, |delta| {
             for file in [delta.old_file(), delta.new_file()] {
-                shape.paths.extend(file.path_bytes().map(<[u8]>::to_vec));
+                let Some(path) = file.path_bytes() else {
+                    continue;
+                };
+                if delta.status() == git2::Delta::Deleted {
+                    emptier.extend(dirs(path).map(<[u8]>::to_vec));
+                }
+                if delta.status() == git2::Delta::Added {
+                    shape.added.insert(path.to_vec());
+                }
+                shape.paths.insert(path.to_vec());
             }
         })?;
+        // To git a directory is renamed when none of it is left and its files are elsewhere.
+        if !shape.added.is_empty() {
+            shape.gone = self.absent(&tree, emptier)?;
+        }
         Ok(shape)
     }
 
@@ -181,24 +197,30 @@ impl Shape {
     /// Whether a merge with the other side has to be tried. `false` only where no rule of git's could
     /// make it conflict.
     fn may_clash(&self, other: &Self) -> bool {
-        // A file that is gone may have been renamed, and its directory with it: whatever the other side
-        // adds may then belong elsewhere.
-        (self.deletes && other.adds)
-            || (self.adds && other.deletes)
-            || self.touches(other)
+        self.touches(other)
             || other.touches(self)
+            || self.may_take_along(other)
+            || other.may_take_along(self)
     }
 
     /// Whether one of the other's paths, or a directory it lies in, is one of ours.
     fn touches(&self, other: &Self) -> bool {
-        other.paths.iter().any(|path| {
-            let dirs = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-            self.paths.contains(path)
-                || dirs
-                    .map(|(end, _)| &path[..end])
-                    .any(|dir| self.paths.contains(dir))
-        })
+        let ours = |path: &[u8]| self.paths.contains(path);
+        let mut paths = other.paths.iter();
+        paths.any(|path| ours(path) || dirs(path).any(ours))
     }
+
+    /// Whether the other added a file where we may have renamed the directory.
+    fn may_take_along(&self, other: &Self) -> bool {
+        let mut added = other.added.iter();
+        !self.gone.is_empty() && added.any(|path| dirs(path).any(|dir| self.gone.contains(dir)))
+    }
+}
+
+/// The directories a path lies in, but for the root, which always stays where it is.
+fn dirs(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    ends.map(|(end, _)| &path[..end])
 }
 
 /// What `merge-tree --stdin` answered: conflicted paths for each pair that conflicts.

@@ -4,8 +4,9 @@
 //! and no merge drivers, so what a work tree contains is asked of the git program.
 
 use super::error::{GitError, visible};
-use super::repo::Repo;
+use super::repo::{Repo, to_path};
 use crate::model::{Oid, Slug};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A commit, for people.
@@ -168,6 +169,20 @@ impl Repo {
             .ok()
             .map(|entry| Ok((wrapped(entry.id())?, entry.filemode())))
             .transpose()
+    }
+
+    /// Those of the paths at which a tree has nothing.
+    pub(super) fn absent(
+        &self,
+        tree: &Oid,
+        mut paths: BTreeSet<Vec<u8>>,
+    ) -> Result<BTreeSet<Vec<u8>>, GitError> {
+        let library = self.library()?;
+        let tree = library
+            .find_tree(raw(tree)?)
+            .map_err(GitError::read(format!("read the tree {tree}")))?;
+        paths.retain(|path| tree.get_path(&to_path(path)).is_err());
+        Ok(paths)
     }
 
     /// Paths whose content or mode differs between two commits, sorted; a rename counts as both paths.

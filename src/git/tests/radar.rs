@@ -160,7 +160,13 @@ fn the_attributes_of_the_branches_count_and_those_of_the_checkout_do_not() {
 /// The filter before the merges must never hide a conflict: odd histories, compared with plain merges.
 #[test]
 fn says_what_merging_each_pair_says() {
-    let mut seed: u64 = 7;
+    for seed in 2..=3 {
+        let conflicts = compare_on_odd_histories(seed);
+        assert!((10..80).contains(&conflicts), "{conflicts} prove nothing");
+    }
+}
+
+fn compare_on_odd_histories(mut seed: u64) -> usize {
     let mut next = |below: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (seed >> 33) % below
@@ -215,9 +221,5 @@ fn says_what_merging_each_pair_says() {
     let repo = f.repo();
     let found = repo.clashes(&list).unwrap();
     assert_eq!(found, one_by_one(&repo, &list));
-    assert!(
-        found.len() > 10,
-        "a test that sees no conflict proves nothing"
-    );
-    assert!(found.len() < 80);
+    found.len()
 }
