@@ -197,14 +197,19 @@ fn a_run_killed_half_way_goes_on_and_does_nothing_twice() {
             "iteration_started" => assert!(started.insert(key), "started twice: {event}"),
             "iteration_ended" => assert!(ended.insert(key), "ended twice: {event}"),
             "verified" => {
-                verified.insert(event["candidate"]["commit"].as_str().unwrap().to_owned());
+                verified.insert(event["commit"].as_str().unwrap().to_owned());
             }
             _ => {}
         }
     }
     // Every value the target ever had since the first commit of ours was verified.
-    let commits = site.git(&["log", "--first-parent", "--format=%H %s", "main"]);
-    for line in commits.lines().filter(|line| line.contains("Merge ")) {
+    let values = site.git(&["log", "--walk-reflogs", "--format=%H %s", "main"]);
+    let ours: Vec<&str> = values
+        .lines()
+        .filter(|line| line.contains("Merge "))
+        .collect();
+    assert!(!ours.is_empty());
+    for line in ours {
         let commit = line.split(' ').next().unwrap();
         assert!(verified.contains(commit), "{line} was never verified");
     }

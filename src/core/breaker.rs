@@ -159,6 +159,7 @@ mod tests {
             failure: None,
             tip: None,
             changed,
+            merge: None,
             usage: None,
         }
     }

@@ -20,6 +20,13 @@ pub fn exit_codes(state: &State) -> Vec<u8> {
         open |= !feature.is_merged();
         holds.extend(own_code(feature));
     }
+    let withheld = state
+        .run
+        .as_ref()
+        .is_some_and(|run| run.settings.merge.publish);
+    if withheld && state.unpublished().next().is_some() {
+        holds.push(8);
+    }
     if let Some(run) = state.run.as_ref().filter(|_| open) {
         match run.stop {
             Some(StopLevel::Drain) => holds.push(130),

@@ -6,9 +6,10 @@
 
 use super::breaker::Breakers;
 use super::graph::Graph;
+use super::queue::Merging;
 use crate::model::{
-    AgentFailure, Candidate, FeatureSpec, IterationReport, Oid, ParkReason, RunId, Settings,
-    SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName, WriteJob, Writing,
+    AgentFailure, FeatureSpec, Handback, IterationReport, MergeVerdict, Oid, ParkReason, RunId,
+    Settings, SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName, WriteJob, Writing,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -26,10 +27,12 @@ pub struct State {
     pub(super) ready: BTreeSet<(ReadyKey, Slug)>,
     /// Holding a slot: preparing or working.
     pub(super) in_slots: BTreeSet<Slug>,
-    /// Claimed, waiting for integration, oldest claim first.
+    /// Claimed, waiting for the merge, oldest claim first.
     pub(super) queue: BTreeSet<(Stamp, u64, Slug)>,
-    /// Being integrated or landed.
-    pub(super) integrating: Option<Slug>,
+    /// In an attempt.
+    pub(super) integrating: BTreeSet<Slug>,
+    /// The merge queue.
+    pub(super) merging: Merging,
     /// Features whose last report or gate verdict is still to be judged.
     pub(super) unjudged: BTreeSet<Slug>,
     /// Features whose `not_before` lies ahead.
@@ -50,7 +53,11 @@ pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) settings: Settings,
     pub(super) target: String,
+    /// Where the integration ref stands, and its tree.
     pub(super) tip: Oid,
+    pub(super) tree: Oid,
+    /// Where the target stands, as far as is known.
+    pub(super) target_tip: Oid,
     pub(super) started: Stamp,
     pub(super) iterations: u32,
     pub(super) stop: Option<StopLevel>,
@@ -84,7 +91,6 @@ pub(super) struct Feature {
     pub(super) unmet: u32,
     pub(super) worktree: Option<WorktreeName>,
     pub(super) prepare_attempts: u32,
-    pub(super) integration_attempts: u32,
     /// Number of the last iteration; never reused.
     pub(super) iterations: u32,
     /// Iterations since it was last queued by a person or for the first time.
@@ -107,6 +113,20 @@ pub(super) struct Feature {
     /// Whether its `.done` marker is known to be on disk.
     pub(super) marker: bool,
     pub(super) usage: Usage,
+    /// When it first claimed to be done since a person or the beginning queued it: its age in the merge
+    /// queue, which a conflict does not take from it.
+    pub(super) claimed: Option<(Stamp, u64)>,
+    /// The merge its agent is to complete.
+    pub(super) handback: Option<Handback>,
+    /// Conflicts handed back so far, and the paths of the last one.
+    pub(super) rounds: u32,
+    pub(super) conflicts: Vec<String>,
+    /// Merges handed back because they fail without conflicting.
+    pub(super) red_rounds: u32,
+    /// It conflicts with something that is under way, and waits for its end.
+    pub(super) deferred: bool,
+    /// It fails as this tip does, and waits until another one stands there.
+    pub(super) held_on: Option<Oid>,
 }
 
 /// What judging needs of the last report.
@@ -128,16 +148,11 @@ pub(super) enum Phase {
     Working {
         running: Option<u32>,
     },
-    /// Claimed done, waiting for integration.
+    /// Claimed done, waiting for its merge.
     Queued,
-    /// Its candidate is being built and gated.
+    /// Its merge is being made, gated or landed.
     Integrating {
         attempt: u32,
-    },
-    /// Its candidate passed; the target is being moved.
-    Verified {
-        attempt: u32,
-        candidate: Candidate,
     },
     /// Landed. `None`: a marker said so.
     Merged {
@@ -178,7 +193,6 @@ impl Feature {
             unmet: 0,
             worktree: None,
             prepare_attempts: 0,
-            integration_attempts: 0,
             iterations: 0,
             charged: 0,
             breakers: Breakers::default(),
@@ -194,6 +208,13 @@ impl Feature {
             marker_write: 0,
             marker: false,
             usage: Usage::default(),
+            claimed: None,
+            handback: None,
+            rounds: 0,
+            conflicts: Vec::new(),
+            red_rounds: 0,
+            deferred: false,
+            held_on: None,
         }
     }
 
@@ -210,6 +231,12 @@ impl Feature {
                 | Phase::Parked { .. }
                 | Phase::Failed { .. }
         )
+    }
+
+    /// Its place in the merge queue.
+    fn queue_entry(&self) -> (Stamp, u64, Slug) {
+        let (at, seq) = self.claimed.unwrap_or((self.since, self.since_seq));
+        (at, seq, self.spec.slug.clone())
     }
 
     pub(super) fn running(&self) -> Option<u32> {
@@ -230,15 +257,19 @@ impl Feature {
         self.infra = 0;
         self.not_before = Stamp::default();
         self.last = None;
+        self.claimed = None;
+        self.rounds = 0;
+        self.red_rounds = 0;
+        self.held_on = None;
     }
 
     pub(super) fn remember(&mut self, report: &IterationReport) {
         self.last = Some(Last {
             // After a kill of ours no claim counts; a question still does.
-            done: report
-                .done
-                .clone()
-                .filter(|_| !report.ending.killed_by_us() && report.tip.is_some()),
+            done: report.done.clone().filter(|_| {
+                let merged = !matches!(report.merge, Some(MergeVerdict::Unresolved { .. }));
+                merged && !report.ending.killed_by_us() && report.tip.is_some()
+            }),
             blocked: report.blocked.clone(),
             stopped: report.ending == crate::model::Ending::Stopped,
         });
@@ -281,6 +312,21 @@ impl State {
     pub fn exit_code(&self) -> Option<u8> {
         let ended = self.run.as_ref()?.ended.as_ref()?;
         Some(ended.code)
+    }
+
+    /// Where this target was last known to stand; `None` if no run had it.
+    #[must_use]
+    pub fn published(&self, target: &str) -> Option<&Oid> {
+        let run = self.run.as_ref().filter(|run| run.target == target)?;
+        Some(&run.target_tip)
+    }
+
+    /// Features that have landed and are not in the target, with their branches' tips.
+    pub fn unpublished(&self) -> impl Iterator<Item = (&Slug, &Oid)> {
+        self.merging
+            .unpublished
+            .iter()
+            .map(|(slug, tip)| (slug, tip))
     }
 
     /// Iterations that the journal calls running: after a crash, those to probe.
@@ -375,7 +421,7 @@ impl State {
         self.ready.clear();
         self.in_slots.clear();
         self.queue.clear();
-        self.integrating = None;
+        self.integrating.clear();
         let merged: BTreeSet<Slug> = self
             .features
             .iter()
@@ -447,11 +493,11 @@ impl State {
                 self.ready.insert((key, slug.clone()));
             }
             Phase::Queued => {
-                let entry = (feature.since, feature.since_seq, slug.clone());
+                let entry = feature.queue_entry();
                 self.queue.insert(entry);
             }
-            Phase::Integrating { .. } | Phase::Verified { .. } => {
-                self.integrating = Some(slug.clone());
+            Phase::Integrating { .. } => {
+                self.integrating.insert(slug.clone());
             }
             _ if feature.holds_slot() => {
                 self.in_slots.insert(slug.clone());
@@ -470,10 +516,12 @@ impl State {
                 self.ready.remove(&(key, slug.clone()));
             }
             Phase::Queued => {
-                let entry = (feature.since, feature.since_seq, slug.clone());
+                let entry = feature.queue_entry();
                 self.queue.remove(&entry);
             }
-            Phase::Integrating { .. } | Phase::Verified { .. } => self.integrating = None,
+            Phase::Integrating { .. } => {
+                self.integrating.remove(slug);
+            }
             _ => {
                 self.in_slots.remove(slug);
             }

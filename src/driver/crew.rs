@@ -12,9 +12,22 @@ use crate::learnings::Memory;
 use crate::model::{AgentChoice, EffectKey, FeatureSpec, RunId, Slug};
 use crate::spec;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+/// Variables that belong to a login, not to a toolchain: they say nothing about a verdict.
+const SESSION_ONLY: [&str; 9] = [
+    "TERM",
+    "TMPDIR",
+    "SSH_AUTH_SOCK",
+    "SHELL",
+    "XDG_",
+    "GIT_",
+    "USER",
+    "LOGNAME",
+    "HARNESS",
+];
 
 /// The run's fixed surroundings.
 #[derive(Debug)]
@@ -28,8 +41,10 @@ pub(super) struct Crew {
     pub(super) profiles: BTreeMap<String, (Profile, PathBuf)>,
     pub(super) template: Option<(PathBuf, String)>,
     pub(super) env: BTreeMap<OsString, OsString>,
-    /// The features as last read; the only thing here that changes.
+    /// The features as last read;
     pub(super) features: RefCell<BTreeMap<Slug, FeatureSpec>>,
+    /// Which of the gates' worktrees are in use.
+    pub(super) gates: RefCell<BTreeSet<u32>>,
 }
 
 impl Crew {
@@ -46,6 +61,7 @@ impl Crew {
             template: ready.template,
             env: ready.env,
             features: RefCell::new(features),
+            gates: RefCell::default(),
         };
         (crew, ready.survey.scanner)
     }
@@ -63,12 +79,41 @@ impl Crew {
         Ok((profile, program, model))
     }
 
-    /// The environment of setup and verify commands.
-    pub(super) fn command_env(&self, slug: &Slug) -> BTreeMap<OsString, OsString> {
+    /// The environment of setup commands (of a feature) and verify commands (of a tree, whoever made it).
+    pub(super) fn command_env(&self, slug: Option<&Slug>) -> BTreeMap<OsString, OsString> {
         let mut env = agent::base_env(&self.env, &[]);
         env.insert("HARNESS".into(), "1".into());
-        env.insert("HARNESS_FEATURE".into(), slug.as_str().into());
+        if let Some(slug) = slug {
+            env.insert("HARNESS_FEATURE".into(), slug.as_str().into());
+        }
         env
+    }
+
+    /// Digest of the verify commands and of what of their environment can change a verdict; `None` without
+    /// commands.
+    pub(super) fn gate_digest(&self) -> Result<Option<String>, DriverError> {
+        let commands = &self.config.verify.commands;
+        if commands.is_empty() {
+            return Ok(None);
+        }
+        let mut text = Vec::new();
+        for command in commands {
+            text.extend_from_slice(command.as_bytes());
+            text.push(0);
+        }
+        for (name, value) in self.command_env(None) {
+            let session = SESSION_ONLY.iter().any(|prefix| {
+                let name = name.to_string_lossy();
+                name.starts_with(prefix)
+            });
+            if !session {
+                text.extend_from_slice(name.as_encoded_bytes());
+                text.push(b'=');
+                text.extend_from_slice(value.as_encoded_bytes());
+                text.push(0);
+            }
+        }
+        Ok(Some(self.place.repo.digest(&text)?.to_string()))
     }
 
     /// What the processes of an effect carry in their environment, so that they can be found after a
@@ -110,8 +155,11 @@ pub(super) fn token(state_dir: &Path, key: &EffectKey) -> String {
     let what = match key {
         EffectKey::Prepare(slug, n) => format!("setup-{slug}-{n}"),
         EffectKey::Iterate(slug, n) => format!("agent-{slug}-{n}"),
-        EffectKey::Integrate(slug, n) => format!("gate-{slug}-{n}"),
-        EffectKey::Land(slug, n) => format!("land-{slug}-{n}"),
+        EffectKey::Build(n) => format!("build-{n}"),
+        EffectKey::Gate(n, reds) => format!("gate-{n}-{reds}"),
+        EffectKey::Land(n) => format!("land-{n}"),
+        EffectKey::Rewind(to) => format!("rewind-{to}"),
+        EffectKey::Publish(n) => format!("publish-{n}"),
         EffectKey::Write(n) => format!("write-{n}"),
         EffectKey::Tidy => "tidy".to_owned(),
     };

@@ -4,9 +4,10 @@ use super::crew::{Crew, spec_path};
 use super::world::{Message, blocking};
 use crate::agent::{self, Call, Called, Progress, outbox};
 use crate::gate::{self, Checks, SetupError};
-use crate::git::Snapshot;
+use crate::git::{Snapshot, integration_ref};
 use crate::model::{
-    AgentChoice, EffectKey, Ending, InfraKind, Input, IterationReport, Oid, Slug, WorktreeName,
+    AgentChoice, EffectKey, Ending, Handback, InfraKind, Input, IterationReport, Oid, Slug,
+    WorktreeName,
 };
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,6 +22,7 @@ pub(super) struct Iteration {
     pub(super) agent: AgentChoice,
     pub(super) timeout_ms: Option<u64>,
     pub(super) answer: Option<String>,
+    pub(super) handback: Option<Handback>,
 }
 
 /// Calls the agent once and takes a snapshot of what it left.
@@ -187,6 +189,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
         blocked: called.blocked,
         failure: called.failure,
         changed: snapshot.as_ref().is_some_and(|snapshot| snapshot.changed),
+        merge: None,
         tip: snapshot.map(|snapshot| snapshot.tip),
         usage: called.usage,
     }
@@ -231,7 +234,7 @@ async fn ready(
         .repo
         .root()
         .join(&crew.config.worktrees.include_file);
-    let (target, whose) = (crew.target.clone(), slug.clone());
+    let (target, whose) = (integration_ref(&crew.target), slug.clone());
     let prepared = blocking(move || pool.prepare(&whose, worktree, &target, fresh, &include))
         .await
         .map_err(system)?;
@@ -254,7 +257,7 @@ async fn ready(
     let checks = Checks {
         commands,
         cwd: prepared.path,
-        env: crew.command_env(slug),
+        env: crew.command_env(Some(slug)),
         timeout: crew.config.verify.timeout,
         grace: crew.config.run.grace,
         log: crew.place.records(slug, 0).with_file_name("setup.log"),

@@ -82,15 +82,10 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
         .append(true)
         .open(ready.place.run_log())
         .map_err(DriverError::io("open", ready.place.run_log()))?;
-    let begins = Input::RunBegins {
-        run: id.clone(),
-        settings: ready.config.settings(),
-        target: ready.target.refname.clone(),
-        tip: ready.target.tip.clone(),
-    };
     let untrusted = ready.config.verify.commands.is_empty();
     let (crew, scanner) = Crew::new(ready, id, memory);
     let crew = Rc::new(crew);
+    let begins = begins(&crew, engine.state())?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {
         clock: Clock::new(engine.state().last_at()),
@@ -117,6 +112,27 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             .warn("no verify.commands are set: done claims are taken on trust");
     }
     session.go(begins).await
+}
+
+/// The run's first observation: what it is asked to do, and where it stands.
+fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
+    let repo = &crew.place.repo;
+    let ground = repo.ground(&crew.target, state.published(&crew.target))?;
+    let mut lost = Vec::new();
+    for (slug, tip) in state.unpublished() {
+        if !repo.holds(&ground.tip, tip)? {
+            lost.push(slug.clone());
+        }
+    }
+    let mut settings = crew.config.settings();
+    settings.merge.gate = crew.gate_digest()?;
+    Ok(Input::RunBegins {
+        run: crew.run.clone(),
+        settings,
+        target: crew.target.clone(),
+        ground,
+        lost,
+    })
 }
 
 struct Session<'a> {

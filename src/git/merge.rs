@@ -3,9 +3,9 @@
 //! This file never moves a branch. The result depends on the commits alone: options that the user's
 //! configuration could bend are pinned.
 
-use super::error::GitError;
-use super::repo::{RefEdit, Repo, branch_of};
-use crate::model::{Candidate, Oid, Slug};
+use super::error::{GitError, visible};
+use super::repo::{RefEdit, Repo, branch_of, to_path};
+use crate::model::{Candidate, Chain, Oid, Slug, Step};
 
 /// How a feature's commits reach the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,19 +17,6 @@ pub enum Strategy {
     Squash,
 }
 
-/// What came of building a candidate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Candidacy {
-    /// It was built and is pinned under `refs/harness/candidates/<slug>`. When the feature changes
-    /// nothing, its commit is the target's tip itself.
-    Clean(Candidate),
-    /// The feature and the target changed the same places.
-    Conflict {
-        /// Conflicted paths.
-        paths: Vec<String>,
-    },
-}
-
 /// What came of a merge in memory.
 pub(super) enum Merged {
     /// The tree.
@@ -38,52 +25,194 @@ pub(super) enum Merged {
     Conflict(Vec<String>),
 }
 
+/// A feature that is to be merged, and the message of its merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Whose branch.
+    pub slug: Slug,
+    /// The commit message.
+    pub message: String,
+}
+
+/// What came of building a chain of merges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chained {
+    /// The chain, of those that could be merged. Its end is pinned under `refs/harness/candidates/`.
+    pub chain: Chain,
+    /// Who conflicts with what has landed, and the paths.
+    pub conflicts: Vec<(Slug, Vec<String>)>,
+    /// Who conflicts only with others that have not landed.
+    pub deferred: Vec<Slug>,
+    /// Who could not be tried, and why.
+    pub failed: Vec<(Slug, String)>,
+}
+
+/// What came of merging what has landed with the user's commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reconciled {
+    /// A merge of both, pinned as a chain's end is.
+    Clean(Chain),
+    /// They changed the same places.
+    Conflict(Vec<String>),
+}
+
+/// What came of one merge.
+enum Linked {
+    Clean(Candidate),
+    Conflict(Vec<String>),
+}
+
 impl Repo {
-    /// Merges the feature's branch onto the target's tip as it stands now.
+    /// Merges features one upon the other, beginning at `onto`, without touching any work tree. `tip` is what
+    /// has landed; it differs from `onto` when the chain builds on another that is still being gated.
+    /// `name` is the chain's, for its pin.
     ///
     /// # Errors
-    /// One of the branches does not exist, their histories are unrelated, or git failed.
-    pub fn candidate(
+    /// git failed in a way that concerns no single feature.
+    pub fn chain(
         &self,
-        slug: &Slug,
-        target_ref: &str,
+        name: &str,
+        onto: &Oid,
+        tip: &Oid,
+        links: &[Link],
         strategy: Strategy,
+    ) -> Result<Chained, GitError> {
+        let onto_tree = self.tree_of(onto)?;
+        let mut built = Chained {
+            chain: Chain {
+                onto: onto.clone(),
+                commit: onto.clone(),
+                tree: onto_tree.clone(),
+                onto_tree,
+                steps: Vec::new(),
+            },
+            conflicts: Vec::new(),
+            deferred: Vec::new(),
+            failed: Vec::new(),
+        };
+        for link in links {
+            let slug = link.slug.clone();
+            match self.link(&built.chain, link, strategy) {
+                Ok(Linked::Clean(candidate)) => {
+                    built.chain.commit = candidate.commit.clone();
+                    built.chain.tree = candidate.tree.clone();
+                    built.chain.steps.push(Step { slug, candidate });
+                }
+                Ok(Linked::Conflict(paths)) if built.chain.commit == *tip => {
+                    built.conflicts.push((slug, paths));
+                }
+                Ok(Linked::Conflict(_)) => {
+                    let branch = self.expect_tip(&branch_of(&slug))?;
+                    match self.merge_trees(tip, &branch)? {
+                        Merged::Clean(_) => built.deferred.push(slug),
+                        Merged::Conflict(paths) => built.conflicts.push((slug, paths)),
+                    }
+                }
+                Err(error) => built.failed.push((slug, error.to_string())),
+            }
+        }
+        self.pin(name, onto, &built.chain.commit)?;
+        Ok(built)
+    }
+
+    /// Merges what has landed (`landed`) into the user's commits (`target`): the user's come first.
+    ///
+    /// # Errors
+    /// The histories are unrelated, or git failed.
+    pub fn reconcile(
+        &self,
+        name: &str,
+        target: &Oid,
+        landed: &Oid,
         message: &str,
-    ) -> Result<Candidacy, GitError> {
-        let onto = self.expect_tip(target_ref)?;
-        let branch_tip = self.expect_tip(&branch_of(slug))?;
-        let onto_tree = self.tree_of(&onto)?;
-        let nothing = Candidate {
-            commit: onto.clone(),
-            tree: onto_tree.clone(),
-            onto: onto.clone(),
-            branch_tip: branch_tip.clone(),
+    ) -> Result<Reconciled, GitError> {
+        let tree = match self.merge_trees(target, landed)? {
+            Merged::Clean(tree) => tree,
+            Merged::Conflict(paths) => return Ok(Reconciled::Conflict(paths)),
+        };
+        let commit = self.commit(&tree, &[target.clone(), landed.clone()], message)?;
+        self.pin(name, target, &commit)?;
+        Ok(Reconciled::Clean(Chain {
+            onto: target.clone(),
+            onto_tree: self.tree_of(target)?,
+            commit,
+            tree,
+            steps: Vec::new(),
+        }))
+    }
+
+    /// Pins a chain's end, or an agent's `git gc --prune=now` would take it from under the gate.
+    fn pin(&self, name: &str, onto: &Oid, commit: &Oid) -> Result<(), GitError> {
+        if commit == onto {
+            return Ok(());
+        }
+        let pin = format!("refs/harness/candidates/{name}");
+        self.unlock(&pin)?;
+        self.update_refs("harness: candidate", &[RefEdit::Set(&pin, commit)])
+    }
+
+    fn link(&self, chain: &Chain, link: &Link, strategy: Strategy) -> Result<Linked, GitError> {
+        let (onto, onto_tree) = (chain.commit.clone(), chain.tree.clone());
+        let branch_tip = self.expect_tip(&branch_of(&link.slug))?;
+        let branch_tree = self.tree_of(&branch_tip)?;
+        let candidate = |commit: Oid, tree: Oid| {
+            Ok(Linked::Clean(Candidate {
+                commit,
+                tree,
+                onto: onto.clone(),
+                branch_tip: branch_tip.clone(),
+                branch_tree: branch_tree.clone(),
+            }))
         };
         if self.descends(&onto, &branch_tip)? {
-            return Ok(Candidacy::Clean(nothing));
+            return candidate(onto.clone(), onto_tree);
         }
         let tree = match self.merge_trees(&onto, &branch_tip)? {
             Merged::Clean(tree) => tree,
-            Merged::Conflict(paths) => return Ok(Candidacy::Conflict { paths }),
+            Merged::Conflict(paths) => return Ok(Linked::Conflict(paths)),
         };
         if tree == onto_tree {
-            return Ok(Candidacy::Clean(nothing));
+            return candidate(onto.clone(), onto_tree);
         }
+        self.assert_own_paths(&onto, &branch_tip, &onto_tree, &tree)?;
         let parents = match strategy {
             Strategy::Merge => vec![onto.clone(), branch_tip.clone()],
             Strategy::Squash => vec![onto.clone()],
         };
-        let commit = self.commit(&tree, &parents, message)?;
-        // Pinned, or an agent's `git gc --prune=now` would take it from under the gate.
-        let pin = format!("refs/harness/candidates/{slug}");
-        self.unlock(&pin)?;
-        self.update_refs("harness: candidate", &[RefEdit::Set(&pin, &commit)])?;
-        Ok(Candidacy::Clean(Candidate {
-            commit,
-            tree,
-            onto,
-            branch_tip,
-        }))
+        let commit = self.commit(&tree, &parents, &link.message)?;
+        candidate(commit, tree)
+    }
+
+    /// A merge must change nothing but what its branch changed: a wrong merge of this kind once reverted
+    /// others' work in merge queues elsewhere.
+    fn assert_own_paths(
+        &self,
+        onto: &Oid,
+        branch_tip: &Oid,
+        onto_tree: &Oid,
+        tree: &Oid,
+    ) -> Result<(), GitError> {
+        let Some(base) = self.merge_base(onto, branch_tip)? else {
+            return Ok(());
+        };
+        let base = self.tree_of(&base)?;
+        let own = self.changed_between(&base, &self.tree_of(branch_tip)?)?;
+        for path in self.changed_between(onto_tree, tree)? {
+            if own.contains(&path) {
+                continue;
+            }
+            // The target renamed what the branch changed: the change is there, under the new name.
+            let place = to_path(&path);
+            let followed =
+                self.entry(&base, &place)?.is_none() && self.entry(tree, &place)?.is_some();
+            if !followed {
+                return Err(GitError::WrongMerge {
+                    path: visible(&String::from_utf8_lossy(&path)),
+                    branch: branch_tip.short().to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Merges two commits in memory.
@@ -127,6 +256,14 @@ impl Repo {
             }
             _ => Err(merged.failed()),
         }
+    }
+
+    /// Whether `tip` holds all the commit brings: it is in its history, or merging it would change nothing.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn holds(&self, tip: &Oid, commit: &Oid) -> Result<bool, GitError> {
+        self.is_absorbed(tip, commit)
     }
 
     /// Whether the target holds all the commit brings: it is in its history, or merging it would change

@@ -12,10 +12,12 @@
 //! | `refs/harness/iterations/<slug>/<n>` | the snapshot of iteration n |
 //! | `refs/harness/lost/<name>-<oid>` | what would otherwise have been dropped |
 //! | `refs/harness/old/<slug>/<oid>` | a branch's tip from before it was started anew |
-//! | `refs/harness/candidates/<slug>` | the merge that is being verified |
+//! | `refs/harness/candidates/<n>` | the chain of merges that is being verified |
+//! | `refs/harness/integration/<target>` | what has landed |
 
 mod cli;
 mod error;
+mod ground;
 mod include;
 mod land;
 mod merge;
@@ -32,7 +34,8 @@ mod worktrees;
 mod tests;
 
 pub use error::GitError;
-pub use merge::{Candidacy, Strategy};
+pub use ground::integration_ref;
+pub use merge::{Chained, Link, Reconciled, Strategy};
 pub use prepare::Prepared;
 pub use read::{Commit, DiffStat};
 pub use repo::{Repo, Target};

@@ -6,6 +6,7 @@
 use super::error::{GitError, visible};
 use super::repo::Repo;
 use crate::model::{Oid, Slug};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A commit, for people.
@@ -88,6 +89,17 @@ impl Repo {
             .map_err(GitError::read(format!("read the history of {oid}")))
     }
 
+    /// A digest of some bytes, as git would name them; nothing is written.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn digest(&self, bytes: &[u8]) -> Result<Oid, GitError> {
+        let hashed = git2::Oid::hash_object(git2::ObjectType::Blob, bytes);
+        hashed
+            .map_err(GitError::read("digest".to_owned()))
+            .and_then(wrapped)
+    }
+
     /// The best common ancestor; `None` for unrelated histories.
     pub(super) fn merge_base(&self, a: &Oid, b: &Oid) -> Result<Option<Oid>, GitError> {
         match self.library()?.merge_base(raw(a)?, raw(b)?) {
@@ -132,17 +144,23 @@ impl Repo {
     /// # Errors
     /// When one of them is not there.
     pub fn changed_paths(&self, base: &Oid, tip: &Oid) -> Result<Vec<String>, GitError> {
-        let (base, tip) = (self.tree_of(base)?, self.tree_of(tip)?);
-        let mut paths = Vec::new();
-        self.diff(&base, &tip, |delta| {
-            let path = delta
-                .new_file()
-                .path_bytes()
-                .or(delta.old_file().path_bytes());
-            paths.extend(path.map(|path| String::from_utf8_lossy(path).into_owned()));
+        let changed = self.changed_between(&self.tree_of(base)?, &self.tree_of(tip)?)?;
+        let shown = changed.iter().map(|path| String::from_utf8_lossy(path));
+        Ok(shown.map(|path| path.into_owned()).collect())
+    }
+
+    /// Paths whose content or mode differs between two trees; a rename counts as both paths.
+    pub(super) fn changed_between(
+        &self,
+        before: &Oid,
+        after: &Oid,
+    ) -> Result<BTreeSet<Vec<u8>>, GitError> {
+        let mut paths = BTreeSet::new();
+        self.diff(before, after, |delta| {
+            let path = delta.new_file().path_bytes();
+            let path = path.or(delta.old_file().path_bytes());
+            paths.extend(path.map(<[u8]>::to_vec));
         })?;
-        paths.sort();
-        paths.dedup();
         Ok(paths)
     }
 

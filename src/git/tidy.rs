@@ -51,6 +51,7 @@ impl Worktrees {
             }
         }
         self.drop_candidates()?;
+        self.drop_integration(false, &mut done)?;
         self.drop_dir();
         Ok(())
     }
@@ -72,6 +73,7 @@ impl Worktrees {
             self.drop_branch(&branch, &tip, &target, force, &mut done)?;
         }
         self.drop_candidates()?;
+        self.drop_integration(force, &mut done)?;
         self.drop_dir();
         Ok(done)
     }
@@ -120,6 +122,30 @@ impl Worktrees {
         }
         self.repo.update_refs("harness: tidy", &edits)?;
         done.branches.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Deletes integration refs whose targets hold all of them, or, with `force`, all; what no target holds
+    /// stays under `refs/harness/old/integration/`.
+    fn drop_integration(&self, force: bool, done: &mut Cleaned) -> Result<(), GitError> {
+        for (name, tip) in self.repo.refs("refs/harness/integration/")? {
+            let target = name.replacen("refs/harness/integration/", "refs/heads/", 1);
+            let held = match self.repo.tip(&target)? {
+                Some(target) => self.repo.descends(&target, &tip)?,
+                None => false,
+            };
+            if !held && !force {
+                done.kept_branches.push(name);
+                continue;
+            }
+            let old = format!("refs/harness/old/integration/{}", tip.short());
+            let mut edits = vec![RefEdit::Delete(&name, &tip)];
+            if !held {
+                edits.push(RefEdit::Set(&old, &tip));
+                done.branches.push(name.clone());
+            }
+            self.repo.update_refs("harness: tidy", &edits)?;
+        }
         Ok(())
     }
 

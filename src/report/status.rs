@@ -4,7 +4,7 @@
 
 use super::Glance;
 use super::code::codes_text;
-use super::text::{branch, count, cut, elapsed, escaped, padded};
+use super::text::{branch, count, cut, elapsed, escaped, names, padded, shown};
 use super::words::{about, command, is_active, overall, stage_name};
 use crate::core::{FeatureView, RunView, Stage};
 use std::fmt::Write as _;
@@ -88,6 +88,28 @@ fn running_words(glance: &Glance<'_>, run: &RunView, who: &str) -> String {
     out
 }
 
+/// What keeps what has landed from the target, and what fails on the target by itself.
+pub(super) fn queue_words(run: &RunView) -> Vec<String> {
+    let mut out = Vec::new();
+    let target = branch(&run.target);
+    if let Some(why) = &run.publish_waits {
+        let number = run.unpublished.len();
+        let features = names(run.unpublished.iter().map(|slug| slug.as_str()));
+        let what = match number {
+            0 => "what has landed".to_owned(),
+            _ => features,
+        };
+        out.push(format!("not in {target} yet: {what}: {}", shown(why, 400)));
+    }
+    if let Some(command) = &run.broken_base {
+        let command = shown(command, 80);
+        out.push(format!(
+            "{target} is broken by itself: `{command}` fails there; only what repairs it can land"
+        ));
+    }
+    out
+}
+
 struct Page<'a> {
     glance: &'a Glance<'a>,
     width: usize,
@@ -116,6 +138,9 @@ impl Page<'_> {
             .and_then(|run| run.account.as_ref());
         if let Some(text) = account {
             self.row(&format!("the agent's account: {text}"), RED);
+        }
+        for text in glance.view.run.iter().flat_map(queue_words) {
+            self.row(&text, RED);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Tells the run that the view shows; never looks at files.
 
 use super::code::code_meaning;
+use super::status::queue_words;
 use super::text::{branch, count, elapsed, grouped, padded, shown, some};
 use super::words::{about, command, stage_name};
 use crate::core::{FeatureView, RunView, Stage, View};
@@ -42,6 +43,9 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
         let row = format!("  {commit}  {}  {}", f.slug, shown(&f.title, COLUMNS));
         row.trim_end().to_owned()
     });
+    for text in queue_words(run) {
+        let _ = writeln!(out, "{text}");
+    }
     let needy: Vec<&FeatureView> = view
         .features
         .iter()

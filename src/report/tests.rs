@@ -3,8 +3,8 @@
 use super::*;
 use crate::core::{FeatureView, Planned, RunView, Stage, Wait};
 use crate::model::{
-    AgentFailure, Candidate, Ending, Event, FailureKind, IterationReport, Oid, ParkReason, Record,
-    RunId, Settings, StopLevel, Usage, WorktreeName,
+    AgentFailure, Ending, Event, Evidence, FailureKind, GateId, Ground, IterationReport, Oid,
+    ParkReason, Record, Red, Relation, RunId, Settings, StopLevel, Usage, WorktreeName,
 };
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -45,6 +45,10 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             id: "20261123-221530-4f2a".to_owned(),
             target: "refs/heads/main".to_owned(),
             tip: oid('b'),
+            target_tip: oid('b'),
+            unpublished: Vec::new(),
+            publish_waits: None,
+            broken_base: None,
             started: T0,
             ended: None,
             codes: Vec::new(),
@@ -406,6 +410,7 @@ fn report(ending: Ending) -> IterationReport {
         failure: None,
         tip: None,
         changed: true,
+        merge: None,
         usage: None,
     }
 }
@@ -458,23 +463,31 @@ fn the_log_tells_of_a_features_way() {
             breaker: "stuck".to_owned(),
             why: "3 silent iterations".to_owned(),
         },
-        Event::Verified {
-            slug: s(),
+        Event::Gated {
             attempt: 1,
-            candidate: Candidate {
-                commit: oid('c'),
-                tree: oid('d'),
-                onto: oid('e'),
-                branch_tip: oid('f'),
-            },
+            tree: oid('d'),
+            gate: GateId::default(),
+            red: None,
             gate_ms: 12_000,
+        },
+        Event::Verified {
+            attempt: 1,
+            commit: oid('c'),
+            how: Evidence::Known,
         },
         Event::Rejected {
             slug: s(),
             attempt: 1,
-            command: "cargo test".to_owned(),
-            tail: "a\nerror: 1 failed\n\n".to_owned(),
-            gate_ms: 12_000,
+            onto: oid('e'),
+            red: Red {
+                command: "cargo test".to_owned(),
+                tail: "a\nerror: 1 failed\n\n".to_owned(),
+            },
+            merged: true,
+        },
+        Event::PublishWaits {
+            commit: oid('c'),
+            why: "README.md has changes".to_owned(),
         },
         Event::Merged {
             slug: s(),
@@ -495,8 +508,10 @@ fn the_log_tells_of_a_features_way() {
 22:15:30  auth           claims to be done: login works
 22:15:30  auth           blocked: Which database? (answer: harness unblock auth -m "…")
 22:15:30  auth           breaker stuck tripped: 3 silent iterations (again: harness retry auth)
-22:15:30  auth           verified as ccccccccc in 12s
-22:15:30  auth           gate failed after 12s: `cargo test`: error: 1 failed
+22:15:30  *              merge 1: gate passed in 12s
+22:15:30  *              merge 1: verified as ccccccccc, its tree had passed before
+22:15:30  auth           gate failed on the merge: `cargo test`: error: 1 failed
+22:15:30  *              not published yet: README.md has changes
 22:15:30  auth           merged as ccccccccc
 22:15:30  auth           parked: conflicts in src/a.rs, b\u{7} (merge the target into harness/auth, then: harness retry auth)"#
     );
@@ -512,7 +527,12 @@ fn the_log_tells_of_the_run() {
                 ..Settings::default()
             }),
             target: "refs/heads/main".to_owned(),
-            tip: oid('b'),
+            ground: Ground {
+                tip: oid('b'),
+                tree: oid('d'),
+                target: oid('b'),
+                relation: Relation::Behind,
+            },
         },
         Event::HaltSeen {
             reason: String::new(),
