@@ -102,6 +102,14 @@ impl Repo {
         Ok(self.library()?.find_commit(raw(oid)?).is_ok())
     }
 
+    /// The first parent of a commit.
+    pub(super) fn first_parent(&self, oid: &Oid) -> Result<Option<Oid>, GitError> {
+        let library = self.library()?;
+        let found = library.find_commit(raw(oid)?);
+        let found = found.map_err(GitError::read(format!("read the commit {oid}")))?;
+        found.parent_ids().next().map(wrapped).transpose()
+    }
+
     /// The tree of a commit.
     ///
     /// # Errors
@@ -132,14 +140,23 @@ impl Repo {
     /// # Errors
     /// When one of them is not there.
     pub fn changed_paths(&self, base: &Oid, tip: &Oid) -> Result<Vec<String>, GitError> {
-        let (base, tip) = (self.tree_of(base)?, self.tree_of(tip)?);
+        let paths = self.differing(&self.tree_of(base)?, &self.tree_of(tip)?)?;
+        let shown = paths.iter().map(|path| String::from_utf8_lossy(path));
+        let mut shown: Vec<String> = shown.map(|path| path.into_owned()).collect();
+        shown.sort();
+        shown.dedup();
+        Ok(shown)
+    }
+
+    /// Paths whose content or mode differs between two trees, sorted.
+    pub(super) fn differing(&self, before: &Oid, after: &Oid) -> Result<Vec<Vec<u8>>, GitError> {
         let mut paths = Vec::new();
-        self.diff(&base, &tip, |delta| {
+        self.diff(before, after, |delta| {
             let path = delta
                 .new_file()
                 .path_bytes()
                 .or(delta.old_file().path_bytes());
-            paths.extend(path.map(|path| String::from_utf8_lossy(path).into_owned()));
+            paths.extend(path.map(<[u8]>::to_vec));
         })?;
         paths.sort();
         paths.dedup();
@@ -296,11 +313,11 @@ fn shown(commit: &git2::Commit<'_>) -> Result<Commit, GitError> {
     })
 }
 
-fn raw(oid: &Oid) -> Result<git2::Oid, GitError> {
+pub(super) fn raw(oid: &Oid) -> Result<git2::Oid, GitError> {
     git2::Oid::from_str(oid.as_str()).map_err(GitError::read(format!("read the object {oid}")))
 }
 
-fn wrapped(oid: git2::Oid) -> Result<Oid, GitError> {
+pub(super) fn wrapped(oid: git2::Oid) -> Result<Oid, GitError> {
     let text = oid.to_string();
     Oid::parse(&text).ok_or_else(|| GitError::Read {
         act: "read an object id".to_owned(),

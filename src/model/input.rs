@@ -250,6 +250,19 @@ pub enum IntegrationOutcome {
     },
 }
 
+/// What came of a merge that was laid into a feature's worktree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum MergeVerdict {
+    /// The feature's branch contains what landed, and nothing speaks against how.
+    Resolved,
+    /// It does not: the branch stands where it stood, apart from commits that are no part of the merge.
+    Unresolved {
+        /// Why, a sentence each, for the next prompt.
+        findings: Vec<String>,
+    },
+}
+
 /// What came of moving the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LandOutcome {

@@ -12,13 +12,13 @@ mod input;
 mod problem;
 mod settings;
 
-pub use effect::{Effect, EffectKey, WriteJob, Writing};
+pub use effect::{ConflictKind, Conflicted, Effect, EffectKey, MergeTask, WriteJob, Writing};
 pub use event::{Event, InfraKind, ParkReason, Record, SkipReason};
 pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
     AgentFailure, Backlog, Candidate, Command, Ending, FailureKind, Input, IntegrationOutcome,
-    IterationReport, LandOutcome, StopLevel, Usage,
+    IterationReport, LandOutcome, MergeVerdict, StopLevel, Usage,
 };
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{BreakerSettings, OnHalt, Settings};
