@@ -355,6 +355,12 @@ impl State {
         self.features.get(slug)?.answer.as_deref()
     }
 
+    /// The merge that is the task of a feature's next iteration.
+    #[must_use]
+    pub fn handback(&self, slug: &Slug) -> Option<&Handback> {
+        self.features.get(slug)?.handback.as_ref()
+    }
+
     /// Number of the last write that is not known to be on disk.
     #[must_use]
     pub fn last_write(&self) -> Option<u64> {

@@ -129,6 +129,7 @@ impl Crew {
         iteration: u32,
         spec_path: &Path,
         answer: Option<&str>,
+        handoff: Option<&str>,
     ) -> Result<String, DriverError> {
         let features = self.features.borrow();
         let template = self.template.as_ref();
@@ -138,7 +139,7 @@ impl Crew {
             memory: &self.memory,
             template: template.map(|(path, text)| (path.as_path(), text.as_str())),
         }
-        .write(&features, slug, iteration, spec_path, answer)
+        .write(&features, slug, iteration, spec_path, (answer, handoff))
     }
 }
 
@@ -181,7 +182,7 @@ impl Scribe<'_> {
         slug: &Slug,
         iteration: u32,
         spec_path: &Path,
-        answer: Option<&str>,
+        (answer, handoff): (Option<&str>, Option<&str>),
     ) -> Result<String, DriverError> {
         let lines = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         let (title, own_verify, file) = match features.get(slug) {
@@ -215,6 +216,7 @@ impl Scribe<'_> {
                 .memory
                 .learnings(lines(self.config.prompt.learnings_lines))?,
             answer,
+            handoff,
             verify: &verify,
             extra: &self.config.prompt.extra,
             out_of_scope: &others,
@@ -245,6 +247,17 @@ pub fn prompt_for(
         }
         None => None,
     };
+    let handoff = state.handback(slug).map(|handback| {
+        // Where the merge is laid out only when the iteration begins, its places are not known yet.
+        agent::handoff(&agent::Handoff {
+            onto: &handback.onto,
+            round: handback.round,
+            conflicts: &[],
+            excerpts: "",
+            landed: &[],
+            red: handback.red.as_ref(),
+        })
+    });
     let features = by_slug(features.to_vec());
     let spec_path = match features.get(slug) {
         Some(spec) => {
@@ -267,7 +280,7 @@ pub fn prompt_for(
         slug,
         state.last_iteration(slug) + 1,
         &spec_path,
-        state.answer(slug),
+        (state.answer(slug), handoff.as_deref()),
     )
 }
 

@@ -4,10 +4,10 @@ use super::crew::{Crew, spec_path};
 use super::world::{Message, blocking};
 use crate::agent::{self, Call, Called, Progress, outbox};
 use crate::gate::{self, Checks, SetupError};
-use crate::git::{Snapshot, integration_ref};
+use crate::git::{GitError, Iterated, Laid, Snapshot, integration_ref};
 use crate::model::{
-    AgentChoice, EffectKey, Ending, Handback, InfraKind, Input, IterationReport, Oid, Slug,
-    WorktreeName,
+    AgentChoice, EffectKey, Ending, Handback, InfraKind, Input, IterationReport, MergeTask, Oid,
+    Slug, WorktreeName,
 };
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -34,8 +34,9 @@ pub(super) async fn iterate(
 ) -> Input {
     let worktree = crew.worktrees.path(job.worktree);
     let report = match before(&crew, &job, &worktree).await {
-        Ok((prompt, spec_path, tip)) => {
-            let called = call(&crew, &job, &worktree, prompt, spec_path, stop, &out).await;
+        Ok(begun) => {
+            let tip = begun.tip.clone();
+            let called = call(&crew, &job, &worktree, begun, stop, &out).await;
             for oddity in &called.oddities {
                 warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
             }
@@ -59,11 +60,19 @@ fn warn(out: &UnboundedSender<Message>, text: &str) {
     let _ = out.send(Message::Warning(text.to_owned()));
 }
 
-async fn before(
-    crew: &Rc<Crew>,
-    job: &Iteration,
-    worktree: &Path,
-) -> Result<(String, PathBuf, Oid), String> {
+/// What an iteration begins with.
+struct Beginning {
+    prompt: String,
+    spec_path: PathBuf,
+    /// Where the branch stands.
+    tip: Oid,
+}
+
+async fn before(crew: &Rc<Crew>, job: &Iteration, worktree: &Path) -> Result<Beginning, String> {
+    let handoff = match &job.handback {
+        Some(handback) => Some(hand_back(crew, job, handback).await?),
+        None => None,
+    };
     let repo = crew.place.repo.clone();
     let branch = format!("refs/heads/harness/{}", job.slug);
     let tip = blocking(move || repo.tip(&branch))
@@ -74,19 +83,59 @@ async fn before(
         || format!("specs/{}/spec.md", job.slug),
         |spec| spec.path.clone(),
     );
-    let path = spec_path(crew.place.repo.root(), Some(worktree), &file);
+    let spec_path = spec_path(crew.place.repo.root(), Some(worktree), &file);
+    let (answer, handoff) = (job.answer.as_deref(), handoff.as_deref());
     let prompt = crew
-        .prompt(&job.slug, job.number, &path, job.answer.as_deref())
+        .prompt(&job.slug, job.number, &spec_path, answer, handoff)
         .map_err(|error| error.to_string())?;
-    Ok((prompt, path, tip))
+    Ok(Beginning {
+        prompt,
+        spec_path,
+        tip,
+    })
+}
+
+/// Lays the merge into the worktree, and words it for the prompt.
+async fn hand_back(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    handback: &Handback,
+) -> Result<String, String> {
+    let (pool, repo) = (crew.worktrees.clone(), crew.place.repo.clone());
+    let (slug, name, handback) = (job.slug.clone(), job.worktree, handback.clone());
+    blocking(move || {
+        let branch = format!("refs/heads/harness/{slug}");
+        let before = repo.tip(&branch)?;
+        let laid = pool.lay_merge(&slug, name, &handback.onto)?;
+        let conflicts = match laid {
+            Laid::Conflicted { conflicts } => conflicts,
+            Laid::Clean { .. } | Laid::Already => Vec::new(),
+        };
+        let paths: Vec<String> = conflicts
+            .iter()
+            .map(|conflict| conflict.path.clone())
+            .collect();
+        let landed = match &before {
+            Some(before) => repo.landed_since(before, &handback.onto, &paths)?,
+            None => Vec::new(),
+        };
+        Ok::<_, GitError>(agent::handoff(&agent::Handoff {
+            onto: &handback.onto,
+            round: handback.round,
+            excerpts: &pool.conflict_excerpts(name, &conflicts),
+            conflicts: &conflicts,
+            landed: &landed,
+            red: handback.red.as_ref(),
+        }))
+    })
+    .await
 }
 
 async fn call(
     crew: &Rc<Crew>,
     job: &Iteration,
     worktree: &Path,
-    prompt: String,
-    spec_path: PathBuf,
+    begun: Beginning,
     stop: impl Future<Output = ()>,
     out: &UnboundedSender<Message>,
 ) -> Called {
@@ -104,8 +153,8 @@ async fn call(
         iteration: job.number,
         run: &crew.run,
         worktree: worktree.to_owned(),
-        spec_path,
-        prompt,
+        spec_path: begun.spec_path,
+        prompt: begun.prompt,
         records: crew.place.records(&job.slug, job.number),
         timeout,
         idle_timeout: crew.config.run.idle_timeout,
@@ -151,6 +200,10 @@ async fn snapshot(
         Some(words) => format!("{slug}: iteration {number}: {}", headline(words.trim(), 60)),
         None => format!("{slug}: iteration {number}"),
     };
+    let merge = job.handback.as_ref().map(|handback| MergeTask {
+        onto: handback.onto.clone(),
+    });
+    let allow_dropped = called.dropped.is_some();
     let taken = blocking(move || {
         let count = number.to_string();
         let trailers = [
@@ -158,12 +211,24 @@ async fn snapshot(
             ("Harness-Feature", slug.as_str()),
             ("Harness-Iteration", count.as_str()),
         ];
-        repo.snapshot(&worktree, &slug, number, &before, &subject, &trailers)
+        let iterated = Iterated {
+            slug: &slug,
+            iteration: number,
+            before: &before,
+            subject: &subject,
+            trailers: &trailers,
+            merge: merge.as_ref(),
+            allow_dropped,
+        };
+        repo.snapshot_merge(&worktree, &iterated)
     })
     .await;
     match taken {
         Ok(snapshot) => {
-            for note in &snapshot.notes {
+            let also = &snapshot.also_changed;
+            let also =
+                (!also.is_empty()).then(|| format!("the merge also changes {}", also.join(", ")));
+            for note in snapshot.notes.iter().chain(&also) {
                 warn(out, &format!("{} #{}: {note}", job.slug, job.number));
             }
             Some(snapshot)
@@ -189,7 +254,9 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
         blocked: called.blocked,
         failure: called.failure,
         changed: snapshot.as_ref().is_some_and(|snapshot| snapshot.changed),
-        merge: None,
+        merge: snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.merge.clone()),
         tip: snapshot.map(|snapshot| snapshot.tip),
         usage: called.usage,
     }

@@ -17,6 +17,16 @@ pub enum Strategy {
     Squash,
 }
 
+/// What the user's configuration must not bend in a merge, in memory or in a worktree.
+const PINNED: [&str; 6] = [
+    "merge.renames=true",
+    "merge.directoryRenames=conflict",
+    "merge.conflictStyle=zdiff3",
+    "merge.renameLimit=7000",
+    "merge.renormalize=false",
+    "diff.algorithm=histogram",
+];
+
 /// What came of a merge in memory.
 pub(super) enum Merged {
     /// The tree.
@@ -60,6 +70,47 @@ pub enum Reconciled {
 enum Linked {
     Clean(Candidate),
     Conflict(Vec<String>),
+}
+
+/// What git alone makes of a merge.
+pub(super) struct Automatic {
+    /// The tree; conflicted files in it hold markers.
+    pub(super) tree: Oid,
+    /// Whether nothing clashed.
+    pub(super) is_clean: bool,
+    /// What clashed, sorted by path.
+    pub(super) unmerged: Vec<Unmerged>,
+}
+
+/// One side of a conflicted path.
+pub(super) struct Unmerged {
+    pub(super) path: Vec<u8>,
+    /// 1 the merge base's, 2 the feature's, 3 the landed one.
+    pub(super) stage: usize,
+    pub(super) mode: i32,
+    pub(super) oid: Oid,
+}
+
+/// The options that pin a merge, to stand before the subcommand.
+pub(super) fn pinned() -> Vec<String> {
+    let pair = |config: &str| ["-c".to_owned(), config.to_owned()];
+    PINNED.into_iter().flat_map(pair).collect()
+}
+
+/// Parses `<mode> <oid> <stage>\t<path>`, as `merge-tree` and `ls-files --unmerged` print it.
+pub(super) fn unmerged<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Vec<Unmerged> {
+    let parsed = fields.filter_map(|field| {
+        let tab = field.iter().position(|byte| *byte == b'\t')?;
+        let head = std::str::from_utf8(&field[..tab]).ok()?;
+        let mut words = head.split(' ');
+        Some(Unmerged {
+            mode: i32::from_str_radix(words.next()?, 8).ok()?,
+            oid: Oid::parse(words.next()?)?,
+            stage: words.next()?.parse().ok().filter(|n| (1..=3).contains(n))?,
+            path: field[tab + 1..].to_vec(),
+        })
+    });
+    parsed.collect()
 }
 
 impl Repo {
@@ -111,7 +162,7 @@ impl Repo {
                 Err(error) => built.failed.push((slug, error.to_string())),
             }
         }
-        self.pin(name, onto, &built.chain.commit)?;
+        self.pin_chain(name, onto, &built.chain.commit)?;
         Ok(built)
     }
 
@@ -131,7 +182,7 @@ impl Repo {
             Merged::Conflict(paths) => return Ok(Reconciled::Conflict(paths)),
         };
         let commit = self.commit(&tree, &[target.clone(), landed.clone()], message)?;
-        self.pin(name, target, &commit)?;
+        self.pin_chain(name, target, &commit)?;
         Ok(Reconciled::Clean(Chain {
             onto: target.clone(),
             onto_tree: self.tree_of(target)?,
@@ -142,7 +193,7 @@ impl Repo {
     }
 
     /// Pins a chain's end, or an agent's `git gc --prune=now` would take it from under the gate.
-    fn pin(&self, name: &str, onto: &Oid, commit: &Oid) -> Result<(), GitError> {
+    fn pin_chain(&self, name: &str, onto: &Oid, commit: &Oid) -> Result<(), GitError> {
         if commit == onto {
             return Ok(());
         }
@@ -217,43 +268,40 @@ impl Repo {
 
     /// Merges two commits in memory.
     pub(super) fn merge_trees(&self, ours: &Oid, theirs: &Oid) -> Result<Merged, GitError> {
-        let mut options = Vec::new();
-        for config in [
-            "merge.renames=true",
-            "merge.directoryRenames=conflict",
-            "merge.conflictStyle=zdiff3",
-            "merge.renameLimit=7000",
-            "merge.renormalize=false",
-            "diff.algorithm=histogram",
-        ] {
-            options.extend(["-c".to_owned(), config.to_owned()]);
+        let merged = self.automatic(ours, theirs)?;
+        if merged.is_clean {
+            return Ok(Merged::Clean(merged.tree));
         }
+        let paths = merged.unmerged.iter().map(|unmerged| &unmerged.path);
+        let mut paths: Vec<String> = paths
+            .map(|path| String::from_utf8_lossy(path).into_owned())
+            .collect();
+        paths.sort();
+        paths.dedup();
+        Ok(Merged::Conflict(paths))
+    }
+
+    /// What git alone makes of a merge, conflicts included.
+    pub(super) fn automatic(&self, ours: &Oid, theirs: &Oid) -> Result<Automatic, GitError> {
+        let mut options = pinned();
         if self.git_is_at_least((2, 41)) {
             options.push(format!("--attr-source={ours}"));
         }
         let merged = self
             .git()
-            .call([
-                "merge-tree",
-                "--write-tree",
-                "-z",
-                "--name-only",
-                "--no-messages",
-            ])
+            .call(["merge-tree", "--write-tree", "-z", "--no-messages"])
             .arg(ours.as_str())
             .arg(theirs.as_str())
             .options(options)
             .run()?;
-        let mut fields = merged.fields().map(String::from_utf8_lossy);
-        let tree = fields.next().and_then(|text| Oid::parse(&text));
-        match (merged.code, tree) {
-            (0, Some(tree)) => Ok(Merged::Clean(tree)),
-            (1, Some(_)) => {
-                let mut paths: Vec<String> = fields.map(|path| path.into_owned()).collect();
-                paths.sort();
-                paths.dedup();
-                Ok(Merged::Conflict(paths))
-            }
+        let mut fields = merged.fields();
+        let tree = fields.next().map(String::from_utf8_lossy);
+        match (merged.code, tree.and_then(|text| Oid::parse(&text))) {
+            (code @ (0 | 1), Some(tree)) => Ok(Automatic {
+                tree,
+                is_clean: code == 0,
+                unmerged: unmerged(fields),
+            }),
             _ => Err(merged.failed()),
         }
     }

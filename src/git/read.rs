@@ -114,6 +114,14 @@ impl Repo {
         Ok(self.library()?.find_commit(raw(oid)?).is_ok())
     }
 
+    /// The first parent of a commit.
+    pub(super) fn first_parent(&self, oid: &Oid) -> Result<Option<Oid>, GitError> {
+        let library = self.library()?;
+        let found = library.find_commit(raw(oid)?);
+        let found = found.map_err(GitError::read(format!("read the commit {oid}")))?;
+        found.parent_ids().next().map(wrapped).transpose()
+    }
+
     /// The tree of a commit.
     ///
     /// # Errors
@@ -216,6 +224,36 @@ impl Repo {
         })
     }
 
+    /// What landed on `onto` that `since` does not have: one line a commit, the newest first, at most 20; only
+    /// what touches `paths`, if there are any.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn landed_since(
+        &self,
+        since: &Oid,
+        onto: &Oid,
+        paths: &[String],
+    ) -> Result<Vec<String>, GitError> {
+        let range = format!("{since}..{onto}");
+        let mut call = self
+            .git()
+            .call([
+                "--literal-pathspecs",
+                "log",
+                "--first-parent",
+                "-m",
+                "-n20",
+                "--format=%h %s",
+            ])
+            .arg(range);
+        if !paths.is_empty() {
+            call = call.arg("--").args(paths);
+        }
+        let log = call.ok()?;
+        Ok(visible(&log.text()).lines().map(str::to_owned).collect())
+    }
+
     /// The newest commits of a ref, newest first, at most `limit`.
     ///
     /// # Errors
@@ -314,11 +352,11 @@ fn shown(commit: &git2::Commit<'_>) -> Result<Commit, GitError> {
     })
 }
 
-fn raw(oid: &Oid) -> Result<git2::Oid, GitError> {
+pub(super) fn raw(oid: &Oid) -> Result<git2::Oid, GitError> {
     git2::Oid::from_str(oid.as_str()).map_err(GitError::read(format!("read the object {oid}")))
 }
 
-fn wrapped(oid: git2::Oid) -> Result<Oid, GitError> {
+pub(super) fn wrapped(oid: git2::Oid) -> Result<Oid, GitError> {
     let text = oid.to_string();
     Oid::parse(&text).ok_or_else(|| GitError::Read {
         act: "read an object id".to_owned(),

@@ -1,7 +1,9 @@
 //! Tests against real repositories, made with the git program in temporary directories.
 
 mod finding;
+mod handback;
 mod landing;
+mod laying;
 mod pool;
 mod snapshots;
 

@@ -150,7 +150,8 @@ impl Worktrees {
     }
 
     fn drop_candidates(&self) -> Result<(), GitError> {
-        let refs = self.repo.refs("refs/harness/candidates/")?;
+        let mut refs = self.repo.refs("refs/harness/candidates/")?;
+        refs.extend(self.repo.refs("refs/harness/onto/")?);
         let edits: Vec<RefEdit<'_>> = refs
             .iter()
             .map(|(name, oid)| RefEdit::Delete(name, oid))

@@ -209,3 +209,39 @@ pub enum Writing {
         reason: String,
     },
 }
+
+/// A merge that is laid into a feature's worktree for its agent to resolve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeTask {
+    /// What is merged into the feature's branch: where the target stood.
+    pub onto: Oid,
+}
+
+/// A path that a merge left in conflict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflicted {
+    /// Below the worktree's root; bytes that are not UTF-8 are replaced.
+    pub path: String,
+    /// In which way.
+    pub kind: ConflictKind,
+}
+
+/// How the two sides of a merge clash at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictKind {
+    /// Both changed the same lines; the file holds conflict markers.
+    BothModified,
+    /// Both added a file of this name; it holds conflict markers.
+    BothAdded,
+    /// What landed deleted it, the feature changed it.
+    DeletedByTarget,
+    /// The feature deleted it, what landed changed it.
+    DeletedByFeature,
+    /// Both changed it and git cannot merge its kind of content: one version must be chosen or made.
+    Binary,
+    /// Both moved a submodule.
+    Submodule,
+    /// A rename, a change of kind, or a name that is now a file and a directory.
+    Other,
+}

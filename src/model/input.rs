@@ -226,19 +226,6 @@ pub struct Usage {
     pub micro_usd: u64,
 }
 
-/// What became of a merge that an agent was asked to complete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "merge", rename_all = "snake_case")]
-pub enum MergeVerdict {
-    /// The feature's branch holds the merge, and the audit found nothing wrong with it.
-    Resolved,
-    /// It does not, or the audit found something.
-    Unresolved {
-        /// A sentence each, safe to show.
-        findings: Vec<String>,
-    },
-}
-
 /// Where the branches that matter stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ground {
@@ -378,6 +365,19 @@ pub enum LandOutcome {
     Infra {
         /// What went wrong.
         why: String,
+    },
+}
+
+/// What came of a merge that was laid into a feature's worktree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum MergeVerdict {
+    /// The feature's branch contains what landed, and nothing speaks against how.
+    Resolved,
+    /// It does not: the branch stands where it stood, apart from commits that are no part of the merge.
+    Unresolved {
+        /// Why, a sentence each, for the next prompt.
+        findings: Vec<String>,
     },
 }
 

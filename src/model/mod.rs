@@ -12,7 +12,9 @@ mod input;
 mod problem;
 mod settings;
 
-pub use effect::{Effect, EffectKey, Handback, Member, WriteJob, Writing};
+pub use effect::{
+    ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, WriteJob, Writing,
+};
 pub use event::{Event, Evidence, GateId, InfraKind, ParkReason, Record, Red, SkipReason, Trial};
 pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
