@@ -311,18 +311,6 @@ fn agents_that_resolve() {
             b.resolve();
             fs::write(b.admin().join("index"), "garbage").unwrap();
         }),
-        agent(
-            "edits a staged file to the same size at once",
-            Text,
-            Ok(""),
-            Before,
-            |b| {
-                b.resolve();
-                b.put("feature.txt", "FEATURE\n");
-                b.git(&["add", "-A"]);
-                b.put("feature.txt", "future!\n");
-            },
-        ),
     ]);
 }
 
@@ -831,4 +819,26 @@ fn what_landed_in_a_tracked_outbox_is_not_undone() {
     let config = b.f.show(taken.tip.as_str(), ".harness/config");
     assert_eq!(config.as_deref(), Some("landed"));
     assert_eq!(b.f.show(taken.tip.as_str(), ".harness/note.md"), None);
+}
+
+#[test]
+fn an_edit_in_the_very_moment_of_the_last_add_is_kept() {
+    let b = Bench::new(Text);
+    b.f.git(&b.f.root, &["config", "core.trustctime", "false"]);
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let stamp = |path: &Path| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(moment).unwrap();
+    };
+    let file = b.p.path.join("feature.txt");
+    b.resolve();
+    b.put("feature.txt", "FEATURE\n");
+    stamp(&file);
+    b.git(&["add", "-A"]);
+    stamp(&b.admin().join("index"));
+    b.put("feature.txt", "future!\n");
+    stamp(&file);
+    let taken = b.take_from(2, false);
+    let kept = b.f.show(taken.tip.as_str(), "feature.txt");
+    assert_eq!(kept.as_deref(), Some("future!"));
 }
