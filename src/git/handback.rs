@@ -170,7 +170,7 @@ impl Worktrees {
             allow_dropped: false,
         };
         let kept = self.repo.keep(tree, &keeping)?;
-        tracing::info!(%slug, tip = %kept.tip, merge = ?kept.merge, "kept what lay in the worktree");
+        tracing::info!(%slug, tip = %kept.tip, merge = ?kept.merge, notes = ?kept.notes, "kept what lay in the worktree");
         Ok(kept.tip)
     }
 

@@ -1,4 +1,4 @@
-//! The git layer: the worktree pool, snapshots, candidates, landing, and reading.
+//! The git layer: the worktree pool, snapshots, candidates, conflicts handed back, landing, and reading.
 //!
 //! git2 reads, the git program writes. This room never decides anything: it does not know why a feature is
 //! prepared or when a candidate is good enough to land. It never stashes, resets, pushes or forces

@@ -101,7 +101,7 @@ impl<'a> Sides<'a> {
     /// Files in `tree` with lines that are conflict markers and are in neither side's version of the file.
     pub(super) fn marked(&self, tree: &Oid) -> Result<Vec<Vec<u8>>, GitError> {
         let mut marked = Vec::new();
-        for path in self.repo.changed_between(&self.mine, tree)? {
+        for path in self.differing(&self.mine, tree)? {
             let (now, landed) = (self.at(tree, &path)?, self.at(&self.landed, &path)?);
             let Some(text) = now.as_ref().filter(|_| now != landed) else {
                 continue;
@@ -139,7 +139,7 @@ impl<'a> Sides<'a> {
 
     /// Paths at which something landed or clashed.
     fn landed_paths(&self) -> Result<BTreeSet<Vec<u8>>, GitError> {
-        let mut paths = self.repo.changed_between(&self.mine, &self.automatic)?;
+        let mut paths = self.differing(&self.mine, &self.automatic)?;
         paths.extend(self.clashes.keys().cloned());
         Ok(paths)
     }
@@ -151,8 +151,8 @@ impl<'a> Sides<'a> {
             let is_deleted = now.is_none() && self.at(&self.automatic, path)?.is_some();
             return Ok(match (is_undone, is_deleted) {
                 (true, _) => Some(Fate::Undone),
-                (false, true) => Some(Fate::Deleted),
-                (false, false) => None,
+                (false, true) if !self.is_moved(tree, &self.plain(path)?)? => Some(Fate::Deleted),
+                (false, _) => None,
             });
         };
         let is_lopsided = clash.mine.is_none() || clash.landed.is_none();
@@ -166,11 +166,36 @@ impl<'a> Sides<'a> {
             } else {
                 Fate::Undone
             })
-        } else if now.is_none() && !is_lopsided {
+        } else if now.is_none() && !is_lopsided && !self.is_moved(tree, clash)? {
             Some(Fate::Deleted)
         } else {
             None
         })
+    }
+
+    /// A path that does not clash, seen as if it did.
+    fn plain(&self, path: &[u8]) -> Result<Clash, GitError> {
+        let mine = self.at(&self.mine, path)?;
+        Ok(Clash {
+            base: mine.clone(),
+            mine,
+            landed: self.at(&self.landed, path)?,
+            is_choice: false,
+        })
+    }
+
+    /// Whether a file that is new in `tree` shows what landed in one that is gone.
+    fn is_moved(&self, tree: &Oid, gone: &Clash) -> Result<bool, GitError> {
+        for path in self.differing(&self.automatic, tree)? {
+            let now = self.at(tree, &path)?;
+            if now.is_some()
+                && self.at(&self.automatic, &path)?.is_none()
+                && (now == gone.landed || self.shows(gone, &now))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether everything that landed is recognisably in `tree`, by content alone. Where both sides can be
@@ -256,7 +281,7 @@ impl<'a> Sides<'a> {
 
     /// What is left of the feature's own changes in `tree`.
     pub(super) fn own(&self, tree: &Oid) -> Result<Own, GitError> {
-        let mut own = self.repo.changed_between(&self.landed, &self.automatic)?;
+        let mut own = self.differing(&self.landed, &self.automatic)?;
         own.extend(self.clashes.keys().cloned());
         let (mut changed, mut left, mut missing) = (0, 0, Vec::new());
         for path in own {
@@ -278,17 +303,21 @@ impl<'a> Sides<'a> {
 
     /// Paths not in conflict that differ in `tree` from what git alone makes of the merge.
     pub(super) fn also_changed(&self, tree: &Oid) -> Result<Vec<Vec<u8>>, GitError> {
-        let mut paths = self.repo.changed_between(&self.automatic, tree)?;
+        let mut paths = self.differing(&self.automatic, tree)?;
         paths.retain(|path| !self.clashes.contains_key(path));
         Ok(paths.into_iter().collect())
     }
 
-    /// What a tree holds at a path. The outbox is nobody's: it reads as nothing.
+    /// Paths that differ between two trees. The outbox is nobody's work: what landed there stands.
+    fn differing(&self, before: &Oid, after: &Oid) -> Result<BTreeSet<Vec<u8>>, GitError> {
+        let mut paths = self.repo.changed_between(before, after)?;
+        paths.retain(|path| !to_path(path).starts_with(OUTBOX));
+        Ok(paths)
+    }
+
+    /// What a tree holds at a path.
     fn at(&self, tree: &Oid, path: &[u8]) -> Result<Entry, GitError> {
         let path = to_path(path);
-        if path.starts_with(OUTBOX) {
-            return Ok(None);
-        }
         let read = || GitError::read(format!("read the tree {tree}"));
         let tree = self.library.find_tree(raw(tree)?).map_err(read())?;
         match tree.get_path(&path) {
@@ -308,6 +337,9 @@ impl<'a> Sides<'a> {
 fn clashes(unmerged: Vec<Unmerged>) -> BTreeMap<Vec<u8>, Clash> {
     let mut clashes: BTreeMap<Vec<u8>, Clash> = BTreeMap::new();
     for side in unmerged {
+        if to_path(&side.path).starts_with(OUTBOX) {
+            continue;
+        }
         let clash = clashes.entry(side.path).or_default();
         let entry = Some((side.oid, side.mode));
         match side.stage {

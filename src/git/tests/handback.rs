@@ -114,6 +114,18 @@ impl Bench {
     }
 
     pub(super) fn take(&self, iteration: u32, allow_dropped: bool) -> Snapshot {
+        let precious = self.precious();
+        let taken = self.take_from(iteration, allow_dropped);
+        self.promises(&taken, &precious);
+        let resolved = taken.merge == Some(MergeVerdict::Resolved);
+        let contains = self.f.repo().descends(&taken.tip, &self.onto).unwrap();
+        assert_eq!(resolved, contains, "{taken:?}");
+        let marked = ["grep", "-q", "^<<<<<<< ", taken.tip.as_str()];
+        assert!(!self.f.try_git(&self.f.root, &marked).0, "markers");
+        taken
+    }
+
+    pub(super) fn take_from(&self, iteration: u32, allow_dropped: bool) -> Snapshot {
         let task = MergeTask {
             onto: self.onto.clone(),
         };
@@ -126,11 +138,8 @@ impl Bench {
             merge: Some(&task),
             allow_dropped,
         };
-        let precious = self.precious();
         let taken = self.f.repo().snapshot_merge(&self.p.path, &iterated);
-        let taken = taken.unwrap();
-        self.promises(&taken, &precious);
-        taken
+        taken.unwrap()
     }
 
     /// Every file in the worktree and every commit on HEAD and the branch.
@@ -177,14 +186,6 @@ impl Bench {
         for oid in precious {
             assert!(reachable.contains(oid.as_str()), "{oid} is lost: {taken:?}");
         }
-        let resolved = taken.merge == Some(MergeVerdict::Resolved);
-        let contains = self.f.repo().descends(&taken.tip, &self.onto).unwrap();
-        assert_eq!(resolved, contains, "{taken:?}");
-        let marked = self.f.try_git(
-            &self.f.root,
-            &["grep", "-q", "^<<<<<<< ", taken.tip.as_str()],
-        );
-        assert!(!marked.0, "markers on the branch");
     }
 }
 
@@ -310,18 +311,6 @@ fn agents_that_resolve() {
             b.resolve();
             fs::write(b.admin().join("index"), "garbage").unwrap();
         }),
-        agent(
-            "edits a staged file to the same size at once",
-            Text,
-            Ok(""),
-            Before,
-            |b| {
-                b.resolve();
-                b.put("feature.txt", "FEATURE\n");
-                b.git(&["add", "-A"]);
-                b.put("feature.txt", "future!\n");
-            },
-        ),
     ]);
 }
 
@@ -353,6 +342,12 @@ fn agents_that_resolve_in_their_own_way() {
                 b.git(&["commit", "-q", "-a", "--no-edit"]);
             },
         ),
+    ]);
+}
+
+#[test]
+fn agents_that_resolve_without_the_merge() {
+    play(&[
         agent("removes MERGE_HEAD", Text, Ok(""), Before, |b| {
             b.resolve();
             fs::remove_file(b.admin().join("MERGE_HEAD")).unwrap();
@@ -382,6 +377,12 @@ fn agents_that_resolve_in_their_own_way() {
             b.git(&["add", "-A"]);
             b.git(&["cherry-pick", "--continue"]);
         }),
+    ]);
+}
+
+#[test]
+fn agents_that_build_upon_what_landed() {
+    play(&[
         agent("rebases", Text, Ok("no longer contains"), Before, |b| {
             b.git(&["merge", "--abort"]);
             b.fails(&["rebase", "harness/onto/one"]);
@@ -448,6 +449,13 @@ fn agents_that_leave_it_unresolved() {
                 b.put("feature.txt", "more\n");
             },
         ),
+    ]);
+}
+
+#[test]
+fn agents_that_walk_away() {
+    const ABORTED: &str = "The merge was aborted or undone";
+    play(&[
         agent(
             "checks the branch out by force",
             Text,
@@ -475,6 +483,12 @@ fn agents_that_leave_it_unresolved() {
                 b.git(&["checkout", "-q", "--detach", "harness/onto/one"]);
             },
         ),
+    ]);
+}
+
+#[test]
+fn agents_that_give_up_their_own_work() {
+    play(&[
         agent(
             "resets to what landed",
             Text,
@@ -520,6 +534,12 @@ fn agents_that_resolve_badly() {
             b.git(&["checkout", "-q", "--ours", "."]);
             b.git(&["commit", "-q", "-a", "--no-edit"]);
         }),
+    ]);
+}
+
+#[test]
+fn agents_that_commit_markers() {
+    play(&[
         agent(
             "commits the markers",
             Text,
@@ -563,6 +583,12 @@ fn agents_that_resolve_badly() {
                 b.git(&["commit", "-q", "-a", "--no-edit"]);
             },
         ),
+    ]);
+}
+
+#[test]
+fn agents_that_lose_what_landed() {
+    play(&[
         agent(
             "deletes a conflicted file",
             Text,
@@ -656,7 +682,7 @@ fn agents_that_have_only_a_choice() {
             },
         ),
         agent("paints a third one", Binary, Ok(""), Before, |b| {
-            b.put("pic.bin", "\0both")
+            b.put("pic.bin", "\0both");
         }),
         agent(
             "leaves the pictures",
@@ -716,22 +742,7 @@ fn text_that_looks_like_markers_and_was_there_is_no_marker() {
     let b = Bench { f, pool, p, onto };
     assert!(matches!(b.lay(), Laid::Conflicted { .. }));
     b.put("doc.md", &format!("{doc}landed\nfeature\n"));
-    let iterated = MergeTask {
-        onto: b.onto.clone(),
-    };
-    let taken = b.f.repo().snapshot_merge(
-        &b.p.path,
-        &Iterated {
-            slug: &slug("one"),
-            iteration: 2,
-            before: &b.p.tip,
-            subject: "s",
-            trailers: &[],
-            merge: Some(&iterated),
-            allow_dropped: false,
-        },
-    );
-    assert_eq!(taken.unwrap().merge, Some(MergeVerdict::Resolved));
+    assert_eq!(b.take_from(2, false).merge, Some(MergeVerdict::Resolved));
 }
 
 #[test]
@@ -754,4 +765,80 @@ fn a_snapshot_done_again_gives_the_same_verdict() {
         let kept = |name: &String| b.f.show(name, "a.txt").as_deref() == Some(BOTH.trim_end());
         assert!(lost.iter().any(kept), "{lost:?}");
     }
+}
+
+#[test]
+fn renames_on_either_side() {
+    // The feature moved the file: the conflict is at its new name.
+    let long = |text: &str| format!("{}{text}", "a line of a long file\n".repeat(20));
+    let f = Fixture::new();
+    f.write("a.txt", &long(BASE));
+    f.commit("a long file");
+    let pool = f.pool();
+    let mut p = f.prepare(&pool, "one", W1);
+    f.git(&p.path, &["mv", "a.txt", "moved.txt"]);
+    put(&p.path, "moved.txt", &long(MINE));
+    p.tip = f.snapshot(&p, "one", 1).tip;
+    f.write("a.txt", &long(LANDED));
+    let onto = f.commit("landed");
+    let mut b = Bench { f, pool, p, onto };
+    assert_eq!(b.conflicts()[0].path, "moved.txt");
+    b.put("moved.txt", &long(MINE));
+    let taken = b.take(2, false);
+    let Some(MergeVerdict::Unresolved { findings }) = &taken.merge else {
+        panic!("{taken:?}");
+    };
+    assert!(findings[0].contains("`moved.txt`"), "{findings:?}");
+    // The agent moves it on, resolved: that deletes nothing.
+    b.lay_again();
+    b.put("again.txt", &long(BOTH));
+    fs::remove_file(b.p.path.join("moved.txt")).unwrap();
+    let taken = b.take(3, false);
+    assert_eq!(taken.merge, Some(MergeVerdict::Resolved), "{taken:?}");
+}
+
+#[test]
+fn what_landed_in_a_tracked_outbox_is_not_undone() {
+    let f = Fixture::new();
+    f.write(".harness/config", "base\n");
+    f.commit("tracked");
+    let pool = f.pool();
+    let mut p = f.prepare(&pool, "one", W1);
+    put(&p.path, "a.txt", MINE);
+    put(&p.path, ".harness/note.md", "note\n");
+    p.tip = f.snapshot(&p, "one", 1).tip;
+    f.write("a.txt", LANDED);
+    f.write(".harness/config", "landed\n");
+    let onto = f.commit("landed");
+    let b = Bench { f, pool, p, onto };
+    b.lay();
+    b.put("a.txt", BOTH);
+    b.put(".harness/config", "the agent's\n");
+    let taken = b.take_from(2, false);
+    assert_eq!(taken.merge, Some(MergeVerdict::Resolved), "{taken:?}");
+    let config = b.f.show(taken.tip.as_str(), ".harness/config");
+    assert_eq!(config.as_deref(), Some("landed"));
+    assert_eq!(b.f.show(taken.tip.as_str(), ".harness/note.md"), None);
+}
+
+#[test]
+fn an_edit_in_the_very_moment_of_the_last_add_is_kept() {
+    let b = Bench::new(Text);
+    b.f.git(&b.f.root, &["config", "core.trustctime", "false"]);
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let stamp = |path: &Path| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(moment).unwrap();
+    };
+    let file = b.p.path.join("feature.txt");
+    b.resolve();
+    b.put("feature.txt", "FEATURE\n");
+    stamp(&file);
+    b.git(&["add", "-A"]);
+    stamp(&b.admin().join("index"));
+    b.put("feature.txt", "future!\n");
+    stamp(&file);
+    let taken = b.take_from(2, false);
+    let kept = b.f.show(taken.tip.as_str(), "feature.txt");
+    assert_eq!(kept.as_deref(), Some("future!"));
 }

@@ -11,9 +11,7 @@ fn kinds(laid: &[Conflicted]) -> Vec<(&str, ConflictKind)> {
 
 #[test]
 fn the_kinds_of_conflict() {
-    use ConflictKind::{
-        Binary, BothAdded, BothModified, DeletedByFeature, DeletedByTarget, Other, Submodule,
-    };
+    use ConflictKind::{BothModified, DeletedByFeature, DeletedByTarget};
     let texts = Bench::new(Clash::Text).conflicts();
     assert_eq!(
         kinds(&texts),
@@ -27,6 +25,37 @@ fn the_kinds_of_conflict() {
             ("left.txt", DeletedByFeature)
         ]
     );
+}
+
+#[test]
+fn the_rarer_kinds_of_conflict() {
+    use ConflictKind::{Binary, BothAdded, Other, Submodule};
+    let b = rarities();
+    let laid = b.conflicts();
+    let found = kinds(&laid);
+    for wanted in [
+        ("x.lock", Binary),
+        ("new.txt", BothAdded),
+        ("link", Other),
+        ("sub", Submodule),
+    ] {
+        assert!(found.contains(&wanted), "{wanted:?} in {found:?}");
+    }
+    let made_up = |path: &str| path.starts_with("clash~");
+    assert!(found.iter().any(|(path, _)| made_up(path)), "{found:?}");
+    // Nothing is taken for a choice that nobody made.
+    let taken = b.take(2, false);
+    let Some(MergeVerdict::Unresolved { findings }) = taken.merge else {
+        panic!("{taken:?}");
+    };
+    let findings = findings.join(" | ");
+    for name in ["new.txt", "x.lock", "link", "clash~"] {
+        assert!(findings.contains(name), "{name}: {findings}");
+    }
+}
+
+/// A merge with conflicts that are not about lines of text.
+fn rarities() -> Bench {
     let f = Fixture::new();
     f.write(".gitattributes", "*.lock -merge\n");
     f.write("x.lock", "base\n");
@@ -70,29 +99,7 @@ fn the_kinds_of_conflict() {
     );
     f.git(&f.root, &["commit", "-q", "-m", "landed"]);
     let onto = f.oid("HEAD");
-    let b = Bench { f, pool, p, onto };
-    let laid = b.conflicts();
-    let found = kinds(&laid);
-    for wanted in [
-        ("x.lock", Binary),
-        ("new.txt", BothAdded),
-        ("link", Other),
-        ("sub", Submodule),
-    ] {
-        assert!(found.contains(&wanted), "{wanted:?} in {found:?}");
-    }
-    assert!(
-        found.iter().any(|(path, _)| path.starts_with("clash~")),
-        "{found:?}"
-    );
-    let all = b.take(2, false);
-    let Some(MergeVerdict::Unresolved { findings }) = all.merge else {
-        panic!("{all:?}");
-    };
-    let findings = findings.join(" | ");
-    for name in ["new.txt", "x.lock", "link", "clash~"] {
-        assert!(findings.contains(name), "{name}: {findings}");
-    }
+    Bench { f, pool, p, onto }
 }
 
 #[test]
@@ -179,23 +186,7 @@ fn a_merge_without_conflict_is_completed_once() {
     // Taking back what landed is seen even so.
     b.p.tip = b.f.oid("harness/one");
     b.git(&["rm", "-q", "landed.txt"]);
-    let iterated = b.f.oid("harness/one");
-    let task = crate::model::MergeTask {
-        onto: b.onto.clone(),
-    };
-    let taken = b.f.repo().snapshot_merge(
-        &b.p.path,
-        &crate::git::Iterated {
-            slug: &slug("one"),
-            iteration: 3,
-            before: &iterated,
-            subject: "s",
-            trailers: &[],
-            merge: Some(&task),
-            allow_dropped: false,
-        },
-    );
-    let taken = taken.unwrap();
+    let taken = b.take_from(3, false);
     let Some(MergeVerdict::Unresolved { findings }) = &taken.merge else {
         panic!("{taken:?}");
     };
