@@ -193,6 +193,33 @@ impl Sim {
                 slug,
                 iteration,
             },
+            Effect::Tidy { .. } => Input::Tidied,
+            Effect::Write(job) => {
+                let line = format!("{:?}", job.what);
+                let before = self.disk.written.insert(job.number, line.clone());
+                assert!(
+                    before.is_none_or(|old| old == line),
+                    "write {} changed",
+                    job.number
+                );
+                if let Writing::Done { slug, .. } = job.what {
+                    self.disk.done.insert(slug);
+                }
+                // Writes are performed in order by one writer: all up to the first missing.
+                let through = (1..)
+                    .take_while(|n| self.disk.written.contains_key(n))
+                    .last();
+                Input::Written {
+                    through: through.unwrap_or(0),
+                }
+            }
+            of_the_queue => self.merged(of_the_queue, stopped),
+        };
+        Observation::end_of(key.clone(), input)
+    }
+
+    fn merged(&mut self, effect: Effect, stopped: bool) -> Input {
+        match effect {
             Effect::Build {
                 attempt,
                 what,
@@ -247,28 +274,8 @@ impl Sim {
                     outcome: self.disk.repo.publish(number(&from), number(&to), dice),
                 }
             }
-            Effect::Write(job) => {
-                let line = format!("{:?}", job.what);
-                let before = self.disk.written.insert(job.number, line.clone());
-                assert!(
-                    before.is_none_or(|old| old == line),
-                    "write {} changed",
-                    job.number
-                );
-                if let Writing::Done { slug, .. } = job.what {
-                    self.disk.done.insert(slug);
-                }
-                // Writes are performed in order by one writer: all up to the first missing.
-                let through = (1..)
-                    .take_while(|n| self.disk.written.contains_key(n))
-                    .last();
-                Input::Written {
-                    through: through.unwrap_or(0),
-                }
-            }
-            Effect::Tidy { .. } => Input::Tidied,
-        };
-        Observation::end_of(key.clone(), input)
+            other => panic!("{other:?}"),
+        }
     }
 
     fn gate(&mut self, commit: u64, stopped: bool) -> GateOutcome {
@@ -381,8 +388,7 @@ fn backlog(dice: &mut Dice) -> Vec<FeatureSpec> {
         .collect()
 }
 
-/// One process's life: from the journal to the end of the run, or to its death.
-fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
+fn begin(sim: &mut Sim, settings: &Settings) -> (Engine, Vec<Observation>) {
     let mut engine = Engine::replay(&sim.disk.journal);
     sim.now = sim.now.max(engine.state().last_at());
     let mut batch = engine.resume(sim);
@@ -410,6 +416,12 @@ fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
         })
         .into(),
     );
+    (engine, batch)
+}
+
+/// One process's life: from the journal to the end of the run, or to its death.
+fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
+    let (mut engine, mut batch) = begin(sim, settings);
     let mut late: Option<Observation> = None;
     for turn in 0..100_000 {
         if engine
@@ -460,6 +472,7 @@ fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
     panic!("the run does not end");
 }
 
+#[expect(clippy::print_stdout, reason = "a failing test tells its story")]
 /// The end of a journal, for whoever has to find out what went wrong.
 fn tell(journal: &[Record]) {
     for record in journal.iter().skip(journal.len().saturating_sub(60)) {

@@ -321,6 +321,7 @@ mod tests {
                 lessons: vec!["use `make`".into(), "other".into(), "bare\\u{7}".into()],
                 done: Some("All of it.".into()),
                 blocked: Some("Which key?\nA or B?".into()),
+                dropped: None,
                 oddities: Vec::new(),
             }
         );

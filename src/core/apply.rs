@@ -3,7 +3,8 @@
 //! It must accept every record that a journal can hold, in the journal's order, and must never decide:
 //! what happens next is for [`schedule`](super::schedule) to say.
 
-use super::state::{Ended, Feature, Phase, Run, State};
+use super::feature::{Feature, Phase};
+use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
 use crate::model::{
     Ending, Event, FailureKind, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict,

@@ -1,7 +1,8 @@
 //! Taking in the records of the merge queue; the other half of [`apply`](super::apply).
 
+use super::feature::Phase;
 use super::queue::{Attempt, AttemptStage, Publish, Publishing};
-use super::state::{Phase, State};
+use super::state::State;
 use super::words::{conflict_text, park_text, red_text};
 use crate::model::{Chain, Event, Ground, Handback, Oid, Red, Slug, Stamp, Trial, Writing};
 

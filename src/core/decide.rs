@@ -4,7 +4,8 @@
 //! iteration) amounts to nothing. What follows from the facts is for [`schedule`](super::schedule).
 
 use super::decide_merge::{built, gated, landed, published, rewound, run_begins};
-use super::state::{Phase, State};
+use super::feature::Phase;
+use super::state::State;
 use crate::model::{Backlog, Command, Event, FeatureSpec, Input, Slug};
 use std::collections::BTreeSet;
 
@@ -163,7 +164,7 @@ fn commanded(state: &State, command: Command) -> Vec<Event> {
             let fits = state
                 .features
                 .get(&slug)
-                .is_some_and(super::state::Feature::is_halted);
+                .is_some_and(super::feature::Feature::is_halted);
             one(fits, Event::Retried { slug })
         }
         Command::Unblock { slug, answer } => {

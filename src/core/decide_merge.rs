@@ -3,8 +3,9 @@
 //! Level-triggered as everything in this room: the end of a build, gate or move that no longer fits what
 //! is under way amounts to nothing.
 
+use super::feature::Phase;
 use super::queue::{Attempt, AttemptStage};
-use super::state::{Phase, State};
+use super::state::State;
 use crate::model::{
     BuildOutcome, Event, GateOutcome, Ground, LandOutcome, PublishOutcome, Red, RunId, Settings,
     Slug, Trial,

@@ -1,7 +1,8 @@
 //! Exit codes: what holds at the end of a run, most urgent first.
 
+use super::feature::{Feature, Phase};
 use super::schedule::hopeless_features;
-use super::state::{Feature, Phase, State};
+use super::state::State;
 use crate::model::StopLevel;
 
 /// The order of urgency when several hold.

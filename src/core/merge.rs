@@ -6,9 +6,10 @@
 //! Order: the target's own movement first, then what a verdict leaves open about the base, then suspects of
 //! a red chain, then claimed features, oldest claim first.
 
+use super::feature::{Feature, Phase};
 use super::queue::{Attempt, AttemptStage, Publishing, evidence};
 use super::schedule::{INFRA_LIMIT, integrates};
-use super::state::{Feature, Phase, Run, State};
+use super::state::{Run, State};
 use crate::model::{
     Chain, Event, Evidence, GateId, ParkReason, Red, Slug, Stamp, StopLevel, Trial,
 };

@@ -11,6 +11,7 @@ mod breaker;
 mod decide;
 mod decide_merge;
 mod exit;
+mod feature;
 mod graph;
 mod invariants;
 mod merge;

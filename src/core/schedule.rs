@@ -4,8 +4,9 @@
 //! it looks only at the state, a turn that was cut short by a crash is simply continued.
 
 use super::exit::exit_codes;
+use super::feature::{Feature, Phase};
 use super::merge;
-use super::state::{Feature, Phase, Run, State};
+use super::state::{Run, State};
 use crate::model::{Event, SkipReason, Slug, Stamp, StopLevel, WorktreeName};
 use std::collections::BTreeSet;
 use std::path::Path;

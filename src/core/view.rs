@@ -3,11 +3,12 @@
 //! Computed when somebody looks; it may scan everything. Times are journal times; the viewer knows
 //! what time it is.
 
+use super::feature::{Feature, Phase};
 use super::graph::GraphProblem;
 use super::merge::base_failure;
 use super::queue::{AttemptStage, Publishing};
 use super::schedule::{admits, clash, hopeless_features, waits_after};
-use super::state::{Feature, Phase, Run, State};
+use super::state::{Run, State};
 use crate::model::{
     FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName,
 };

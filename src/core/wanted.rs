@@ -1,9 +1,10 @@
 //! What the world should be doing now, and when to look again.
 
+use super::feature::{Feature, Phase};
 use super::merge::{Outlook, gate_of, may_be_tried, outlook, publishes};
 use super::queue::{Attempt, AttemptStage, Publishing};
 use super::schedule::{admits, integrates, is_quiet};
-use super::state::{Feature, Phase, Run, State};
+use super::state::{Run, State};
 use crate::model::{Chain, Effect, Member, Slug, Stamp, StopLevel, Trial};
 
 /// Everything that should be under way, derived from the state; never stored. The driver starts what

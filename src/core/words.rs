@@ -34,7 +34,7 @@ pub(super) fn log_text(report: &IterationReport) -> String {
     }
     match &report.merge {
         Some(MergeVerdict::Resolved) => {
-            text.push_str("\n(the merge with what has landed is complete)")
+            text.push_str("\n(the merge with what has landed is complete)");
         }
         Some(MergeVerdict::Unresolved { findings }) => {
             text.push_str("\nThe merge with what has landed is not complete:");

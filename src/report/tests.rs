@@ -463,32 +463,6 @@ fn the_log_tells_of_a_features_way() {
             breaker: "stuck".to_owned(),
             why: "3 silent iterations".to_owned(),
         },
-        Event::Gated {
-            attempt: 1,
-            tree: oid('d'),
-            gate: GateId::default(),
-            red: None,
-            gate_ms: 12_000,
-        },
-        Event::Verified {
-            attempt: 1,
-            commit: oid('c'),
-            how: Evidence::Known,
-        },
-        Event::Rejected {
-            slug: s(),
-            attempt: 1,
-            onto: oid('e'),
-            red: Red {
-                command: "cargo test".to_owned(),
-                tail: "a\nerror: 1 failed\n\n".to_owned(),
-            },
-            merged: true,
-        },
-        Event::PublishWaits {
-            commit: oid('c'),
-            why: "README.md has changes".to_owned(),
-        },
         Event::Merged {
             slug: s(),
             commit: oid('c'),
@@ -508,10 +482,6 @@ fn the_log_tells_of_a_features_way() {
 22:15:30  auth           claims to be done: login works
 22:15:30  auth           blocked: Which database? (answer: harness unblock auth -m "…")
 22:15:30  auth           breaker stuck tripped: 3 silent iterations (again: harness retry auth)
-22:15:30  *              merge 1: gate passed in 12s
-22:15:30  *              merge 1: verified as ccccccccc, its tree had passed before
-22:15:30  auth           gate failed on the merge: `cargo test`: error: 1 failed
-22:15:30  *              not published yet: README.md has changes
 22:15:30  auth           merged as ccccccccc
 22:15:30  auth           parked: conflicts in src/a.rs, b\u{7} (merge the target into harness/auth, then: harness retry auth)"#
     );
@@ -559,5 +529,47 @@ fn the_log_tells_of_the_run() {
 22:15:30  *              run ended: 5 (a circuit breaker tripped), 8 (done but not merged)
 
 "
+    );
+}
+
+#[test]
+fn the_log_tells_of_the_merge_queue() {
+    let s = || slug("auth");
+    let lines = [
+        Event::Gated {
+            attempt: 1,
+            tree: oid('d'),
+            gate: GateId::default(),
+            red: None,
+            gate_ms: 12_000,
+        },
+        Event::Verified {
+            attempt: 1,
+            commit: oid('c'),
+            how: Evidence::Known,
+        },
+        Event::Rejected {
+            slug: s(),
+            attempt: 1,
+            onto: oid('e'),
+            red: Red {
+                command: "cargo test".to_owned(),
+                tail: "a\nerror: 1 failed\n\n".to_owned(),
+            },
+            merged: true,
+        },
+        Event::PublishWaits {
+            commit: oid('c'),
+            why: "README.md has changes".to_owned(),
+        },
+    ]
+    .map(said);
+    assert_eq!(
+        lines.join("\n"),
+        "\
+22:15:30  *              merge 1: gate passed in 12s
+22:15:30  *              merge 1: verified as ccccccccc, its tree had passed before
+22:15:30  auth           gate failed on the merge: `cargo test`: error: 1 failed
+22:15:30  *              not published yet: README.md has changes"
     );
 }

@@ -168,7 +168,7 @@ impl Repository {
         let (mut conflicts, mut deferred) = (Vec::new(), Vec::new());
         if what == Trial::Reconcile {
             let mut content = self.commits[&onto].content.clone();
-            if content.iter().any(|c| c.starts_with("user")) && tip % 3 == 0 {
+            if content.iter().any(|c| c.starts_with("user")) && tip.is_multiple_of(3) {
                 return BuildOutcome::Clash {
                     paths: vec!["a.rs".into()],
                 };

@@ -328,7 +328,7 @@ fn commits_of_the_user_are_followed_or_merged_or_merged_around() {
     // It commits again while something is not published: merged, gated, published.
     let tip = story.state.run.as_ref().unwrap().tip.clone();
     let ahead = Ground {
-        tip: tip.clone(),
+        tip,
         tree: oid('d'),
         target: oid('8'),
         relation: Relation::Ahead,

@@ -180,7 +180,6 @@ fn the_users_files_in_the_way_are_left_untouched() {
 #[test]
 fn a_checkout_in_the_middle_of_something_is_left_alone() {
     let (f, candidate) = ready();
-    let repo = f.repo();
     let lock = f.root.join(".git/index.lock");
     fs::write(&lock, "").unwrap();
     assert!(in_the_way(&f.publish(&candidate)).contains("index.lock"));
@@ -363,7 +362,7 @@ fn the_ground_knows_what_the_user_did() {
     );
     assert_eq!(f.refs("refs/harness/old/integration").len(), 1);
     // Something is not published, and the user commits: to be merged.
-    let candidate = f.candidate("one", Strategy::Merge).commit.clone();
+    let candidate = f.candidate("one", Strategy::Merge).commit;
     assert_eq!(
         repo.land(MAIN, &amended, &candidate).unwrap(),
         LandOutcome::Done
@@ -387,7 +386,7 @@ fn the_ground_knows_what_the_user_did() {
     // Something is not published, and the user rewrites what was: only the user knows what that means.
     f.feature(&f.pool(), "two", "two.txt", "x\n");
     let tip = f.oid("main");
-    let two = f.candidate("two", Strategy::Merge).commit.clone();
+    let two = f.candidate("two", Strategy::Merge).commit;
     assert_eq!(repo.land(MAIN, &tip, &two).unwrap(), LandOutcome::Done);
     f.git(&f.root, &["reset", "-q", "--hard", second.as_str()]);
     f.write("other.txt", "2");
