@@ -351,6 +351,7 @@ impl Sim {
             message: String::new(),
             lessons: vec![format!("lesson {iteration} of {slug}")],
             done: dice.chance(30).then(|| format!("{slug} is done")),
+            refused: dice.chance(2).then(|| "a rebase was left half done".into()),
             blocked: dice.chance(2).then(|| "which colour?".into()),
             failure: dice.chance(10).then(|| AgentFailure {
                 kind: FailureKind::Other,

@@ -155,6 +155,7 @@ mod tests {
             message: String::new(),
             lessons: Vec::new(),
             done: None,
+            refused: None,
             blocked: None,
             failure: None,
             tip: None,

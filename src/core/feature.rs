@@ -200,7 +200,10 @@ impl Feature {
             // After a kill of ours no claim counts; a question still does.
             done: report.done.clone().filter(|_| {
                 let merged = !matches!(report.merge, Some(MergeVerdict::Unresolved { .. }));
-                merged && !report.ending.killed_by_us() && report.tip.is_some()
+                merged
+                    && report.refused.is_none()
+                    && !report.ending.killed_by_us()
+                    && report.tip.is_some()
             }),
             blocked: report.blocked.clone(),
             stopped: report.ending == crate::model::Ending::Stopped,

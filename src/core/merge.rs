@@ -49,6 +49,14 @@ pub(super) fn gate_of(state: &State, run: &Run, attempt: &Attempt) -> GateId {
 
 /// Features whose trouble is not theirs to solve by iterating.
 fn park(state: &State, run: &Run) -> Option<Event> {
+    if state.merging.infra >= INFRA_LIMIT && state.merging.attempts.is_empty() {
+        // Nothing can be merged: no feature's fault, and no use to go on trying.
+        if let Some(slug) = queued(state).next() {
+            let (slug, text) = (slug.clone(), state.merging.infra_text.clone());
+            let why = ParkReason::Infra { text };
+            return Some(Event::Parked { slug, why });
+        }
+    }
     state.unjudged.iter().find_map(|slug| {
         let feature = state.features.get(slug)?;
         let why = given_up(run, feature)?;
@@ -197,7 +205,8 @@ fn is_landing(attempt: &Attempt) -> bool {
 
 fn start(state: &State, run: &Run, now: Stamp) -> Option<Event> {
     let merging = &state.merging;
-    if !integrates(state, run) || merging.not_before > now || merging.rewinding.is_some() {
+    let resting = merging.not_before > now || merging.infra >= INFRA_LIMIT;
+    if !integrates(state, run) || resting || merging.rewinding.is_some() {
         return None;
     }
     let attempts = &merging.attempts;
@@ -358,7 +367,8 @@ pub(super) fn is_quiet(state: &State, run: &Run) -> bool {
             .any(|feature| may_be_tried(state, run, feature));
     let publishing =
         merging.publish.is_some() || (publishes(run) && merging.publishing == Publishing::Ready);
-    let reconciling = integrates && merging.publishing == Publishing::Ahead;
+    let able = merging.infra < INFRA_LIMIT;
+    let reconciling = integrates && able && merging.publishing == Publishing::Ahead;
     !busy && !waiting && !publishing && !reconciling && merging.rewinding.is_none()
 }
 

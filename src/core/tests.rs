@@ -47,6 +47,7 @@ fn report() -> IterationReport {
         message: String::new(),
         lessons: Vec::new(),
         done: None,
+        refused: None,
         blocked: None,
         failure: None,
         tip: Some(oid('b')),

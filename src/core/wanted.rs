@@ -3,7 +3,7 @@
 use super::feature::{Feature, Phase};
 use super::merge::{Outlook, gate_of, may_be_tried, outlook, publishes};
 use super::queue::{Attempt, AttemptStage, Publishing};
-use super::schedule::{admits, integrates, is_quiet};
+use super::schedule::{INFRA_LIMIT, admits, integrates, is_quiet};
 use super::state::{Run, State};
 use crate::model::{Chain, Effect, Member, Slug, Stamp, StopLevel, Trial};
 
@@ -152,7 +152,8 @@ pub fn wake_at(state: &State, now: Stamp) -> Option<Stamp> {
         (startable && feature.not_before > now).then_some(feature.not_before)
     });
     let merging = &state.merging;
-    let queue = Some(merging.not_before).filter(|at| *at > now && !is_quiet(state, run));
+    let waits = merging.infra > 0 && merging.infra < INFRA_LIMIT && integrates(state, run);
+    let queue = Some(merging.not_before).filter(|at| *at > now && waits);
     let publish = match &merging.publishing {
         Publishing::Waiting { until, .. } if publishes(run) && merging.publish.is_none() => {
             Some(*until).filter(|until| *until > now)

@@ -32,6 +32,9 @@ pub(super) fn log_text(report: &IterationReport) -> String {
         (_, Some(failure)) => text.push_str(&format!("\n(the agent reported: {})", failure.text)),
         _ => {}
     }
+    if let (Some(_), Some(why)) = (&report.done, &report.refused) {
+        text.push_str(&format!("\nThe done claim was not accepted: {why}."));
+    }
     match &report.merge {
         Some(MergeVerdict::Resolved) => {
             text.push_str("\n(the merge with what has landed is complete)");

@@ -40,11 +40,19 @@ pub(super) async fn iterate(
             for oddity in &called.oddities {
                 warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
             }
+            let unfinished = unfinished(&crew, &job, &worktree, &called).await;
             let snapshot = match &called.ending {
                 Ending::NotStarted { .. } => None,
                 _ => snapshot(&crew, &job, &worktree, &tip, &called, &out).await,
             };
-            report(called, snapshot)
+            let refused = match unfinished {
+                Some(why) => Some(why),
+                None => left_markers(&crew, &called, snapshot.as_ref()).await,
+            };
+            IterationReport {
+                refused,
+                ..report(called, snapshot)
+            }
         }
         Err(why) => not_started(why),
     };
@@ -53,6 +61,34 @@ pub(super) async fn iterate(
         iteration: job.number,
         report: Box::new(report),
     }
+}
+
+/// What an agent that claims to be done has left half done. Of a merge that was its task, the audit tells.
+async fn unfinished(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    worktree: &Path,
+    called: &Called,
+) -> Option<String> {
+    if called.done.is_none() || job.handback.is_some() {
+        return None;
+    }
+    let (repo, worktree) = (crew.place.repo.clone(), worktree.to_owned());
+    let found = blocking(move || repo.unfinished(&worktree)).await;
+    // What cannot be looked at is told by the snapshot that follows.
+    found.unwrap_or_default()
+}
+
+/// Conflict markers in what a claim would land.
+async fn left_markers(
+    crew: &Rc<Crew>,
+    called: &Called,
+    snapshot: Option<&Snapshot>,
+) -> Option<String> {
+    let tip = snapshot.filter(|_| called.done.is_some())?.tip.clone();
+    let (repo, target) = (crew.place.repo.clone(), integration_ref(&crew.target));
+    let found = blocking(move || repo.left_markers_since(&target, &tip)).await;
+    found.unwrap_or_default()
 }
 
 fn warn(out: &UnboundedSender<Message>, text: &str) {
@@ -251,6 +287,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
         message: called.message,
         lessons: called.lessons,
         done: called.done,
+        refused: None,
         blocked: called.blocked,
         failure: called.failure,
         changed: snapshot.as_ref().is_some_and(|snapshot| snapshot.changed),

@@ -229,11 +229,7 @@ impl Session<'_> {
             }
             Some(Message::Warning(text)) => self.voice.warn(&text),
             Some(Message::Fatal(why)) => {
-                return Err(DriverError::Io {
-                    act: "write into",
-                    path: self.lookout.state_dir(),
-                    source: std::io::Error::other(why),
-                });
+                return Err(DriverError::Broken(why));
             }
             None => {}
         }

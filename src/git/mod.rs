@@ -17,6 +17,7 @@
 //! | `refs/harness/onto/<slug>` | what was last laid into the worktree to be merged; also its name in markers |
 
 mod audit;
+mod claim;
 mod cli;
 mod error;
 mod ground;

@@ -146,6 +146,13 @@ impl Repo {
             .transpose()
     }
 
+    /// The content of a blob; `None` when the object is none.
+    pub(super) fn blob(&self, oid: &Oid) -> Result<Option<Vec<u8>>, GitError> {
+        let library = self.library()?;
+        let found = library.find_blob(raw(oid)?);
+        Ok(found.ok().map(|blob| blob.content().to_vec()))
+    }
+
     /// Paths whose content or mode differs between two commits, sorted; a rename counts as both paths.
     /// Names that are not UTF-8 are shown with replacement characters.
     ///
@@ -241,6 +248,7 @@ impl Repo {
             .call([
                 "--literal-pathspecs",
                 "log",
+                "--full-history",
                 "--first-parent",
                 "-m",
                 "-n20",

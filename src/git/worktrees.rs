@@ -257,7 +257,8 @@ impl Worktrees {
         }
         let link = path.join(".git");
         match fs::symlink_metadata(&link) {
-            Err(_) => Ok(()),
+            Err(_) if entries(path)?.is_empty() => Ok(()),
+            Err(_) => refused("it holds files that harness did not put there"),
             Ok(meta) if meta.is_dir() => refused("it is a repository of its own"),
             Ok(_) => {
                 let text = fs::read(&link).unwrap_or_default();

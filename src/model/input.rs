@@ -136,6 +136,9 @@ pub struct IterationReport {
     /// The done claim: one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<String>,
+    /// Why harness does not take the done claim: something was left half done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// What the agent is blocked on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,

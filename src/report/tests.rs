@@ -406,6 +406,7 @@ fn report(ending: Ending) -> IterationReport {
         message: String::new(),
         lessons: Vec::new(),
         done: None,
+        refused: None,
         blocked: None,
         failure: None,
         tip: None,
