@@ -4,7 +4,7 @@
 
 use super::Glance;
 use super::code::codes_text;
-use super::text::{branch, count, cut, elapsed, escaped, names, padded, shown};
+use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, shown};
 use super::words::{about, command, is_active, overall, stage_name};
 use crate::core::{FeatureView, RunView, Stage};
 use std::fmt::Write as _;
@@ -99,7 +99,7 @@ pub(super) fn queue_words(run: &RunView) -> Vec<String> {
             0 => "what has landed".to_owned(),
             _ => features,
         };
-        out.push(format!("not in {target} yet: {what}: {}", shown(why, 400)));
+        out.push(format!("not in {target} yet: {what}: {}", reason(why, 400)));
     }
     if let Some(command) = &run.broken_base {
         let command = shown(command, 80);

@@ -5,7 +5,7 @@
 use super::code::code_meaning;
 use super::status::queue_words;
 use super::text::{branch, count, elapsed, grouped, padded, shown, some};
-use super::words::{about, command, stage_name};
+use super::words::{about, command, room, stage_name};
 use crate::core::{FeatureView, RunView, Stage, View};
 use crate::model::Usage;
 use std::fmt::Write as _;
@@ -58,7 +58,7 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
     let columns = longest.max().unwrap_or(0);
     rows(&mut out, &needy, |f| {
         let slug = padded(f.slug.as_str(), columns);
-        let why = about(f, None, run.ended.unwrap_or(run.started), COLUMNS);
+        let why = about(f, None, run.ended.unwrap_or(run.started), room(f, COLUMNS));
         let command = command(f).unwrap_or_default();
         let indent = columns + 4;
         let stage = stage_name(f.stage);

@@ -4,7 +4,7 @@
 
 use super::Glance;
 use super::text::{elapsed, escaped, rfc3339, width};
-use super::words::{about, is_active, stage_name};
+use super::words::{about, is_active, room, stage_name};
 use crate::model::Stamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub fn status_plain(glance: &Glance<'_>) -> String {
                 stage_name(feature.stage).to_owned(),
                 feature.iteration.to_string(),
                 time.unwrap_or_else(|| "-".to_owned()),
-                about(feature, output, now, DETAIL_COLUMNS),
+                about(feature, output, now, room(feature, DETAIL_COLUMNS)),
             ]
         }))
         .collect();

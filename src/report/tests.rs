@@ -3,8 +3,8 @@
 use super::*;
 use crate::core::{FeatureView, Planned, RunView, Stage, Wait};
 use crate::model::{
-    AgentFailure, Ending, Event, Evidence, FailureKind, GateId, Ground, IterationReport, Oid,
-    ParkReason, Record, Red, Relation, RunId, Settings, StopLevel, Usage, WorktreeName,
+    AgentFailure, Ending, Event, Evidence, FailureKind, GateId, Ground, InfraKind, IterationReport,
+    Oid, ParkReason, Record, Red, Relation, RunId, Settings, StopLevel, Usage, WorktreeName,
 };
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -378,6 +378,72 @@ merged 1 feature in this run; 0 merged before, 4 open
 tokens of these features so far: 1,200 in, 34 out, 0 from cache, 0 to cache; $1.24
 logs: .harness/run.log, .harness/<feature>.log, .harness/iterations/
 "
+    );
+}
+
+#[test]
+fn what_needs_a_person_is_told_in_full() {
+    let mut parked = feature("auth", Stage::Parked);
+    parked.detail = Some(format!(
+        "merging kept failing: error: these files would be overwritten:\n\t{}\n\tb.rs\nCommit them\nAborting",
+        "a".repeat(250)
+    ));
+    let mut failed = feature("billing", Stage::Failed);
+    failed.detail = Some(
+        "its worktree could not be made ready: setup: set-up command `make` failed:\nnoise\nnope\n[exit 7]"
+            .to_owned(),
+    );
+    let mut view = view_of(vec![parked, failed]);
+    view.run.as_mut().unwrap().publish_waits = Some("in the way:\n\ta.rs\n\tb.rs".to_owned());
+    let long = format!(
+        "overwritten: {}; b.rs; Commit them; Aborting\n",
+        "a".repeat(250)
+    );
+    let words = BTreeMap::new();
+    for text in [
+        summary(&view, Path::new(".harness")),
+        status_plain(&glance(&view, &words, false)),
+    ] {
+        assert!(text.contains(&long), "{text}");
+        assert!(
+            text.contains("set-up command `make` failed: nope\n"),
+            "{text}"
+        );
+    }
+    let text = summary(&view, Path::new(".harness"));
+    assert!(text.contains("in the way: a.rs; b.rs\n"), "{text}");
+}
+
+#[test]
+fn lines_of_a_reason_are_told_apart() {
+    let wrapped = format!("{}\nand so on.\nWhat now?\nTell me", "x".repeat(70));
+    let flows = format!("{} and so on. What now? Tell me", "x".repeat(70));
+    for (text, expected) in [
+        (wrapped.as_str(), flows.as_str()),
+        ("error: a\nhint: b", "error: a; hint: b"),
+        ("files:\n\ta\n\n\tb\nmove them", "files: a; b; move them"),
+        ("", ""),
+    ] {
+        assert_eq!(text::reason(text, 400), expected);
+    }
+}
+
+#[test]
+fn a_failed_setup_says_why() {
+    let failed = |why: &str| {
+        said(Event::PrepareFailed {
+            slug: slug("auth"),
+            kind: InfraKind::Setup,
+            why: why.to_owned(),
+        })
+    };
+    assert_eq!(
+        failed("set-up command `make` failed:\nnoise\nnope\n[exit 7]"),
+        "22:15:30  auth           setup failed: nope"
+    );
+    assert_eq!(
+        failed("set-up command `exit 7` failed:\n[exit 7]"),
+        "22:15:30  auth           setup failed: [exit 7]"
     );
 }
 

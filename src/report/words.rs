@@ -3,7 +3,8 @@
 //!
 //! Never lays anything out.
 
-use super::text::{count, elapsed, names, shown};
+use super::line::REASON_COLUMNS;
+use super::text::{count, elapsed, names, reason, shown};
 use crate::core::{FeatureView, Stage, View, Wait};
 use crate::model::{Slug, Stamp};
 use std::fmt::Write as _;
@@ -76,7 +77,7 @@ pub(super) fn retry(slug: &Slug) -> String {
     format!("harness retry {slug}")
 }
 
-/// Why it is not being worked on, for one that waits or is skipped; not escaped.
+/// Why it is not being worked on, for one that waits or is skipped; not wholly escaped.
 pub(super) fn why_waiting(feature: &FeatureView, now: Stamp) -> String {
     if feature.unselected {
         return "not selected in this run".to_owned();
@@ -87,7 +88,7 @@ pub(super) fn why_waiting(feature: &FeatureView, now: Stamp) -> String {
         .map(|wait| wait_text(wait, now))
         .collect();
     if let Some(trouble) = &feature.detail {
-        parts.push(format!("last try: {trouble}"));
+        parts.push(format!("last try: {}", reason(trouble, REASON_COLUMNS)));
     }
     if parts.is_empty() {
         "ready".to_owned()
@@ -111,7 +112,17 @@ fn wait_text(wait: &Wait, now: Stamp) -> String {
     }
 }
 
-/// One line about it whatever its stage, escaped and at most `columns` wide.
+/// Columns for [`about`] where nothing forces a line to be short: what a person must read to act is not
+/// cut where the others are.
+pub(super) fn room(feature: &FeatureView, others: usize) -> usize {
+    if command(feature).is_some() {
+        others.max(REASON_COLUMNS)
+    } else {
+        others
+    }
+}
+
+/// One line about it whatever its stage, escaped and at most `columns` wide; see [`room`].
 pub(super) fn about(
     feature: &FeatureView,
     output: Option<&String>,
@@ -131,7 +142,10 @@ pub(super) fn about(
             .cloned()
             .unwrap_or_default(),
     };
-    shown(&text, columns)
+    match feature.stage {
+        Stage::Tripped | Stage::Parked | Stage::Failed => reason(&text, columns),
+        _ => shown(&text, columns),
+    }
 }
 
 /// `███░░░░░ 7/12 merged · 2 working · 3 waiting`. Features outside the selection are told apart.
