@@ -82,7 +82,14 @@ impl State {
             | Event::Tripped { .. }
             | Event::Failed { .. }
             | Event::Retried { .. } => self.apply_verdict(&record.event, at),
-            _ => self.apply_merge(&record.event, at),
+            event => {
+                if let Event::Merged { slug, empty, .. } = event
+                    && let Some(feature) = self.features.get_mut(slug)
+                {
+                    feature.empty = *empty;
+                }
+                self.apply_merge(event, at);
+            }
         }
     }
 
@@ -312,6 +319,7 @@ impl State {
                     feature.forgive();
                     feature.marker = false;
                     feature.fresh = true;
+                    feature.empty = false;
                     feature.handback = None;
                     feature.summary.clear();
                 }

@@ -4,7 +4,7 @@
 
 use super::line::{NOTE_COLUMNS, REASON_COLUMNS, said};
 use super::text::{elapsed, last_said, names, reason, shown};
-use super::words::retry;
+use super::words::{NOTHING_TO_MERGE, retry};
 use crate::model::{Event, Evidence, Ground, ParkReason, Red, Relation, Slug, Trial};
 
 /// About one feature in the queue.
@@ -32,6 +32,7 @@ pub(super) fn member(event: &Event, slug: &Slug) -> Option<String> {
         Event::MemberFailed { why, .. } => {
             format!("could not be merged: {}", reason(why, REASON_COLUMNS))
         }
+        Event::Merged { empty: true, .. } => NOTHING_TO_MERGE.to_owned(),
         Event::Merged { commit, .. } => format!("merged as {}", commit.short()),
         Event::Unlanded { .. } => {
             "no longer in what has landed; queued to be merged again".to_owned()

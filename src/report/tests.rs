@@ -34,6 +34,7 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
         depends_on: Vec::new(),
         chain: 1,
         commit: (stage == Stage::Merged).then(|| oid('a')),
+        empty: false,
         unselected: false,
         usage: Usage::default(),
     }
@@ -429,6 +430,35 @@ fn lines_of_a_reason_are_told_apart() {
 }
 
 #[test]
+fn a_feature_without_changes_is_not_said_to_be_anothers_commit() {
+    let merged = Event::Merged {
+        slug: slug("auth"),
+        commit: oid('c'),
+        empty: true,
+    };
+    assert_eq!(
+        said(merged),
+        "22:15:30  auth           nothing to merge: it changes nothing"
+    );
+    let mut feature = feature("auth", Stage::Merged);
+    feature.empty = true;
+    let view = view_of(vec![feature]);
+    let words = BTreeMap::new();
+    for text in [
+        page(&view, 100, false),
+        summary(&view, Path::new(".harness")),
+        status_plain(&glance(&view, &words, false)),
+    ] {
+        assert!(
+            text.contains("auth  nothing to merge: it changes nothing\n")
+                || text.contains("-        nothing to merge: it changes nothing\n"),
+            "{text}"
+        );
+        assert!(!text.contains("aaaaaaaaa"), "{text}");
+    }
+}
+
+#[test]
 fn a_failed_setup_says_why() {
     let failed = |why: &str| {
         said(Event::PrepareFailed {
@@ -532,6 +562,7 @@ fn the_log_tells_of_a_features_way() {
         Event::Merged {
             slug: s(),
             commit: oid('c'),
+            empty: false,
         },
         Event::Parked {
             slug: s(),

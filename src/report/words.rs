@@ -26,6 +26,9 @@ const STAGES: [Stage; 13] = [
     Stage::Skipped,
 ];
 
+/// Instead of the commit that brought a feature, where none did.
+pub(super) const NOTHING_TO_MERGE: &str = "nothing to merge: it changes nothing";
+
 /// The stage's name, the same as in JSON.
 pub(super) fn stage_name(stage: Stage) -> &'static str {
     match stage {
@@ -131,6 +134,7 @@ pub(super) fn about(
 ) -> String {
     let text = match feature.stage {
         Stage::Waiting | Stage::Skipped => why_waiting(feature, now),
+        Stage::Merged if feature.empty => NOTHING_TO_MERGE.to_owned(),
         Stage::Merged => match &feature.commit {
             Some(commit) => format!("{} {}", commit.short(), feature.title),
             None => feature.title.clone(),
