@@ -4,7 +4,7 @@
 
 use super::Glance;
 use super::text::{count, elapsed, escaped, padded};
-use super::words::{about, is_active, overall, stage_name};
+use super::words::{about, is_active, overall, stage_shown};
 use crate::core::{FeatureView, Stage};
 use crate::model::Slug;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -84,7 +84,7 @@ impl Bars {
                 .or_insert_with(|| multi.insert_before(&self.total, text_line()));
             set(line, &feature_text(feature, glance));
         }
-        let mut whole = overall(glance.view, BAR_COLUMNS);
+        let mut whole = overall(glance.view, glance.live.is_some(), BAR_COLUMNS);
         if active.len() > drawn.len() {
             whole += &format!(" · {} not shown", count(active.len() - drawn.len()));
         }
@@ -143,11 +143,17 @@ fn set(line: &ProgressBar, text: &str) {
 
 fn feature_text(feature: &FeatureView, glance: &Glance<'_>) -> String {
     let slug = padded(feature.slug.as_str(), SLUG_COLUMNS);
-    let stage = stage_name(feature.stage);
+    let stage = stage_shown(feature.stage, glance.live.is_some());
     let iteration = format!("#{}", feature.iteration);
     let time = elapsed(glance.now.since_ms(feature.since));
     let output = glance.words.get(&feature.slug);
-    let words = about(feature, output, glance.now, WORD_COLUMNS);
+    let words = about(
+        feature,
+        glance.view.halt.is_some(),
+        output,
+        glance.now,
+        WORD_COLUMNS,
+    );
     format!("{slug} {stage:<9} {iteration:<4} {time:>6}  {words}")
 }
 

@@ -61,7 +61,8 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
     let columns = longest.max().unwrap_or(0);
     rows(&mut out, &needy, |f| {
         let slug = padded(f.slug.as_str(), columns);
-        let why = about(f, None, run.ended.unwrap_or(run.started), room(f, COLUMNS));
+        let now = run.ended.unwrap_or(run.started);
+        let why = about(f, view.halt.is_some(), None, now, room(f, COLUMNS));
         let command = command(f).unwrap_or_default();
         let indent = columns + 4;
         let stage = stage_name(f.stage);

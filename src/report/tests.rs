@@ -167,11 +167,11 @@ fn a_run_that_was_cut_off_is_not_shown_as_running() {
     assert_eq!(
         page(&view, 80, false),
         "\
-░░░░░░░░░░░░░░░░░░░░ 0/1 merged · 1 working
+░░░░░░░░░░░░░░░░░░░░ 0/1 merged · 1 interrupted
 the last run was cut off; `harness run` continues it
 
 Cut off (1)
-  auth  working   #3        -
+  auth  interrupted #3        -
 "
     );
 }
@@ -285,12 +285,35 @@ fn columns_for_pipes_hold_every_feature() {
     assert_eq!(
         status_plain(&glance(&mixed(), &BTreeMap::new(), true)),
         "\
+# running for 4m12s onto main, 4 at once, iteration 14 of 200 (pid 4242)
 SLUG        STAGE    ITERATION  ELAPSED  DETAIL
 index       merged   3          -        aaaaaaaaa The index
 auth-login  working  3          4m12s    moved the parser
 billing     blocked  3          -        Which database? There are two.
 search      waiting  3          -        needs auth-login, index
 invoices    skipped  3          -        needs billing, which will not merge without you
+"
+    );
+}
+
+#[test]
+fn columns_for_pipes_say_first_how_the_run_stands() {
+    let mut view = mixed();
+    view.features[3].waits.clear();
+    view.halt = Some("out of disk\u{1b}".to_owned());
+    view.run.as_mut().unwrap().publish_waits = Some("in the way".to_owned());
+    assert_eq!(
+        status_plain(&glance(&view, &BTreeMap::new(), false)),
+        "\
+# the last run was cut off; `harness run` continues it
+# HALT: out of disk\\u{1b} (remove the file to go on)
+# not in main yet: what has landed: in the way
+SLUG        STAGE        ITERATION  ELAPSED  DETAIL
+index       merged       3          -        aaaaaaaaa The index
+auth-login  interrupted  3          -        moved the parser
+billing     blocked      3          -        Which database? There are two.
+search      waiting      3          -        held back by HALT
+invoices    skipped      3          -        needs billing, which will not merge without you
 "
     );
 }

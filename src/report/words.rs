@@ -48,6 +48,16 @@ pub(super) fn stage_name(stage: Stage) -> &'static str {
     }
 }
 
+/// The stage as it is to be shown: without a living run nothing is being worked on. What is only queued
+/// stays so.
+pub(super) fn stage_shown(stage: Stage, live: bool) -> &'static str {
+    if !live && is_active(stage) && stage != Stage::Queued {
+        "interrupted"
+    } else {
+        stage_name(stage)
+    }
+}
+
 /// Whether something is being done for it, or about to be.
 pub(super) fn is_active(stage: Stage) -> bool {
     matches!(
@@ -81,7 +91,7 @@ pub(super) fn retry(slug: &Slug) -> String {
 }
 
 /// Why it is not being worked on, for one that waits or is skipped; not wholly escaped.
-pub(super) fn why_waiting(feature: &FeatureView, now: Stamp) -> String {
+fn why_waiting(feature: &FeatureView, halted: bool, now: Stamp) -> String {
     if feature.unselected {
         return "not selected in this run".to_owned();
     }
@@ -93,10 +103,10 @@ pub(super) fn why_waiting(feature: &FeatureView, now: Stamp) -> String {
     if let Some(trouble) = &feature.detail {
         parts.push(format!("last try: {}", reason(trouble, REASON_COLUMNS)));
     }
-    if parts.is_empty() {
-        "ready".to_owned()
-    } else {
-        parts.join("; ")
+    match (parts.is_empty(), halted) {
+        (true, true) => "held back by HALT".to_owned(),
+        (true, false) => "ready".to_owned(),
+        (false, _) => parts.join("; "),
     }
 }
 
@@ -128,12 +138,13 @@ pub(super) fn room(feature: &FeatureView, others: usize) -> usize {
 /// One line about it whatever its stage, escaped and at most `columns` wide; see [`room`].
 pub(super) fn about(
     feature: &FeatureView,
+    halted: bool,
     output: Option<&String>,
     now: Stamp,
     columns: usize,
 ) -> String {
     let text = match feature.stage {
-        Stage::Waiting | Stage::Skipped => why_waiting(feature, now),
+        Stage::Waiting | Stage::Skipped => why_waiting(feature, halted, now),
         Stage::Merged if feature.empty => NOTHING_TO_MERGE.to_owned(),
         Stage::Merged => match &feature.commit {
             Some(commit) => format!("{} {}", commit.short(), feature.title),
@@ -153,7 +164,7 @@ pub(super) fn about(
 }
 
 /// `███░░░░░ 7/12 merged · 2 working · 3 waiting`. Features outside the selection are told apart.
-pub(super) fn overall(view: &View, bar_columns: usize) -> String {
+pub(super) fn overall(view: &View, live: bool, bar_columns: usize) -> String {
     let mut counts = [0_usize; STAGES.len()];
     let (mut total, mut unselected) = (0, 0);
     for feature in &view.features {
@@ -170,8 +181,16 @@ pub(super) fn overall(view: &View, bar_columns: usize) -> String {
     let filled = (merged * bar_columns).checked_div(total).unwrap_or(0);
     let mut out = "█".repeat(filled) + &"░".repeat(bar_columns - filled);
     let _ = write!(out, " {}/{} merged", count(merged), count(total));
+    let mut told: Vec<(&str, usize)> = Vec::new();
     for (stage, number) in STAGES.iter().zip(counts).skip(1).filter(|(_, n)| *n > 0) {
-        let _ = write!(out, " · {} {}", count(number), stage_name(*stage));
+        let name = stage_shown(*stage, live);
+        match told.last_mut().filter(|(last, _)| *last == name) {
+            Some((_, sum)) => *sum += number,
+            None => told.push((name, number)),
+        }
+    }
+    for (name, number) in told {
+        let _ = write!(out, " · {} {name}", count(number));
     }
     if unselected > 0 {
         let _ = write!(out, " · {} not selected", count(unselected));
