@@ -83,13 +83,17 @@ impl State {
             | Event::Failed { .. }
             | Event::Retried { .. } => self.apply_verdict(&record.event, at),
             event => {
-                if let Event::Merged { slug, empty, .. } = event
-                    && let Some(feature) = self.features.get_mut(slug)
-                {
-                    feature.empty = *empty;
-                }
+                self.note_empty(event);
                 self.apply_merge(event, at);
             }
+        }
+    }
+
+    fn note_empty(&mut self, event: &Event) {
+        if let Event::Merged { slug, empty, .. } = event
+            && let Some(feature) = self.features.get_mut(slug)
+        {
+            feature.empty = *empty;
         }
     }
 
