@@ -82,7 +82,18 @@ impl State {
             | Event::Tripped { .. }
             | Event::Failed { .. }
             | Event::Retried { .. } => self.apply_verdict(&record.event, at),
-            _ => self.apply_merge(&record.event, at),
+            event => {
+                self.note_empty(event);
+                self.apply_merge(event, at);
+            }
+        }
+    }
+
+    fn note_empty(&mut self, event: &Event) {
+        if let Event::Merged { slug, empty, .. } = event
+            && let Some(feature) = self.features.get_mut(slug)
+        {
+            feature.empty = *empty;
         }
     }
 
@@ -210,6 +221,7 @@ impl State {
             }
             Event::IterationEnded { slug, report, .. } => self.iteration_ended(slug, report, at),
             Event::IterationLost { slug, iteration } => {
+                self.give_back(slug);
                 self.set_phase(slug, Phase::Working { running: None }, at);
                 self.log(
                     slug,
@@ -255,10 +267,9 @@ impl State {
             Ending::NotStarted { why } => Some(why.clone()),
             _ => None,
         };
-        if account.is_some() || not_started.is_some() {
-            feature.charged = feature.charged.saturating_sub(1);
+        let nobodys_fault = account.is_some() || not_started.is_some();
+        if nobodys_fault {
             if let Some(run) = &mut self.run {
-                run.iterations = run.iterations.saturating_sub(1);
                 run.account = run.account.take().or(account);
             }
             if let Some(why) = not_started {
@@ -274,6 +285,10 @@ impl State {
                 feature.infra = 0;
             }
         }
+        if nobodys_fault || report.ending == Ending::Stopped {
+            // Whoever stopped it means to go on where it was, not to spend one of its calls.
+            self.give_back(slug);
+        }
         self.log(
             slug,
             Some(iteration),
@@ -282,6 +297,16 @@ impl State {
             report.lessons.clone(),
             at,
         );
+    }
+
+    /// The iteration that has just ended counts towards no cap. Its number stays used.
+    fn give_back(&mut self, slug: &Slug) {
+        if let Some(run) = &mut self.run {
+            run.iterations = run.iterations.saturating_sub(1);
+        }
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.charged = feature.charged.saturating_sub(1);
+        }
     }
 
     fn apply_verdict(&mut self, event: &Event, at: Stamp) {
@@ -298,6 +323,7 @@ impl State {
                     feature.forgive();
                     feature.marker = false;
                     feature.fresh = true;
+                    feature.empty = false;
                     feature.handback = None;
                     feature.summary.clear();
                 }

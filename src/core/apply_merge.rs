@@ -98,7 +98,7 @@ impl State {
                 self.unjudged.insert(slug.clone());
                 self.leave(slug, *attempt, Phase::Queued, at);
             }
-            Event::Merged { slug, commit } => self.merged(slug, commit, at),
+            Event::Merged { slug, commit, .. } => self.merged(slug, commit, at),
             Event::Unlanded { slug } => {
                 self.merging.unpublished.retain(|(other, _)| other != slug);
                 self.set_phase(slug, Phase::Queued, at);

@@ -173,6 +173,7 @@ pub(super) fn landed(state: &State, number: u32, outcome: LandOutcome) -> Vec<Ev
             .map(|step| Event::Merged {
                 slug: step.slug.clone(),
                 commit: step.candidate.commit.clone(),
+                empty: step.candidate.commit == step.candidate.onto,
             })
             .collect(),
         LandOutcome::Moved { ground } => vec![Event::TipMoved { ground }],

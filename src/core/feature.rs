@@ -45,6 +45,8 @@ pub(super) struct Feature {
     /// Whether its `.done` marker is known to be on disk.
     pub(super) marker: bool,
     pub(super) usage: Usage,
+    /// Whether what landed last of it changed nothing.
+    pub(super) empty: bool,
     /// When it first claimed to be done since a person or the beginning queued it: its age in the merge
     /// queue, which a conflict does not take from it.
     pub(super) claimed: Option<(Stamp, u64)>,
@@ -140,6 +142,7 @@ impl Feature {
             marker_write: 0,
             marker: false,
             usage: Usage::default(),
+            empty: false,
             claimed: None,
             handback: None,
             rounds: 0,

@@ -832,6 +832,40 @@ fn a_killed_iteration_keeps_its_question_and_loses_its_claim() {
 }
 
 #[test]
+fn an_iteration_that_was_stopped_or_lost_is_not_charged() {
+    let capped = || Settings {
+        max_iterations: 1,
+        max_iterations_per_feature: 1,
+        parallel: 1,
+        ..Settings::default()
+    };
+    let calls = |story: &Story| view(&story.state, story.now).run.map(|run| run.iterations);
+    let mut story = Story::with(capped(), vec![feature("a", &[])]);
+    story.prepare();
+    assert_eq!(calls(&story), Some(1));
+    story.tell(Input::Stop(StopLevel::Terminate { code: 143 }));
+    let stopped = IterationReport {
+        ending: Ending::Stopped,
+        ..report()
+    };
+    story.end("a", stopped);
+    assert_eq!(calls(&story), Some(0));
+    story.tell(Input::Tidied);
+    assert!(matches!(story.facts.last(), Some(Event::RunEnded { .. })));
+
+    story.run_again(capped(), None);
+    story.prepare();
+    assert_eq!(story.running(), ["a#2"], "it goes on where it was");
+    story.tell(Input::IterationLost {
+        slug: slug("a"),
+        iteration: 2,
+    });
+    story.flush();
+    assert_eq!(story.running(), ["a#3"]);
+    assert_eq!(calls(&story), Some(1));
+}
+
+#[test]
 fn a_spec_that_appears_or_vanishes_mid_run_is_honoured() {
     let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &[])]);
     story.prepare();

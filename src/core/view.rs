@@ -88,6 +88,8 @@ pub struct FeatureView {
     pub chain: u32,
     /// The commit that landed it.
     pub commit: Option<Oid>,
+    /// Whether it landed without changing anything; the commit is then somebody else's.
+    pub empty: bool,
     /// Whether the run is limited to others.
     pub unselected: bool,
     /// Tokens and money so far.
@@ -256,6 +258,7 @@ fn feature_view(
             Phase::Merged { commit } => commit.clone(),
             _ => None,
         },
+        empty: feature.is_merged() && feature.empty,
         unselected: !state.is_selected(slug),
         usage: feature.usage,
     }

@@ -398,12 +398,10 @@ fn enough_space(crew: &Crew) -> Result<(), String> {
     if free >= crew.config.worktrees.min_free {
         return Ok(());
     }
-    let mib = |bytes: u64| bytes / (1024 * 1024);
+    let [free, asked] = [free, crew.config.worktrees.min_free].map(crate::config::size_shown);
     Err(format!(
-        "only {} MiB are free in {}, and worktrees.min_free asks for {} MiB; make room or lower it",
-        mib(free),
-        there.display(),
-        mib(crew.config.worktrees.min_free)
+        "only {free} are free in {}, and worktrees.min_free asks for {asked}; make room or lower it",
+        there.display()
     ))
 }
 

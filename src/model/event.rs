@@ -261,6 +261,9 @@ pub enum Event {
         slug: Slug,
         /// The commit that brought it.
         commit: Oid,
+        /// Whether it changes nothing: the commit is what stood there already, somebody else's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        empty: bool,
     },
     /// The target and the integration ref stand elsewhere than was known.
     TipMoved {

@@ -4,7 +4,7 @@
 
 use super::code::codes_text;
 use super::merge_line;
-use super::text::{branch, clock, count, elapsed, last_line, shown};
+use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
 use super::words::{retry, unblock};
 use crate::model::{
     Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug, StopLevel,
@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 /// Columns for what an agent says in passing.
 pub(super) const NOTE_COLUMNS: usize = 80;
 /// Columns for what a person must read to act.
-pub(super) const REASON_COLUMNS: usize = 240;
+pub(super) const REASON_COLUMNS: usize = 400;
 /// Columns for the names of features.
 const SLUG_COLUMNS: usize = 14;
 
@@ -121,7 +121,7 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
                 InfraKind::Setup => "setup failed",
                 InfraKind::System => "worktree could not be made ready",
             };
-            format!("{whose}: {}", last_line(why, REASON_COLUMNS))
+            format!("{whose}: {}", shown(setup_said(why), REASON_COLUMNS))
         }
         Event::IterationStarted { iteration, .. } => format!("#{iteration} started"),
         Event::IterationEnded {
@@ -145,7 +145,7 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
         Event::Tripped { breaker, why, .. } => format!(
             "breaker {} tripped: {} (again: {})",
             shown(breaker, 20),
-            shown(why, REASON_COLUMNS),
+            reason(why, REASON_COLUMNS),
             retry(slug)
         ),
         Event::Failed { why, .. } => {
@@ -179,7 +179,7 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
             FailureKind::Auth => "login: ",
             FailureKind::Other => "",
         };
-        let text = shown(&failure.text, REASON_COLUMNS);
+        let text = reason(&failure.text, REASON_COLUMNS);
         return format!("#{iteration} {how}: {kind}{text}");
     }
     let first = |text: &str| {
@@ -198,11 +198,11 @@ fn given_up(why: &SkipReason) -> String {
     match why {
         SkipReason::IterationsUsedUp { cap } => format!("its {cap} iterations are used up"),
         SkipReason::Setup { text } => {
-            let last = last_line(text, REASON_COLUMNS);
+            let last = shown(setup_said(text), REASON_COLUMNS);
             format!("its worktree could not be made ready: {last}")
         }
         SkipReason::Spawn { text } => {
-            let last = last_line(text, REASON_COLUMNS);
+            let last = shown(setup_said(text), REASON_COLUMNS);
             format!("the agent could not be run: {last}")
         }
         SkipReason::SpecRemoved => "its spec was removed".to_owned(),

@@ -3,8 +3,8 @@
 //! As in [`line`](super::line): one line a record, and nothing that is not in it.
 
 use super::line::{NOTE_COLUMNS, REASON_COLUMNS, said};
-use super::text::{elapsed, names, shown};
-use super::words::retry;
+use super::text::{elapsed, last_said, names, reason, shown};
+use super::words::{NOTHING_TO_MERGE, retry};
 use crate::model::{Event, Evidence, Ground, ParkReason, Red, Relation, Slug, Trial};
 
 /// About one feature in the queue.
@@ -30,8 +30,9 @@ pub(super) fn member(event: &Event, slug: &Slug) -> Option<String> {
             "fails as what it would land on does; waits until that is repaired".to_owned()
         }
         Event::MemberFailed { why, .. } => {
-            format!("could not be merged: {}", shown(why, REASON_COLUMNS))
+            format!("could not be merged: {}", reason(why, REASON_COLUMNS))
         }
+        Event::Merged { empty: true, .. } => NOTHING_TO_MERGE.to_owned(),
         Event::Merged { commit, .. } => format!("merged as {}", commit.short()),
         Event::Unlanded { .. } => {
             "no longer in what has landed; queued to be merged again".to_owned()
@@ -91,13 +92,13 @@ pub(super) fn queue(event: &Event) -> Option<String> {
             format!("merge {attempt}: verified as {}{how}", commit.short())
         }
         Event::AttemptPostponed { attempt, why, .. } => {
-            format!("merge {attempt}: put off: {}", shown(why, REASON_COLUMNS))
+            format!("merge {attempt}: put off: {}", reason(why, REASON_COLUMNS))
         }
         Event::TipMoved { ground } => moved(ground),
         Event::Reconciled { .. } => "the commits made on the target are merged in".to_owned(),
         Event::ReconcileFailed { why, .. } => format!(
             "the commits made on the target do not go together with what has landed: {}",
-            shown(why, REASON_COLUMNS)
+            reason(why, REASON_COLUMNS)
         ),
         Event::RolledBack { ground } => format!(
             "what was not published is merged again, on top of {}",
@@ -105,7 +106,7 @@ pub(super) fn queue(event: &Event) -> Option<String> {
         ),
         Event::Published { commit } => format!("published {}", commit.short()),
         Event::PublishWaits { why, .. } => {
-            format!("not published yet: {}", shown(why, REASON_COLUMNS))
+            format!("not published yet: {}", reason(why, REASON_COLUMNS))
         }
         _ => return None,
     })
@@ -127,14 +128,7 @@ fn moved(ground: &Ground) -> String {
 /// ``make test`: last line of its output`.
 fn failure(red: &Red) -> String {
     let command = shown(&red.command, NOTE_COLUMNS);
-    // The gate ends its tail with `[exit 1]` or the like; the line before says why.
-    let lines: Vec<&str> = red.tail.lines().filter(|l| !l.trim().is_empty()).collect();
-    let why = match lines.as_slice() {
-        [.., why, own] if own.starts_with('[') => why,
-        [.., last] => last,
-        [] => "",
-    };
-    let last = said(why, "(no output)", REASON_COLUMNS);
+    let last = said(last_said(&red.tail), "(no output)", REASON_COLUMNS);
     format!("`{command}`: {last}")
 }
 
@@ -166,7 +160,7 @@ fn parked(why: &ParkReason, slug: &Slug) -> String {
         }
         ParkReason::Infra { text } => format!(
             "parked: merging kept failing: {} (again: {again})",
-            shown(text, REASON_COLUMNS)
+            reason(text, REASON_COLUMNS)
         ),
     }
 }

@@ -468,3 +468,33 @@ impl Story {
         verdicts
     }
 }
+
+#[test]
+fn a_claim_that_changes_nothing_is_recorded_as_such() {
+    let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &[])]);
+    story.prepare();
+    story.end("a", claim());
+    let (attempt, _, onto, members) = story.asked().unwrap();
+    let mut chain = story.chain(&onto, &members);
+    let step = &mut chain.steps[0].candidate;
+    step.commit = onto.clone();
+    step.tree = chain.onto_tree.clone();
+    chain.commit = onto.clone();
+    chain.tree = chain.onto_tree.clone();
+    story.built(attempt, chain, Vec::new(), Vec::new());
+    story.land(LandOutcome::Done);
+    assert!(story.facts.contains(&Event::Merged {
+        slug: slug("a"),
+        commit: onto,
+        empty: true,
+    }));
+    story.prepare();
+    story.merge("b");
+    let view = view(&story.state, story.now);
+    let empty = |name: &str| {
+        view.features
+            .iter()
+            .any(|f| f.slug == slug(name) && f.empty)
+    };
+    assert!(empty("a") && !empty("b"));
+}
