@@ -29,7 +29,7 @@ impl State {
                 red,
                 ..
             } => {
-                self.merging.infra = 0;
+                self.merging.works();
                 self.merging.gated(tree, gate, red.as_ref());
                 if let Some(found) = self.merging.attempts.get_mut(attempt) {
                     found.gated = true;
@@ -125,6 +125,7 @@ impl State {
                     run.tip = chain.commit;
                     run.tree = chain.tree;
                 }
+                self.merging.works();
                 self.merging.publishing = Publishing::Ready;
             }
             Event::ReconcileFailed { attempt, .. } => {
@@ -216,7 +217,6 @@ impl State {
         let Some(attempt) = self.merging.attempts.get_mut(&number) else {
             return;
         };
-        self.merging.infra = 0;
         attempt.members = chain.steps.iter().map(|step| step.slug.clone()).collect();
         attempt.stage = AttemptStage::Built(chain.clone());
         if attempt.what == Trial::Features && chain.steps.is_empty() {
@@ -360,6 +360,7 @@ impl State {
             }
         }
         self.merging.judged(true);
+        self.merging.works();
         if let Some(feature) = self.features.get_mut(slug) {
             feature.breakers.verified();
             feature.infra = 0;
@@ -368,6 +369,14 @@ impl State {
         self.land(slug, Some(commit.clone()), at);
         if let Some(tip) = tip {
             self.merging.unpublished.push((slug.clone(), tip));
+        }
+        if self
+            .run
+            .as_ref()
+            .is_some_and(|run| run.tip == run.target_tip)
+        {
+            // It changed nothing: the target contains it as it stands.
+            self.made_public(usize::MAX, at);
         }
         if matches!(self.merging.publishing, Publishing::Waiting { .. }) {
             self.merging.publishing = Publishing::Ready;
@@ -383,12 +392,16 @@ impl State {
         let merging = &mut self.merging;
         let publish = merging.publish.take();
         let count = publish.map_or(0, |publish| publish.features);
-        let features: Vec<(Slug, Oid)> = merging
-            .unpublished
-            .drain(..count.min(merging.unpublished.len()))
-            .collect();
         merging.publishing = Publishing::Ready;
         merging.publishes_failed = 0;
+        self.made_public(count, at);
+    }
+
+    /// The oldest `count` landed features are in the target.
+    fn made_public(&mut self, count: usize, at: Stamp) {
+        let unpublished = &mut self.merging.unpublished;
+        let features: Vec<(Slug, Oid)> =
+            unpublished.drain(..count.min(unpublished.len())).collect();
         for (slug, tip) in features {
             let summary = self
                 .features
@@ -429,8 +442,7 @@ impl State {
         merging.publish_final = false;
         merging.publishes_failed = 0;
         merging.rewinding = None;
-        merging.infra = 0;
-        merging.not_before = Stamp::default();
+        merging.works();
         merging.stand(ground);
         let landed = |attempt: &Attempt| {
             matches!(&attempt.stage, AttemptStage::Landing(chain)

@@ -165,6 +165,12 @@ impl Merging {
         }
     }
 
+    /// Git and the disk do what they are asked: whatever failed before is over.
+    pub(super) fn works(&mut self) {
+        self.infra = 0;
+        self.not_before = Stamp::default();
+    }
+
     /// What the target's place means for publishing.
     pub(super) fn stand(&mut self, ground: &Ground) {
         self.publishing = match ground.relation {

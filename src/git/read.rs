@@ -20,6 +20,12 @@ pub struct Commit {
     pub parents: Vec<Oid>,
 }
 
+/// Most commits that a hand-back names.
+const LANDED_LINES: usize = 20;
+
+/// Most commits that are looked at for that.
+const LOOKED_AT: usize = 500;
+
 /// The size of a difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiffStat {
@@ -242,24 +248,34 @@ impl Repo {
         onto: &Oid,
         paths: &[String],
     ) -> Result<Vec<String>, GitError> {
-        let range = format!("{since}..{onto}");
-        let mut call = self
-            .git()
-            .call([
-                "--literal-pathspecs",
-                "log",
-                "--full-history",
-                "--first-parent",
-                "-m",
-                "-n20",
-                "--format=%h %s",
-            ])
-            .arg(range);
-        if !paths.is_empty() {
-            call = call.arg("--").args(paths);
+        let library = self.library()?;
+        let read = || GitError::read(format!("read the history from {since} to {onto}"));
+        let mut walk = library.revwalk().map_err(read())?;
+        walk.push(raw(onto)?).map_err(read())?;
+        walk.hide(raw(since)?).map_err(read())?;
+        walk.simplify_first_parent().map_err(read())?;
+        let mut lines = Vec::new();
+        // Of a merge only what it brought is asked, which `git log` with paths does not tell: it leaves
+        // out a merge that is like one of its parents.
+        for oid in walk.take(LOOKED_AT) {
+            let commit = library.find_commit(oid.map_err(read())?).map_err(read())?;
+            let commit = shown(&commit)?;
+            let touches = match commit.parents.first() {
+                Some(parent) if !paths.is_empty() => {
+                    let changed =
+                        self.changed_between(&self.tree_of(parent)?, &self.tree_of(&commit.oid)?)?;
+                    paths.iter().any(|path| changed.contains(path.as_bytes()))
+                }
+                _ => true,
+            };
+            if touches {
+                lines.push(format!("{} {}", commit.oid.short(), commit.subject));
+            }
+            if lines.len() == LANDED_LINES {
+                break;
+            }
         }
-        let log = call.ok()?;
-        Ok(visible(&log.text()).lines().map(str::to_owned).collect())
+        Ok(lines)
     }
 
     /// The newest commits of a ref, newest first, at most `limit`.

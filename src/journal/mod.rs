@@ -125,15 +125,17 @@ impl Journal {
 }
 
 impl Journal {
-    /// An error when somebody deleted the file: what is written into it then is lost when the run ends.
+    /// An error when somebody deleted or moved the file: the next run would not find what is written into
+    /// it then.
     fn is_there(&self) -> io::Result<()> {
-        if self.file.metadata()?.nlink() > 0 {
-            return Ok(());
+        let own = self.file.metadata()?;
+        match std::fs::metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == (own.dev(), own.ino()) => Ok(()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the file was deleted or moved while the run was using it",
+            )),
         }
-        Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the file was deleted while the run was using it",
-        ))
     }
 }
 

@@ -153,12 +153,9 @@ fn crashes_while_a_worktree_was_made_or_removed_are_repaired() {
     let f = Fixture::new();
     let pool = f.pool();
     let path = pool.path(W1);
-    // A directory git knows nothing of.
-    put(&path, "stray.txt", "stray");
+    // An empty directory git knows nothing of.
+    fs::create_dir_all(&path).unwrap();
     assert!(!f.prepare(&pool, "one", W1).recycled);
-    assert_eq!(get(&path, "stray.txt"), None);
-    let lost = f.refs("refs/harness/lost");
-    assert_eq!(f.show(&lost[0], "stray.txt").as_deref(), Some("stray"));
     // Registered, but its directory is gone.
     fs::remove_dir_all(&path).unwrap();
     assert!(!f.prepare(&pool, "one", W1).recycled);
@@ -202,6 +199,10 @@ fn what_is_not_ours_is_left_alone() {
     put(pool.dir(), "w1", "a file");
     assert!(refused().contains("not a directory"));
     fs::remove_file(pool.path(W1)).unwrap();
+    put(&pool.path(W1), "stray.txt", "stray");
+    assert!(refused().contains("harness did not put there"));
+    assert_eq!(get(&pool.path(W1), "stray.txt").as_deref(), Some("stray"));
+    fs::remove_dir_all(pool.path(W1)).unwrap();
     f.git(pool.dir(), &["clone", "-q", f.root.to_str().unwrap(), "w1"]);
     assert!(refused().contains("repository of its own"));
     f.git(&pool.path(W1), &["worktree", "add", "-q", "../w2"]);
