@@ -1,7 +1,6 @@
 //! The merge queue on real repositories: conflicts go back to their agents, red merges too, the user's
 //! checkout is never in the way and never harmed, and a tree that passed is not gated again.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 #![cfg(feature = "fake-agent")]
 
 mod support;
