@@ -275,3 +275,34 @@ fn a_state_directory_that_vanishes_stops_the_run_before_it_lands() {
     assert_eq!(ran.code, Some(10), "{}{}", ran.out, ran.err);
     assert_eq!(site.landed().len(), 0);
 }
+
+#[test]
+fn a_passed_tree_is_gated_again_when_the_fingerprint_differs() {
+    let site = Site::new();
+    let (runs, version) = (site.path("runs"), site.path("version"));
+    site.config(&format!(
+        "verify: {{commands: ['echo run >> {}'], fingerprint: ['cat {}']}}",
+        runs.display(),
+        version.display()
+    ));
+    site.spec("a", "");
+    site.script(
+        "a",
+        "write a.txt x\nnote \"wrote my file as the spec says\"\ndone \"there\"\n",
+    );
+    site.commit("specs");
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("verify.fingerprint"), "{}", ran.err);
+    assert!(!runs.exists(), "nothing was started");
+    std::fs::write(&version, "1.0\n").unwrap();
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let count = || std::fs::read_to_string(&runs).unwrap().lines().count();
+    assert_eq!(count(), 2, "the base and the merge");
+    site.harness(&["run"]);
+    assert_eq!(count(), 2);
+    std::fs::write(&version, "1.1\n").unwrap();
+    site.harness(&["run"]);
+    assert_eq!(count(), 3, "another compiler may think otherwise");
+}

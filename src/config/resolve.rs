@@ -62,6 +62,7 @@ impl Resolver<'_> {
                 commands: shape.verify.commands.0,
                 timeout: shape.verify.timeout.0,
                 retries: shape.verify.retries,
+                fingerprint: shape.verify.fingerprint.0,
             },
             merge: Merge {
                 strategy,

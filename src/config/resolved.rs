@@ -125,6 +125,8 @@ pub struct Verify {
     pub timeout: Duration,
     /// How often a failure is tried again before it is believed.
     pub retries: u32,
+    /// Commands whose output says what, besides the tree, a verdict depends on.
+    pub fingerprint: Vec<String>,
 }
 
 /// How features land.

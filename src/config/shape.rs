@@ -219,6 +219,9 @@ pub(super) struct Verify {
     /// How often a failure is tried again before it is believed; a pass then is recorded as flaky.
     #[schemars(range(min = 0, max = 10))]
     pub retries: u32,
+    /// Commands whose output says what, besides the tree, a verdict depends on (compilers, services); when
+    /// it differs from an earlier run's, trees are verified again.
+    pub fingerprint: Words,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -372,6 +375,7 @@ impl Default for Verify {
             commands: Words::default(),
             timeout: Span(Duration::from_secs(20 * 60)),
             retries: 1,
+            fingerprint: Words::default(),
         }
     }
 }

@@ -16,19 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Variables that belong to a login, not to a toolchain: they say nothing about a verdict.
-const SESSION_ONLY: [&str; 9] = [
-    "TERM",
-    "TMPDIR",
-    "SSH_AUTH_SOCK",
-    "SHELL",
-    "XDG_",
-    "GIT_",
-    "USER",
-    "LOGNAME",
-    "HARNESS",
-];
-
 /// The run's fixed surroundings.
 #[derive(Debug)]
 pub(super) struct Crew {
@@ -87,33 +74,6 @@ impl Crew {
             env.insert("HARNESS_FEATURE".into(), slug.as_str().into());
         }
         env
-    }
-
-    /// Digest of the verify commands and of what of their environment can change a verdict; `None` without
-    /// commands.
-    pub(super) fn gate_digest(&self) -> Result<Option<String>, DriverError> {
-        let commands = &self.config.verify.commands;
-        if commands.is_empty() {
-            return Ok(None);
-        }
-        let mut text = Vec::new();
-        for command in commands {
-            text.extend_from_slice(command.as_bytes());
-            text.push(0);
-        }
-        for (name, value) in self.command_env(None) {
-            let session = SESSION_ONLY.iter().any(|prefix| {
-                let name = name.to_string_lossy();
-                name.starts_with(prefix)
-            });
-            if !session {
-                text.extend_from_slice(name.as_encoded_bytes());
-                text.push(b'=');
-                text.extend_from_slice(value.as_encoded_bytes());
-                text.push(0);
-            }
-        }
-        Ok(Some(self.place.repo.digest(&text)?.to_string()))
     }
 
     /// What the processes of an effect carry in their environment, so that they can be found after a

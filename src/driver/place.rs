@@ -102,6 +102,12 @@ impl Place {
         directory.join(iteration.to_string())
     }
 
+    /// What `verify.fingerprint` printed when the run began.
+    #[must_use]
+    pub fn fingerprint(&self) -> PathBuf {
+        self.state_dir.join("gates").join("fingerprint.log")
+    }
+
     /// What a gate printed: of which attempt, after how many failures of the same tree.
     #[must_use]
     pub fn gate_log(&self, attempt: u32, reds: u32) -> PathBuf {

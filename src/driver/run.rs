@@ -5,6 +5,7 @@
 
 use super::crew::Crew;
 use super::error::DriverError;
+use super::evidence::gate_digest;
 use super::lookout::{Lookout, remove};
 use super::place::{Place, wall_clock};
 use super::preflight::Ready;
@@ -85,7 +86,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let untrusted = ready.config.verify.commands.is_empty();
     let (crew, scanner) = Crew::new(ready, id, memory);
     let crew = Rc::new(crew);
-    let begins = begins(&crew, engine.state())?;
+    let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {
         clock: Clock::new(engine.state().last_at()),
@@ -115,7 +116,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
 }
 
 /// The run's first observation: what it is asked to do, and where it stands.
-fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
+async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
     let repo = &crew.place.repo;
     let ground = repo.ground(&crew.target, state.published(&crew.target))?;
     let mut lost = Vec::new();
@@ -125,7 +126,7 @@ fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
         }
     }
     let mut settings = crew.config.settings();
-    settings.merge.gate = crew.gate_digest()?;
+    settings.merge.gate = gate_digest(crew).await?;
     Ok(Input::RunBegins {
         run: crew.run.clone(),
         settings,
