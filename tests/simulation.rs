@@ -226,6 +226,7 @@ impl Sim {
                 onto,
                 tip,
                 members,
+                first,
                 follow,
             } => Input::Built {
                 attempt,
@@ -235,9 +236,14 @@ impl Sim {
                     }
                 } else {
                     let follow = follow.as_ref().map(number);
-                    self.disk
-                        .repo
-                        .build(what, number(&onto), number(&tip), &members, follow)
+                    self.disk.repo.build(
+                        what,
+                        number(&onto),
+                        number(&tip),
+                        &members,
+                        &first,
+                        follow,
+                    )
                 },
             },
             Effect::Gate {

@@ -2,6 +2,7 @@
 
 use super::feature::Phase;
 use super::queue::{Attempt, AttemptStage, Publish, Publishing};
+use super::right_of_way;
 use super::state::State;
 use super::words::{conflict_text, park_text, red_text};
 use crate::model::{Chain, Event, Ground, Handback, Oid, Red, Slug, Stamp, Trial, Writing};
@@ -54,6 +55,7 @@ impl State {
             }
             Event::Clashed { .. }
             | Event::Deferred { .. }
+            | Event::GaveWay { .. }
             | Event::Rejected { .. }
             | Event::Held { .. }
             | Event::MemberFailed { .. }
@@ -76,6 +78,12 @@ impl State {
             Event::Deferred { slug, attempt } => {
                 if let Some(feature) = self.features.get_mut(slug) {
                     feature.deferred = true;
+                }
+                self.leave(slug, *attempt, Phase::Queued, at);
+            }
+            Event::GaveWay { slug, attempt, to } => {
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.gives_way_to = Some(to.clone());
                 }
                 self.leave(slug, *attempt, Phase::Queued, at);
             }
@@ -117,6 +125,9 @@ impl State {
     /// What happens to the integration ref and the target.
     fn apply_ground(&mut self, event: &Event, at: Stamp) {
         match event {
+            Event::RightOfWayEnded { slug } => {
+                self.merging.right_of_way.remove(slug);
+            }
             Event::TipMoved { ground } => self.stand_on(ground, at),
             Event::Reconciled { attempt } => {
                 let chain = self.merging.attempts.remove(attempt);
@@ -207,6 +218,7 @@ impl State {
         for slug in members {
             if let Some(feature) = self.features.get_mut(slug) {
                 feature.deferred = false;
+                feature.gives_way_to = None;
             }
             self.delayed.remove(slug);
             self.set_phase(slug, Phase::Integrating { attempt: number }, at);
@@ -303,6 +315,10 @@ impl State {
             red: None,
             round: feature.rounds,
         });
+        if feature.rounds >= right_of_way::ROUNDS {
+            let until = at.plus_ms(right_of_way::LONGEST_MS);
+            self.merging.right_of_way.insert(slug.clone(), until);
+        }
         self.unjudged.insert(slug.clone());
         self.leave(slug, attempt, Phase::Pending, at);
         let text = conflict_text(onto, paths);
@@ -361,6 +377,7 @@ impl State {
         }
         self.merging.judged(true);
         self.merging.works();
+        self.merging.right_of_way.remove(slug);
         if let Some(feature) = self.features.get_mut(slug) {
             feature.breakers.verified();
             feature.infra = 0;

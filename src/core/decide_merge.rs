@@ -53,6 +53,7 @@ pub(super) fn built(state: &State, number: u32, outcome: BuildOutcome) -> Vec<Ev
             chain,
             conflicts,
             deferred,
+            yielded,
             failed,
         } => {
             let mut events = Vec::new();
@@ -69,6 +70,13 @@ pub(super) fn built(state: &State, number: u32, outcome: BuildOutcome) -> Vec<Ev
                 events.push(Event::Deferred {
                     slug,
                     attempt: number,
+                });
+            }
+            for (slug, to) in yielded {
+                events.push(Event::GaveWay {
+                    slug,
+                    attempt: number,
+                    to,
                 });
             }
             for (slug, why) in failed {
@@ -105,6 +113,7 @@ fn is_member(attempt: &Attempt, event: &Event) -> bool {
     match event {
         Event::Clashed { slug, .. }
         | Event::Deferred { slug, .. }
+        | Event::GaveWay { slug, .. }
         | Event::MemberFailed { slug, .. } => attempt.members.contains(slug),
         _ => true,
     }

@@ -59,6 +59,8 @@ pub(super) struct Feature {
     pub(super) red_rounds: u32,
     /// It conflicts with something that is under way, and waits for its end.
     pub(super) deferred: bool,
+    /// It changes paths on which this one has the right of way.
+    pub(super) gives_way_to: Option<Slug>,
     /// It fails as this tip does, and waits until another one stands there.
     pub(super) held_on: Option<Oid>,
 }
@@ -149,6 +151,7 @@ impl Feature {
             conflicts: Vec::new(),
             red_rounds: 0,
             deferred: false,
+            gives_way_to: None,
             held_on: None,
         }
     }

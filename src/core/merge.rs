@@ -8,6 +8,7 @@
 
 use super::feature::{Feature, Phase};
 use super::queue::{Attempt, AttemptStage, Publishing, evidence};
+use super::right_of_way;
 use super::schedule::{INFRA_LIMIT, integrates};
 use super::state::{Run, State};
 use crate::model::{
@@ -16,7 +17,8 @@ use crate::model::{
 
 /// The next fact about merging.
 pub(super) fn next(state: &State, run: &Run, now: Stamp) -> Option<Event> {
-    park(state, run)
+    right_of_way::expired(state, now)
+        .or_else(|| park(state, run))
         .or_else(|| judge(state, run))
         .or_else(|| start(state, run, now))
         .or_else(|| publish(state, run, now))
@@ -312,6 +314,7 @@ pub(super) fn may_be_tried(state: &State, run: &Run, feature: &Feature) -> bool 
     feature.phase == Phase::Queued
         && (!feature.deferred || state.merging.attempts.is_empty())
         && feature.held_on.as_ref() != Some(&run.tip)
+        && !right_of_way::gives_way(state, run, feature)
         // After a roll-back a dependency may have to land once more first.
         && feature.unmet == 0
 }

@@ -16,6 +16,7 @@ mod graph;
 mod invariants;
 mod merge;
 mod queue;
+mod right_of_way;
 mod schedule;
 mod state;
 mod view;

@@ -32,6 +32,8 @@ pub(super) struct Merging {
     pub(super) unpublished: Vec<(Slug, Oid)>,
     /// How publishing stands.
     pub(super) publishing: Publishing,
+    /// Who is let through before others that change the same paths, and until when.
+    pub(super) right_of_way: BTreeMap<Slug, Stamp>,
     /// The move of the target that is under way.
     pub(super) publish: Option<Publish>,
     /// Moves of the target ever begun, and those in a row that came to nothing.

@@ -270,6 +270,7 @@ impl Story {
                 chain,
                 conflicts,
                 deferred,
+                yielded: Vec::new(),
                 failed: Vec::new(),
             },
         });

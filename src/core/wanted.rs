@@ -1,8 +1,9 @@
 //! What the world should be doing now, and when to look again.
 
 use super::feature::{Feature, Phase};
-use super::merge::{Outlook, gate_of, may_be_tried, outlook, publishes};
+use super::merge::{Outlook, gate_of, may_be_tried, outlook, publishes, queued};
 use super::queue::{Attempt, AttemptStage, Publishing};
+use super::right_of_way;
 use super::schedule::{INFRA_LIMIT, admits, integrates, is_quiet};
 use super::state::{Run, State};
 use crate::model::{Chain, Effect, Member, Slug, Stamp, StopLevel, Trial};
@@ -112,6 +113,7 @@ fn build(state: &State, run: &Run, number: u32, attempt: &Attempt) -> Effect {
         onto: attempt.onto.clone(),
         tip: run.tip.clone(),
         members: members.collect(),
+        first: right_of_way::holders(state, run),
         follow: settled.then(|| run.target_tip.clone()),
     }
 }
@@ -160,5 +162,10 @@ pub fn wake_at(state: &State, now: Stamp) -> Option<Stamp> {
         }
         _ => None,
     };
-    times.chain(queue).chain(publish).min()
+    let yielding = queued(state)
+        .filter_map(|slug| state.features.get(slug))
+        .any(|feature| right_of_way::gives_way(state, run, feature));
+    let ways = merging.right_of_way.values().copied();
+    let ways = ways.filter(|until| yielding && integrates(state, run) && *until > now);
+    times.chain(queue).chain(publish).chain(ways).min()
 }

@@ -7,10 +7,10 @@ use super::crew::Crew;
 use super::world::blocking;
 use crate::config;
 use crate::gate::{self, Checks, Verdict};
-use crate::git::{Link, Reconciled, Strategy};
+use crate::git::{GitError, Link, Reconciled, Repo, Strategy};
 use crate::model::{
     BuildOutcome, EffectKey, GateId, GateOutcome, Input, LandOutcome, Member, Oid, PublishOutcome,
-    Slug, Trial,
+    RightOfWay, Slug, Trial,
 };
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,6 +23,7 @@ pub(super) struct Building {
     pub(super) onto: Oid,
     pub(super) tip: Oid,
     pub(super) members: Vec<Member>,
+    pub(super) first: Vec<RightOfWay>,
     pub(super) follow: Option<Oid>,
 }
 
@@ -62,10 +63,13 @@ async fn built(crew: &Rc<Crew>, job: Building) -> Result<BuildOutcome, String> {
                     chain,
                     conflicts: Vec::new(),
                     deferred: Vec::new(),
+                    yielded: Vec::new(),
                     failed: Vec::new(),
                 },
             });
         }
+        let mut links = links;
+        let yielded = give_way(&repo, &job.tip, &job.first, &mut links)?;
         let chained = repo.chain(&name, &job.onto, &job.tip, &links, strategy)?;
         let conflicts = chained.conflicts.into_iter();
         Ok::<_, crate::git::GitError>(BuildOutcome::Built {
@@ -74,10 +78,40 @@ async fn built(crew: &Rc<Crew>, job: Building) -> Result<BuildOutcome, String> {
                 .map(|(slug, paths)| (slug, shown(paths)))
                 .collect(),
             deferred: chained.deferred,
+            yielded,
             failed: chained.failed,
         })
     })
     .await
+}
+
+/// Takes out who changes paths on which another has the right of way.
+fn give_way(
+    repo: &Repo,
+    tip: &Oid,
+    first: &[RightOfWay],
+    links: &mut Vec<Link>,
+) -> Result<Vec<(Slug, Slug)>, GitError> {
+    let mut yielded = Vec::new();
+    if first.is_empty() {
+        return Ok(yielded);
+    }
+    let mut stay = Vec::new();
+    for link in links.drain(..) {
+        let paths: BTreeSet<String> = shown(repo.own_paths(&link.slug, tip)?)
+            .into_iter()
+            .collect();
+        // Of two that have it, the one that got it first goes first.
+        let before = first.iter().take_while(|other| other.slug != link.slug);
+        let mut clashing =
+            before.filter(|other| other.paths.iter().any(|path| paths.contains(path)));
+        match clashing.next() {
+            Some(other) => yielded.push((link.slug, other.slug.clone())),
+            None => stay.push(link),
+        }
+    }
+    *links = stay;
+    Ok(yielded)
 }
 
 /// File names are the agents'; they will stand on somebody's terminal.

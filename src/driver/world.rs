@@ -89,6 +89,7 @@ impl Hands {
                 onto,
                 tip,
                 members,
+                first,
                 follow,
             } => {
                 let job = Building {
@@ -97,6 +98,7 @@ impl Hands {
                     onto,
                     tip,
                     members,
+                    first,
                     follow,
                 };
                 self.spawn(key, move |crew, _| Box::pin(build(crew, job)));

@@ -170,6 +170,21 @@ impl Repo {
         Ok(shown.map(|path| path.into_owned()).collect())
     }
 
+    /// Paths that a feature's branch has changed since it parted from `onto`; none if it has no branch or no
+    /// common history.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn own_paths(&self, slug: &Slug, onto: &Oid) -> Result<Vec<String>, GitError> {
+        let Some(tip) = self.tip(&super::repo::branch_of(slug))? else {
+            return Ok(Vec::new());
+        };
+        match self.merge_base(onto, &tip)? {
+            Some(base) => self.changed_paths(&base, &tip),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Paths whose content or mode differs between two trees; a rename counts as both paths.
     pub(super) fn changed_between(
         &self,

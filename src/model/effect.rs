@@ -49,6 +49,8 @@ pub enum Effect {
         tip: Oid,
         /// Whom to merge, in order.
         members: Vec<Member>,
+        /// Who must land before members that change the same paths.
+        first: Vec<RightOfWay>,
         /// Where the target stands, if everything that landed is published: should it have moved on, it
         /// is followed.
         follow: Option<Oid>,
@@ -155,6 +157,15 @@ pub struct Member {
     pub iteration: u32,
     /// One line for the commit's subject.
     pub summary: String,
+}
+
+/// A feature that is let through: nothing else that changes its paths lands before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RightOfWay {
+    /// Which.
+    pub slug: Slug,
+    /// The paths of its last conflict, escaped as [`BuildOutcome`](super::BuildOutcome) has them.
+    pub paths: Vec<String>,
 }
 
 /// A merge with what has landed that a feature's agent is to complete.

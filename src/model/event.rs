@@ -188,6 +188,20 @@ pub enum Event {
         /// In which attempt.
         attempt: u32,
     },
+    /// A member changes paths on which another has the right of way: it waits for that one, uncharged.
+    GaveWay {
+        /// Which feature.
+        slug: Slug,
+        /// In which attempt.
+        attempt: u32,
+        /// To whom.
+        to: Slug,
+    },
+    /// The time of a feature's right of way is up.
+    RightOfWayEnded {
+        /// Whose.
+        slug: Slug,
+    },
     /// A gate ended.
     Gated {
         /// Of which attempt.

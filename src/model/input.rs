@@ -306,6 +306,8 @@ pub enum BuildOutcome {
         conflicts: Vec<(Slug, Vec<String>)>,
         /// Members that conflict only with others in flight; they wait for the next chain.
         deferred: Vec<Slug>,
+        /// Members that change paths on which another has the right of way, and that one.
+        yielded: Vec<(Slug, Slug)>,
         /// Members that could not be tried: git or the disk failed.
         failed: Vec<(Slug, String)>,
     },

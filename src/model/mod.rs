@@ -13,7 +13,8 @@ mod problem;
 mod settings;
 
 pub use effect::{
-    ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, WriteJob, Writing,
+    ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, RightOfWay, WriteJob,
+    Writing,
 };
 pub use event::{Event, Evidence, GateId, InfraKind, ParkReason, Record, Red, SkipReason, Trial};
 pub use feature::{AgentChoice, FeatureSpec, StuckRule};

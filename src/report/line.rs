@@ -52,6 +52,8 @@ fn slug(event: &Event) -> Option<&Slug> {
         | Event::Retried { slug }
         | Event::Clashed { slug, .. }
         | Event::Deferred { slug, .. }
+        | Event::GaveWay { slug, .. }
+        | Event::RightOfWayEnded { slug }
         | Event::Rejected { slug, .. }
         | Event::Held { slug, .. }
         | Event::MemberFailed { slug, .. }

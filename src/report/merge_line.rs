@@ -18,6 +18,10 @@ pub(super) fn member(event: &Event, slug: &Slug) -> Option<String> {
         Event::Deferred { .. } => {
             "conflicts with another that is landing; tried after it".to_owned()
         }
+        Event::GaveWay { to, .. } => {
+            format!("waits for {to}, which has clashed often enough and goes first")
+        }
+        Event::RightOfWayEnded { .. } => "has had its time to go first".to_owned(),
         Event::Rejected { red, merged, .. } => {
             let what = if *merged {
                 "gate failed on the merge"

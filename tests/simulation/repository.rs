@@ -4,7 +4,7 @@
 use super::{Dice, oid, slug_number};
 use harness::model::{
     BuildOutcome, Candidate, Chain, Ground, LandOutcome, Member, Oid, PublishOutcome, Relation,
-    Slug, Step, Trial,
+    RightOfWay, Slug, Step, Trial,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -152,6 +152,7 @@ impl Repository {
         onto: u64,
         tip: u64,
         members: &[Member],
+        first: &[RightOfWay],
         follow: Option<u64>,
     ) -> BuildOutcome {
         if follow.is_some_and(|known| known != self.target) {
@@ -166,6 +167,7 @@ impl Repository {
             steps: Vec::new(),
         };
         let (mut conflicts, mut deferred) = (Vec::new(), Vec::new());
+        let mut yielded = Vec::new();
         if what == Trial::Reconcile {
             let mut content = self.commits[&onto].content.clone();
             if content.iter().any(|c| c.starts_with("user")) && tip.is_multiple_of(3) {
@@ -179,6 +181,15 @@ impl Repository {
         }
         let mut at = onto;
         for member in members {
+            let slug = &member.slug;
+            let before = first.iter().take_while(|other| other.slug != *slug);
+            let mut before = before.map(|other| &other.slug);
+            if let Some(to) =
+                before.find(|to| hash(slug.as_str(), to.as_str()) % 100 < self.textual)
+            {
+                yielded.push((slug.clone(), to.clone()));
+                continue;
+            }
             let content = self.commits[&at].content.clone();
             if let Some(paths) = self.conflict(&member.slug, &content) {
                 let landed = self.commits[&tip].content.clone();
@@ -211,6 +222,7 @@ impl Repository {
             chain,
             conflicts,
             deferred,
+            yielded,
             failed: Vec::new(),
         }
     }

@@ -498,3 +498,86 @@ fn a_claim_that_changes_nothing_is_recorded_as_such() {
     };
     assert!(empty("a") && !empty("b"));
 }
+
+/// `a` has clashed twice and is at it again; `b` claims, changes one of the same paths, and waits.
+fn a_goes_first() -> Story {
+    let mut story = claimed(2, &["a"], batch(4));
+    let resolved = || IterationReport {
+        merge: Some(MergeVerdict::Resolved),
+        ..claim()
+    };
+    story.clash(&["hot.rs"]);
+    story.prepare();
+    story.end("a", resolved());
+    story.clash(&["hot.rs"]);
+    story.prepare();
+    story.tell(Input::Looked(Backlog {
+        features: Some(vec![feature("a", &[]), feature("b", &[])]),
+        ..Backlog::default()
+    }));
+    story.flush();
+    story.prepare();
+    story.end("b", claim());
+    let first = wanted(&story.state)
+        .into_iter()
+        .find_map(|effect| match effect {
+            Effect::Build { first, .. } => Some(first),
+            _ => None,
+        });
+    let first = first.unwrap();
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].slug.as_str(), "a");
+    assert_eq!(first[0].paths, ["hot.rs"]);
+    let (attempt, _, onto, _) = story.asked().unwrap();
+    let chain = story.chain(&onto, &[]);
+    story.tell(Input::Built {
+        attempt,
+        outcome: BuildOutcome::Built {
+            chain,
+            conflicts: Vec::new(),
+            deferred: Vec::new(),
+            yielded: vec![(slug("b"), slug("a"))],
+            failed: Vec::new(),
+        },
+    });
+    story.flush();
+    assert!(story.asked().is_none(), "b waits for a");
+    assert_eq!(story.stage("b"), Stage::Queued);
+    story
+}
+
+#[test]
+fn who_clashed_twice_goes_first() {
+    let mut story = a_goes_first();
+    let resolved = IterationReport {
+        merge: Some(MergeVerdict::Resolved),
+        ..claim()
+    };
+    story.end("a", resolved);
+    let (_, _, _, members) = story.asked().unwrap();
+    assert_eq!(names(&members), ["a"]);
+    story.green();
+    story.land(LandOutcome::Done);
+    story.publish(PublishOutcome::Done);
+    let (_, _, _, members) = story.asked().unwrap();
+    assert_eq!(names(&members), ["b"]);
+}
+
+#[test]
+fn the_right_of_way_ends_with_its_time_or_its_holder() {
+    let mut story = a_goes_first();
+    let until = crate::core::wake_at(&story.state, story.now).unwrap();
+    story.now = until;
+    story.tell(Input::Tick);
+    let (_, _, _, members) = story.asked().unwrap();
+    assert_eq!(names(&members), ["b"]);
+
+    let mut story = a_goes_first();
+    let stuck = IterationReport {
+        blocked: Some("which of the two?".into()),
+        ..claim()
+    };
+    story.end("a", stuck);
+    let (_, _, _, members) = story.asked().unwrap();
+    assert_eq!(names(&members), ["b"]);
+}
