@@ -156,6 +156,13 @@ const CASES: &[Case] = &[
             &["Auth2"],
         ),
         case(
+            "slug whose log would be the run's",
+            |s| s.spec("run", ""),
+            RUN,
+            2,
+            &["specs/run/spec.md", "run.log", "rename its directory"],
+        ),
+        case(
             "slugs that differ by case only",
             |s| s.spec("AUTH", ""),
             RUN,
@@ -200,7 +207,7 @@ const CASES: &[Case] = &[
             |s| std::fs::remove_dir_all(s.repo.join("specs")).unwrap(),
             RUN,
             2,
-            &["specs", "harness init"],
+            &["specs", "make specs/<name>/spec.md"],
         ),
         case(
             "named order file that is missing",

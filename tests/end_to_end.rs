@@ -197,14 +197,19 @@ fn a_run_killed_half_way_goes_on_and_does_nothing_twice() {
             "iteration_started" => assert!(started.insert(key), "started twice: {event}"),
             "iteration_ended" => assert!(ended.insert(key), "ended twice: {event}"),
             "verified" => {
-                verified.insert(event["candidate"]["commit"].as_str().unwrap().to_owned());
+                verified.insert(event["commit"].as_str().unwrap().to_owned());
             }
             _ => {}
         }
     }
     // Every value the target ever had since the first commit of ours was verified.
-    let commits = site.git(&["log", "--first-parent", "--format=%H %s", "main"]);
-    for line in commits.lines().filter(|line| line.contains("Merge ")) {
+    let values = site.git(&["log", "--walk-reflogs", "--format=%H %s", "main"]);
+    let ours: Vec<&str> = values
+        .lines()
+        .filter(|line| line.contains("Merge "))
+        .collect();
+    assert!(!ours.is_empty());
+    for line in ours {
         let commit = line.split(' ').next().unwrap();
         assert!(verified.contains(commit), "{line} was never verified");
     }
@@ -420,7 +425,13 @@ fn halt_stops_new_work_and_resume_goes_on() {
     let ran = site.harness(&["run"]);
     assert_eq!(ran.code, Some(3), "{}", ran.err);
     assert!(site.landed().is_empty());
+    let halted = site.harness(&["status"]).out;
+    assert!(halted.contains("# HALT: lunch"), "{halted}");
+    assert!(halted.contains("held back by HALT"), "{halted}");
     assert_eq!(site.harness(&["resume"]).code, Some(0));
+    let ready = site.harness(&["status"]).out;
+    assert!(!ready.contains("# HALT"), "{ready}");
+    assert!(ready.contains("  ready"), "{ready}");
     assert_eq!(site.harness(&["run"]).code, Some(0));
     // Deleting the marker puts the feature back in the queue.
     std::fs::remove_file(site.repo.join(".harness/a.done")).unwrap();
@@ -449,6 +460,10 @@ fn status_works_after_a_kill_and_from_inside_a_worktree() {
     assert!(ran.out.contains('a'), "{}", ran.out);
     child.kill().unwrap();
     child.wait().unwrap();
+    let text = site.harness_in(&inside, &["status"]).out;
+    assert!(text.starts_with("# the last run was cut off"), "{text}");
+    assert!(text.contains("interrupted"), "{text}");
+    assert!(!text.contains("working"), "{text}");
     let ran = site.harness_in(&inside, &["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(status["live"], false);

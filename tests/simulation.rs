@@ -1,18 +1,23 @@
-//! Seeded simulation of the production turn: random backlogs, random agents, completions in random
-//! order, doubled and late ones, and a crash after any record. Time is simulated; nothing sleeps.
+//! Seeded simulation of the production turn: random backlogs, random agents, conflicts of both kinds, flaky
+//! gates, a user who commits meanwhile, completions in random order, doubled and late ones, and a crash after
+//! any record. Time is simulated; nothing sleeps.
 //!
-//! `HARNESS_SIM_SEED=n` runs one seed and prints its journal.
+//! `HARNESS_SIM_SEED=n` runs one seed and prints its journal; `HARNESS_SIM_NIGHTS=n` runs the first n seeds.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+#[path = "simulation/repository.rs"]
+mod repository;
 
 use harness::core::{State, exit_codes, wake_at, wanted};
 use harness::driver::turn::{Engine, Observation, World};
 use harness::journal::JournalError;
 use harness::model::{
-    AgentFailure, Backlog, Candidate, Effect, EffectKey, Ending, Event, FailureKind, FeatureSpec,
-    Input, IntegrationOutcome, IterationReport, LandOutcome, Oid, Record, RunId, Settings, Slug,
-    Stamp, Writing,
+    AgentFailure, Backlog, Effect, EffectKey, Ending, Event, FailureKind, FeatureSpec, GateOutcome,
+    Handback, Input, IterationReport, LandOutcome, MergeSettings, MergeVerdict, Oid, Record, RunId,
+    Settings, Slug, Stamp, Writing,
 };
+use repository::Repository;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, seedable, good enough to shuffle with.
@@ -36,8 +41,16 @@ fn slug(n: u64) -> Slug {
     Slug::new(format!("f{n:02}")).unwrap()
 }
 
+fn slug_number(slug: &Slug) -> u64 {
+    slug.as_str()[1..].parse().unwrap()
+}
+
 fn oid(n: u64) -> Oid {
     Oid::parse(&format!("{n:040x}")).unwrap()
+}
+
+fn number(oid: &Oid) -> u64 {
+    u64::from_str_radix(&oid.as_str()[24..], 16).unwrap()
 }
 
 /// What survives a crash: the disk.
@@ -47,8 +60,8 @@ struct Disk {
     /// Lessons and log entries by write number.
     written: BTreeMap<u64, String>,
     done: BTreeSet<Slug>,
-    landed: Vec<Slug>,
-    tip: u64,
+    repo: Repository,
+    rolled_back: BTreeSet<Slug>,
     started: BTreeSet<(Slug, u32)>,
     specs: Vec<FeatureSpec>,
 }
@@ -85,6 +98,9 @@ impl World for Sim {
                     why: "killed".into(),
                 });
             }
+            if let Event::Unlanded { slug } = &record.event {
+                self.disk.rolled_back.insert(slug.clone());
+            }
             self.disk.journal.push(record.clone());
         }
         Ok(())
@@ -102,10 +118,12 @@ impl World for Sim {
             );
             let spec = self.disk.specs.iter().find(|spec| spec.slug == *slug);
             for name in &spec.unwrap().depends_on {
-                assert!(
-                    self.disk.landed.contains(name) || self.disk.done.contains(name),
-                    "{slug} started before {name} landed"
-                );
+                let repo = &self.disk.repo;
+                // Unless a roll-back has just taken it out again, or a user dropped it.
+                let there = repo.holds(repo.integration, name)
+                    || self.disk.done.contains(name)
+                    || self.disk.rolled_back.contains(name);
+                assert!(there, "{slug} started before {name} landed");
             }
             let journalled = self.disk.journal.iter().any(|record| {
                 matches!(&record.event, Event::IterationStarted { slug: s, iteration: n }
@@ -161,31 +179,21 @@ impl Sim {
                     Input::Prepared {
                         slug,
                         worktree,
-                        base: oid(self.disk.tip),
+                        base: oid(self.disk.repo.integration),
                     }
                 }
             }
             Effect::Iterate {
-                slug, iteration, ..
+                slug,
+                iteration,
+                handback,
+                ..
             } => Input::IterationEnded {
-                report: Box::new(self.report(&slug, iteration, stopped)),
+                report: Box::new(self.report(&slug, iteration, stopped, handback.as_ref())),
                 slug,
                 iteration,
             },
-            Effect::Integrate { slug, attempt, .. } => Input::Integrated {
-                outcome: self.outcome(),
-                slug,
-                attempt,
-            },
-            Effect::Land {
-                slug,
-                attempt,
-                candidate,
-            } => Input::Landed {
-                outcome: self.land(&slug, &candidate),
-                slug,
-                attempt,
-            },
+            Effect::Tidy { .. } => Input::Tidied,
             Effect::Write(job) => {
                 let line = format!("{:?}", job.what);
                 let before = self.disk.written.insert(job.number, line.clone());
@@ -205,13 +213,127 @@ impl Sim {
                     through: through.unwrap_or(0),
                 }
             }
-            Effect::Tidy { .. } => Input::Tidied,
+            of_the_queue => self.merged(of_the_queue, stopped),
         };
         Observation::end_of(key.clone(), input)
     }
 
-    fn report(&mut self, slug: &Slug, iteration: u32, stopped: bool) -> IterationReport {
+    fn merged(&mut self, effect: Effect, stopped: bool) -> Input {
+        match effect {
+            Effect::Build {
+                attempt,
+                what,
+                onto,
+                tip,
+                members,
+                first,
+                follow,
+            } => Input::Built {
+                attempt,
+                outcome: if self.dice().chance(2) {
+                    harness::model::BuildOutcome::Infra {
+                        why: "git died".into(),
+                    }
+                } else {
+                    let follow = follow.as_ref().map(number);
+                    self.disk.repo.build(
+                        what,
+                        number(&onto),
+                        number(&tip),
+                        &members,
+                        &first,
+                        follow,
+                    )
+                },
+            },
+            Effect::Gate {
+                attempt,
+                commit,
+                reds,
+                ..
+            } => Input::Gated {
+                attempt,
+                reds,
+                outcome: self.gate(number(&commit), stopped),
+            },
+            Effect::Land { attempt, from, to } => Input::Landed {
+                attempt,
+                outcome: if self.dice().chance(2) {
+                    LandOutcome::Infra {
+                        why: "git died".into(),
+                    }
+                } else {
+                    self.disk.repo.land(number(&from), number(&to))
+                },
+            },
+            Effect::Rewind { .. } => Input::Rewound {
+                ground: self.disk.repo.rewind(),
+            },
+            Effect::Publish {
+                from,
+                to,
+                number: publish,
+            } => {
+                let dice = self.dice.as_mut().unwrap();
+                Input::Published {
+                    number: publish,
+                    outcome: self.disk.repo.publish(number(&from), number(&to), dice),
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn gate(&mut self, commit: u64, stopped: bool) -> GateOutcome {
+        if stopped {
+            return GateOutcome::Stopped;
+        }
+        let dice = self.dice.as_mut().unwrap();
+        if dice.chance(2) {
+            return GateOutcome::Infra {
+                why: "no disk".into(),
+            };
+        }
+        if self.disk.repo.gate(commit, dice) {
+            return GateOutcome::Green { gate_ms: 5 };
+        }
+        GateOutcome::Red {
+            command: "make test".into(),
+            tail: format!("{} failed", dice.roll(4)),
+            gate_ms: 5,
+        }
+    }
+
+    /// What the agent made of its branch; whether it got the merge that was its task together.
+    fn work(&mut self, slug: &Slug, handback: Option<&Handback>) -> Option<MergeVerdict> {
+        let dice = self.dice.as_mut().unwrap();
+        let repo = &mut self.disk.repo;
+        let with = handback.map(|handback| repo.commits[&number(&handback.onto)].content.clone());
+        let branch = repo.branches.entry(slug.clone()).or_default();
+        branch.version += 1;
+        branch.good = dice.chance(85);
+        let with = with?;
+        if dice.chance(30) {
+            return Some(MergeVerdict::Unresolved {
+                findings: vec!["markers are left".into()],
+            });
+        }
+        let names = with.iter().filter_map(|change| change.split_once('@'));
+        branch
+            .reconciled
+            .extend(names.map(|(name, _)| name.to_owned()));
+        Some(MergeVerdict::Resolved)
+    }
+
+    fn report(
+        &mut self,
+        slug: &Slug,
+        iteration: u32,
+        stopped: bool,
+        handback: Option<&Handback>,
+    ) -> IterationReport {
         let n = u64::from(iteration);
+        let merge = self.work(slug, handback);
         let dice = self.dice();
         let note = if dice.chance(80) {
             format!("iteration {iteration} of {slug} moved the parser a good step forward")
@@ -235,6 +357,7 @@ impl Sim {
             message: String::new(),
             lessons: vec![format!("lesson {iteration} of {slug}")],
             done: dice.chance(30).then(|| format!("{slug} is done")),
+            refused: dice.chance(2).then(|| "a rebase was left half done".into()),
             blocked: dice.chance(2).then(|| "which colour?".into()),
             failure: dice.chance(10).then(|| AgentFailure {
                 kind: FailureKind::Other,
@@ -242,54 +365,9 @@ impl Sim {
             }),
             tip: dice.chance(98).then(|| oid(1_000_000 + n)),
             changed: dice.chance(85),
+            merge,
             usage: None,
         }
-    }
-
-    fn outcome(&mut self) -> IntegrationOutcome {
-        let tip = self.disk.tip;
-        match self.dice().roll(10) {
-            0 => IntegrationOutcome::Red {
-                command: "make test".into(),
-                tail: format!("{} failed", self.dice().roll(2)),
-                gate_ms: 5,
-            },
-            1 => IntegrationOutcome::Infra {
-                why: "git died".into(),
-            },
-            2 => IntegrationOutcome::Conflict {
-                paths: vec!["a.rs".into()],
-            },
-            _ => IntegrationOutcome::Green {
-                candidate: Candidate {
-                    commit: oid(tip + 1),
-                    tree: oid(tip + 1),
-                    onto: oid(tip),
-                    branch_tip: oid(77),
-                },
-                gate_ms: 5,
-            },
-        }
-    }
-
-    fn land(&mut self, slug: &Slug, candidate: &Candidate) -> LandOutcome {
-        let commit = candidate.commit.clone();
-        if oid(self.disk.tip) == commit {
-            // Landed before the crash that lost the answer.
-            return LandOutcome::Done;
-        }
-        if oid(self.disk.tip) != candidate.onto {
-            return LandOutcome::TargetMoved;
-        }
-        if self.dice().chance(10) {
-            // Somebody commits.
-            self.disk.tip += 1_000;
-            return LandOutcome::TargetMoved;
-        }
-        self.disk.tip += 1;
-        assert!(!self.disk.landed.contains(slug), "{slug} landed twice");
-        self.disk.landed.push(slug.clone());
-        LandOutcome::Done
     }
 }
 
@@ -317,17 +395,23 @@ fn backlog(dice: &mut Dice) -> Vec<FeatureSpec> {
         .collect()
 }
 
-/// One process's life: from the journal to the end of the run, or to its death.
-fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
+fn begin(sim: &mut Sim, settings: &Settings) -> (Engine, Vec<Observation>) {
     let mut engine = Engine::replay(&sim.disk.journal);
     sim.now = sim.now.max(engine.state().last_at());
     let mut batch = engine.resume(sim);
+    let published = engine.state().published("refs/heads/main").map(number);
+    let ground = sim.disk.repo.ground(published);
+    let tip = number(&ground.tip);
+    let lost = engine.state().unpublished();
+    let lost = lost.filter(|(slug, _)| !sim.disk.repo.holds(tip, slug));
+    let lost = lost.map(|(slug, _)| slug.clone()).collect();
     batch.push(
         Input::RunBegins {
             run: RunId("sim".into()),
             settings: settings.clone(),
             target: "refs/heads/main".into(),
-            tip: oid(sim.disk.tip),
+            ground,
+            lost,
         }
         .into(),
     );
@@ -339,6 +423,12 @@ fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
         })
         .into(),
     );
+    (engine, batch)
+}
+
+/// One process's life: from the journal to the end of the run, or to its death.
+fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
+    let (mut engine, mut batch) = begin(sim, settings);
     let mut late: Option<Observation> = None;
     for turn in 0..100_000 {
         if engine
@@ -379,10 +469,22 @@ fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
                 sim.now = at;
                 batch.push(Input::Tick.into());
             }
-            (None, None) => panic!("not finished, and nothing is under way or will wake it"),
+            (None, None) => {
+                tell(&sim.disk.journal);
+                panic!("not finished, and nothing is under way or will wake it");
+            }
         }
     }
+    tell(&sim.disk.journal);
     panic!("the run does not end");
+}
+
+#[expect(clippy::print_stdout, reason = "a failing test tells its story")]
+/// The end of a journal, for whoever has to find out what went wrong.
+fn tell(journal: &[Record]) {
+    for record in journal.iter().skip(journal.len().saturating_sub(60)) {
+        println!("{} {:?} {:?}", record.seq, record.at, record.event);
+    }
 }
 
 fn assert_replays(journal: &[Record], state: &State) {
@@ -401,6 +503,12 @@ fn simulate(seed: u64) -> (Disk, u8) {
         parallel: 1 + u32::try_from(dice.roll(6)).unwrap(),
         max_iterations: if dice.chance(10) { 20 } else { 2_000 },
         sleep_between_ms: if dice.chance(20) { 700 } else { 0 },
+        merge: MergeSettings {
+            gate: Some("gate".into()),
+            batch: 1 + u32::try_from(dice.roll(5)).unwrap(),
+            parallel_gates: 1 + u32::try_from(dice.roll(4) * dice.roll(2)).unwrap(),
+            ..MergeSettings::default()
+        },
         ..Settings::default()
     };
     let mut sim = Sim {
@@ -409,6 +517,10 @@ fn simulate(seed: u64) -> (Disk, u8) {
         ..Sim::default()
     };
     sim.disk.specs = backlog(&mut dice);
+    let repo = &mut sim.disk.repo;
+    (repo.textual, repo.semantic) = (dice.roll(15), dice.roll(8));
+    (repo.flaky, repo.user) = (dice.roll(8), dice.roll(8));
+    repo.broken_base = dice.chance(10);
     let crashes = dice.roll(4);
     sim.dice = Some(dice);
     for _ in 0..crashes {
@@ -443,16 +555,40 @@ fn check(seed: u64) {
             }
         }
     }
-    let merged = |record: &&Record| matches!(record.event, Event::Merged { .. });
-    assert_eq!(
-        disk.journal.iter().filter(merged).count(),
-        disk.landed.len()
-    );
+    let repo = &disk.repo;
+    // Every value the target was given works, whatever the gate's mood was.
+    for commit in &repo.published {
+        let content = &repo.commits[commit].content;
+        assert!(repo.passed.contains(content), "seed {seed}: {content:?}");
+    }
+    // What the journal calls landed is there: in the target, or at least in the integration ref.
+    let state = Engine::replay(&disk.journal);
+    let state = state.state();
+    let unpublished: BTreeSet<&Slug> = state.unpublished().map(|(slug, _)| slug).collect();
+    for spec in &disk.specs {
+        if !state.is_merged(&spec.slug) || repo.rewritten {
+            continue;
+        }
+        let place = if unpublished.contains(&spec.slug) {
+            repo.integration
+        } else {
+            repo.target
+        };
+        assert!(
+            repo.holds(place, &spec.slug),
+            "seed {seed}: {} is lost",
+            spec.slug
+        );
+    }
+    let all = disk.specs.iter().all(|spec| state.is_merged(&spec.slug));
     assert_eq!(
         code == 0,
-        disk.landed.len() == disk.specs.len(),
+        all && unpublished.is_empty(),
         "seed {seed}: code {code}"
     );
+    if code == 0 && !repo.rewritten {
+        assert_eq!(repo.integration, repo.target, "seed {seed}");
+    }
 }
 
 #[test]
@@ -466,7 +602,8 @@ fn a_thousand_random_nights_keep_every_promise() {
         println!("exit {code}");
         return check(seed);
     }
-    for seed in 0..1_000 {
+    let nights = std::env::var("HARNESS_SIM_NIGHTS").map_or(1_000, |n| n.parse().unwrap());
+    for seed in 0..nights {
         let outcome = std::panic::catch_unwind(|| check(seed));
         assert!(
             outcome.is_ok(),
@@ -479,6 +616,10 @@ fn a_thousand_random_nights_keep_every_promise() {
 fn a_crash_after_every_single_record_loses_nothing() {
     let settings = Settings {
         parallel: 3,
+        merge: MergeSettings {
+            gate: Some("gate".into()),
+            ..MergeSettings::default()
+        },
         ..Settings::default()
     };
     let fresh = |die_after| {

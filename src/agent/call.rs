@@ -73,6 +73,8 @@ pub struct Called {
     pub done: Option<String>,
     /// What it is blocked on, by the outbox or by a `BLOCKED:` line in note or message.
     pub blocked: Option<String>,
+    /// Why a side of a merge had to go.
+    pub dropped: Option<String>,
     /// Its own word that the call failed, or its exit status if there is no such word.
     pub failure: Option<AgentFailure>,
     /// Tokens and money, where it reports them. Of a call without a result: what was seen so far.
@@ -102,6 +104,7 @@ impl Called {
             lessons: Vec::new(),
             done: None,
             blocked: None,
+            dropped: None,
             failure: None,
             usage: None,
             oddities: Vec::new(),
@@ -246,6 +249,7 @@ fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Cal
         lessons: outbox.lessons,
         done,
         blocked,
+        dropped: outbox.dropped,
         failure: verdict.failure,
         usage: verdict.usage,
         oddities,

@@ -8,6 +8,7 @@ mod call;
 mod claude;
 mod command;
 mod env;
+mod handoff;
 pub mod outbox;
 pub mod prompt;
 mod text;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use call::{Call, Called, Progress, call};
 pub use env::base_env;
+pub use handoff::{Handoff, handoff};
 
 use crate::config::{Kind, Profile};
 use crate::process;

@@ -32,6 +32,8 @@ pub struct Outbox {
     pub done: Option<String>,
     /// What the agent needs from a person.
     pub blocked: Option<String>,
+    /// Why a side of a merge had to go; none without a merge.
+    pub dropped: Option<String>,
     /// What was strange and was therefore not read, or not in full; a sentence each.
     pub oddities: Vec<String>,
 }
@@ -120,9 +122,12 @@ pub fn read(worktree: &Path) -> Outbox {
     let lessons = read_file(&dir, "learnings.md", LESSONS_BYTES, odd);
     let done = read_file(&dir, "done", NOTE_BYTES, odd);
     let blocked = read_file(&dir, "blocked", NOTE_BYTES, odd);
+    let dropped = read_file(&dir, "dropped", NOTE_BYTES, odd);
     outbox.note = note.map_or_else(String::new, |content| content.block());
     outbox.lessons = lessons.map_or_else(Vec::new, |content| content.lessons(odd));
     outbox.done = done.map(|content| or(first_line(&content.text, LINE_CHARS), "done"));
+    outbox.dropped = dropped.map(|content| first_line(&content.text, LINE_CHARS));
+    outbox.dropped = outbox.dropped.filter(|why| !why.is_empty());
     outbox.blocked = blocked.map(|content| or(content.block(), "blocked, without saying on what"));
     outbox
 }
@@ -316,6 +321,7 @@ mod tests {
                 lessons: vec!["use `make`".into(), "other".into(), "bare\\u{7}".into()],
                 done: Some("All of it.".into()),
                 blocked: Some("Which key?\nA or B?".into()),
+                dropped: None,
                 oddities: Vec::new(),
             }
         );

@@ -34,6 +34,8 @@ pub struct Materials<'a> {
     pub learnings: &'a str,
     /// A person's answer to what the feature was blocked on.
     pub answer: Option<&'a str>,
+    /// The merge that is this iteration's task, as [`handoff`](super::handoff) words it.
+    pub handoff: Option<&'a str>,
     /// Commands that will judge a done claim.
     pub verify: &'a [String],
     /// Paragraphs the user wants in every prompt.
@@ -78,6 +80,10 @@ fn standard(materials: &Materials<'_>) -> String {
         block_to(&mut out, "ANSWER", &contained(answer));
     }
     block_to(&mut out, "PRIOR_LOG", &contained(materials.prior_log));
+    if let Some(handoff) = materials.handoff {
+        out.push('\n');
+        out.push_str(&contained(handoff));
+    }
     out
 }
 
@@ -174,6 +180,12 @@ fn rendered(materials: &Materials<'_>, template: &Template<'_>) -> Result<String
                 .answer
                 .map_or(Value::from(()), |text| Value::from(contained(text))),
         ),
+        (
+            "handoff",
+            materials
+                .handoff
+                .map_or(Value::from(()), |text| Value::from(contained(text))),
+        ),
         ("verify", list(materials.verify)),
         ("extra", list(materials.extra)),
         ("out_of_scope", list(materials.out_of_scope)),
@@ -215,6 +227,7 @@ mod tests {
             prior_log: "",
             learnings: "",
             answer: None,
+            handoff: None,
             verify: &[],
             extra: &[],
             out_of_scope: &[],

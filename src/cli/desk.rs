@@ -55,7 +55,9 @@ pub(super) fn report(failure: &Failure, colour: bool) -> u8 {
 fn code(error: Option<&DriverError>) -> u8 {
     match error {
         Some(DriverError::Held(Held::By(_))) => HELD,
-        Some(DriverError::Journal(_) | DriverError::Invariant(_)) => DAMAGED,
+        Some(DriverError::Journal(_) | DriverError::Broken(_) | DriverError::Invariant(_)) => {
+            DAMAGED
+        }
         _ => NOT_STARTED,
     }
 }
@@ -66,10 +68,13 @@ fn hint(error: Option<&DriverError>) -> Option<&'static str> {
             Some("`harness status --watch` shows it; end it with Ctrl-C or `kill`, then run again")
         }
         DriverError::Journal(crate::journal::JournalError::Damaged { .. }) => Some(
-            "nothing was changed; restore the file from a backup, or move the state directory away \
-             and run again: `.done` markers and branches are honoured, phases are forgotten",
+            "nothing was changed; restore the file from a backup, or move this one file away and run \
+             again: `.done` markers and branches are honoured, phases are forgotten",
         ),
-        DriverError::Journal(_) | DriverError::Memory(_) | DriverError::Io { .. } => {
+        DriverError::Journal(_)
+        | DriverError::Broken(_)
+        | DriverError::Memory(_)
+        | DriverError::Io { .. } => {
             Some("see that the state directory is writable and the disk has room, then run again")
         }
         _ => None,

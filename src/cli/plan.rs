@@ -4,8 +4,8 @@ use super::args::{PlanArgs, PromptArgs};
 use super::{Desk, desk::Failure, features, known, out};
 use crate::config::{Config, Flags};
 use crate::core::{self, State, decide, view};
-use crate::driver::{Place, Survey, preflight, prompt_for, survey, wall_clock};
-use crate::model::{Backlog, Input, Problem, Record, RunId, Slug};
+use crate::driver::{DriverError, Place, Survey, preflight, prompt_for, survey, wall_clock};
+use crate::model::{Backlog, Ground, Input, Problem, Record, Relation, RunId, Slug};
 use crate::report;
 use std::collections::BTreeSet;
 
@@ -72,13 +72,20 @@ pub(super) fn foreseen(place: &Place, config: &Config, survey: &Survey) -> Resul
     let mut state = place.read()?.state;
     let target = place.repo.target(config.target.as_deref());
     if let Ok(target) = target {
+        let ground = Ground {
+            tree: place.repo.tree_of(&target.tip).map_err(DriverError::from)?,
+            tip: target.tip.clone(),
+            target: target.tip,
+            relation: Relation::Behind,
+        };
         fold(
             &mut state,
             Input::RunBegins {
                 run: RunId("plan".to_owned()),
                 settings: config.settings(),
                 target: target.refname,
-                tip: target.tip,
+                ground,
+                lost: Vec::new(),
             },
         );
     }

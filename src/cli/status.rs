@@ -5,6 +5,7 @@ use super::{Desk, desk::Failure, out, plan};
 use crate::config::Flags;
 use crate::core::{View, view};
 use crate::driver::{Place, survey, wall_clock};
+use crate::learnings::Memory;
 use crate::model::{Slug, Stamp};
 use crate::report::{self, Bars, Glance};
 use std::collections::BTreeMap;
@@ -90,6 +91,11 @@ fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
     let mut view = view(&state, now);
     if reading_is_empty(&view) {
         view.run = None;
+    }
+    if live.is_none() {
+        // The journal knows of the HALT file only what the last run saw.
+        let halt = Memory::at(&place.state_dir).halt();
+        view.halt = halt.unwrap_or(view.halt);
     }
     Ok(Seen {
         view,

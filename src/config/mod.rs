@@ -22,7 +22,7 @@ pub use origin::{KeyOrigin, Origin, Origins};
 pub use resolved::{Config, Kind, Merge, Profile, Prompt, Run, Specs, Strategy, Verify, Worktrees};
 pub(crate) use source::quoted;
 pub use source::{FILE_CAP_BYTES, Place, Source, Spot, read_text};
-pub use words::nearest;
+pub use words::{nearest, size_shown};
 
 use crate::model::{Problem, Problems, Severity};
 use check::{Checker, Key};

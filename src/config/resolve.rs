@@ -61,8 +61,17 @@ impl Resolver<'_> {
             verify: Verify {
                 commands: shape.verify.commands.0,
                 timeout: shape.verify.timeout.0,
+                retries: shape.verify.retries,
+                fingerprint: shape.verify.fingerprint.0,
             },
-            merge: Merge { strategy },
+            merge: Merge {
+                strategy,
+                batch: shape.merge.batch,
+                parallel_gates: shape.merge.parallel_gates,
+                max_conflict_rounds: shape.merge.max_conflict_rounds,
+                max_red_rounds: shape.merge.max_red_rounds,
+                publish: matches!(shape.merge.publish, shape::Publish::Auto),
+            },
             prompt: self.prompt(shape.prompt),
             model: selection.model.map(|name| name.0),
             only: self.only(&selection.only.0),

@@ -3,7 +3,7 @@
 //! This file must never know where a value came from.
 
 use super::feature::FeatureKeys;
-use crate::model::{BreakerSettings, OnHalt, Settings, Slug};
+use crate::model::{BreakerSettings, MergeSettings, OnHalt, Settings, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -123,6 +123,10 @@ pub struct Verify {
     pub commands: Vec<String>,
     /// Time limit of each.
     pub timeout: Duration,
+    /// How often a failure is tried again before it is believed.
+    pub retries: u32,
+    /// Commands whose output says what, besides the tree, a verdict depends on.
+    pub fingerprint: Vec<String>,
 }
 
 /// How features land.
@@ -130,6 +134,16 @@ pub struct Verify {
 pub struct Merge {
     /// As what kind of commit.
     pub strategy: Strategy,
+    /// Features merged and gated together; at least 1.
+    pub batch: u32,
+    /// Gates at once; at least 1.
+    pub parallel_gates: u32,
+    /// How often a conflict goes back to its agent.
+    pub max_conflict_rounds: u32,
+    /// How often a merge that fails without conflicting goes back to its agent.
+    pub max_red_rounds: u32,
+    /// Whether the target is moved as features land.
+    pub publish: bool,
 }
 
 /// What kind of commit a feature becomes.
@@ -166,6 +180,16 @@ impl Config {
             sleep_between_ms: u64::try_from(sleep_ms).unwrap_or(u64::MAX),
             on_halt: self.run.on_halt,
             breakers: self.breakers,
+            merge: MergeSettings {
+                // What the commands amount to is found out where they are run.
+                gate: None,
+                batch: self.merge.batch,
+                parallel_gates: self.merge.parallel_gates,
+                retries: self.verify.retries,
+                max_conflict_rounds: self.merge.max_conflict_rounds,
+                max_red_rounds: self.merge.max_red_rounds,
+                publish: self.merge.publish,
+            },
             only: self.only.clone(),
         }
     }

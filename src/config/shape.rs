@@ -216,6 +216,12 @@ pub(super) struct Verify {
     /// Time limit of each command.
     #[schemars(extend("x-least-s" = 1))]
     pub timeout: Span,
+    /// How often a failure is tried again before it is believed; a pass then is recorded as flaky.
+    #[schemars(range(min = 0, max = 10))]
+    pub retries: u32,
+    /// Commands whose output says what, besides the tree, a verdict depends on (compilers, services); when
+    /// it differs from an earlier run's, trees are verified again.
+    pub fingerprint: Words,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -224,6 +230,28 @@ pub(super) struct Verify {
 pub(super) struct Merge {
     /// merge keeps a feature's commits, squash makes them one.
     pub strategy: Strategy,
+    /// Features merged and gated together; separated again when the gate fails.
+    #[schemars(range(min = 1, max = 64))]
+    pub batch: u32,
+    /// Gates at once, each on top of the one before; pays only where gates wait rather than compute.
+    #[schemars(range(min = 1, max = 64))]
+    pub parallel_gates: u32,
+    /// How often a conflict goes back to its agent before a person is asked.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_conflict_rounds: u32,
+    /// How often a merge that fails without conflicting goes back to its agent.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_red_rounds: u32,
+    /// auto moves the target as features land, manual leaves that to you.
+    pub publish: Publish,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Publish {
+    #[default]
+    Auto,
+    Manual,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
@@ -346,6 +374,8 @@ impl Default for Verify {
         Self {
             commands: Words::default(),
             timeout: Span(Duration::from_secs(20 * 60)),
+            retries: 1,
+            fingerprint: Words::default(),
         }
     }
 }
@@ -354,6 +384,11 @@ impl Default for Merge {
     fn default() -> Self {
         Self {
             strategy: Strategy::Merge,
+            batch: 4,
+            parallel_gates: 1,
+            max_conflict_rounds: 3,
+            max_red_rounds: 2,
+            publish: Publish::Auto,
         }
     }
 }

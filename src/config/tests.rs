@@ -241,13 +241,7 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
         "notify: {command: notify-send}",
         "run: {until: '07:30'}",
         "run: {keep_awake: true}",
-        "verify: {retries: 1}",
-        "merge: {batch: 4}",
-        "merge: {parallel_gates: 2}",
-        "merge: {max_conflict_rounds: 3}",
-        "merge: {max_red_rounds: 2}",
         "merge: {regenerate: [{paths: [a], command: b}]}",
-        "merge: {publish: manual}",
         "sandbox: auto",
         "agents: {x: {kind: opencode}}",
     ] {
@@ -260,7 +254,7 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
     }
     let harmless = "budget: {usd: null, tokens: null}\nlimits: {on_limit: halt}\nescalate: []\nfallback: []\n\
         notify: {command: null, on: [finished]}\nrun: {until: null, keep_awake: false}\n\
-        verify: {retries: 0}\nmerge: {batch: 1, parallel_gates: 1, regenerate: [], publish: auto}\nsandbox: off";
+        merge: {regenerate: []}\nsandbox: off";
     let (_dir, sources) = sources(harmless, &[]);
     let config = load(&sources).unwrap().config;
     std::fs::remove_file(sources.root.join(FILE_NAME)).unwrap();

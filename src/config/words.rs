@@ -143,6 +143,37 @@ pub(super) fn size_text(bytes: u64) -> String {
     }
 }
 
+/// A size for people: exact in the largest unit that allows it, else rounded down to a tenth of the
+/// largest binary one that fits.
+#[must_use]
+pub fn size_shown(bytes: u64) -> String {
+    const SHOWN: [(&str, u64); 7] = [
+        ("TiB", 1 << 40),
+        ("GiB", 1 << 30),
+        ("GB", 1_000_000_000),
+        ("MiB", 1 << 20),
+        ("MB", 1_000_000),
+        ("KiB", 1 << 10),
+        ("bytes", 1),
+    ];
+    let exact = SHOWN.iter().find(|(name, factor)| {
+        *name != "bytes" && bytes > 0 && bytes.is_multiple_of(*factor) && bytes / factor < 10_000
+    });
+    if let Some((name, factor)) = exact {
+        return format!("{} {name}", bytes / factor);
+    }
+    let mut binary = SHOWN
+        .iter()
+        .filter(|(name, _)| !matches!(*name, "GB" | "MB"));
+    match binary.find(|(_, factor)| bytes >= *factor) {
+        Some((name, factor)) if *factor > 1 => {
+            let tenths = u128::from(bytes) * 10 / u128::from(*factor);
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        }
+        _ => format!("{bytes} bytes"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,5 +245,23 @@ mod tests {
         assert_eq!(size_text(2 << 30), "2GiB");
         assert_eq!(size_text(0), "0");
         assert_eq!(size_text(1000), "1000");
+    }
+
+    #[test]
+    fn sizes_are_shown_in_a_unit_that_fits() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1, "1 bytes"),
+            (999, "999 bytes"),
+            (1_000_000, "1 MB"),
+            (1_500_000_000, "1500 MB"),
+            (2 << 30, "2 GiB"),
+            ((2 << 30) - 1, "1.9 GiB"),
+            (1_234_567, "1.1 MiB"),
+            (4096, "4 KiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(size_shown(bytes), text);
+        }
     }
 }

@@ -3,11 +3,12 @@
 //! It must accept every record that a journal can hold, in the journal's order, and must never decide:
 //! what happens next is for [`schedule`](super::schedule) to say.
 
-use super::state::{Ended, Feature, Phase, Run, State};
+use super::feature::{Feature, Phase};
+use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
 use crate::model::{
-    Ending, Event, FailureKind, FeatureSpec, InfraKind, IterationReport, Record, SkipReason, Slug,
-    Stamp, StopLevel, Usage, Writing,
+    Ending, Event, FailureKind, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict,
+    Record, SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
 };
 
 /// First wait after a failure that was nobody's fault; each further one waits four times as long.
@@ -24,13 +25,15 @@ impl State {
                 run,
                 settings,
                 target,
-                tip,
+                ground,
             } => {
                 self.run = Some(Run {
                     id: run.clone(),
                     settings: (**settings).clone(),
                     target: target.clone(),
-                    tip: tip.clone(),
+                    tip: ground.tip.clone(),
+                    tree: ground.tree.clone(),
+                    target_tip: ground.target.clone(),
                     started: at,
                     iterations: 0,
                     stop: None,
@@ -39,7 +42,7 @@ impl State {
                     tidied: false,
                     ended: None,
                 });
-                self.begin_anew(at);
+                self.begin_anew(ground, at);
             }
             Event::BacklogChanged { upserted, removed } => self.backlog(upserted, removed, at),
             Event::HaltSeen { reason } => self.halt = Some(reason.clone()),
@@ -71,12 +74,6 @@ impl State {
             | Event::IterationStarted { .. }
             | Event::IterationEnded { .. }
             | Event::IterationLost { .. } => self.apply_work(&record.event, at),
-            Event::IntegrationStarted { .. }
-            | Event::Verified { .. }
-            | Event::Rejected { .. }
-            | Event::IntegrationPostponed { .. }
-            | Event::Merged { .. }
-            | Event::Parked { .. } => self.apply_integration(&record.event, at),
             Event::FoundDone { .. }
             | Event::Requeued { .. }
             | Event::Claimed { .. }
@@ -85,11 +82,24 @@ impl State {
             | Event::Tripped { .. }
             | Event::Failed { .. }
             | Event::Retried { .. } => self.apply_verdict(&record.event, at),
+            event => {
+                self.note_empty(event);
+                self.apply_merge(event, at);
+            }
+        }
+    }
+
+    fn note_empty(&mut self, event: &Event) {
+        if let Event::Merged { slug, empty, .. } = event
+            && let Some(feature) = self.features.get_mut(slug)
+        {
+            feature.empty = *empty;
         }
     }
 
     /// What a run before this one left half-way goes back to a place from which it can go on.
-    fn begin_anew(&mut self, at: Stamp) {
+    fn begin_anew(&mut self, ground: &Ground, at: Stamp) {
+        self.begin_merging(ground, at);
         let slugs: Vec<Slug> = self.features.keys().cloned().collect();
         for slug in slugs {
             let Some(feature) = self.features.get_mut(&slug) else {
@@ -99,13 +109,18 @@ impl State {
             feature.infra = 0;
             let phase = match &feature.phase {
                 Phase::Preparing | Phase::Working { .. } => Phase::Pending,
-                Phase::Integrating { .. } | Phase::Parked { .. } => Phase::Queued,
+                Phase::Parked { .. } => Phase::Queued,
                 Phase::Failed {
                     why: SkipReason::Setup { .. } | SkipReason::Spawn { .. },
                 } => Phase::Pending,
                 same => same.clone(),
             };
             if phase != feature.phase {
+                if phase == Phase::Queued {
+                    // A person may have completed the merge; the next chain tells.
+                    feature.handback = None;
+                    feature.held_on = None;
+                }
                 self.set_phase(&slug, phase, at);
             }
         }
@@ -206,6 +221,7 @@ impl State {
             }
             Event::IterationEnded { slug, report, .. } => self.iteration_ended(slug, report, at),
             Event::IterationLost { slug, iteration } => {
+                self.give_back(slug);
                 self.set_phase(slug, Phase::Working { running: None }, at);
                 self.log(
                     slug,
@@ -235,6 +251,14 @@ impl State {
         feature.usage = add(feature.usage, report.usage.unwrap_or_default());
         feature.remember(report);
         self.unjudged.insert(slug.clone());
+        match &report.merge {
+            Some(MergeVerdict::Resolved) => feature.handback = None,
+            Some(MergeVerdict::Unresolved { .. }) if report.done.is_some() => {
+                // A claim without the merge is a round lost; the next one says what was wrong.
+                feature.rounds += 1;
+            }
+            _ => {}
+        }
         let account = report
             .failure
             .clone()
@@ -243,10 +267,9 @@ impl State {
             Ending::NotStarted { why } => Some(why.clone()),
             _ => None,
         };
-        if account.is_some() || not_started.is_some() {
-            feature.charged = feature.charged.saturating_sub(1);
+        let nobodys_fault = account.is_some() || not_started.is_some();
+        if nobodys_fault {
             if let Some(run) = &mut self.run {
-                run.iterations = run.iterations.saturating_sub(1);
                 run.account = run.account.take().or(account);
             }
             if let Some(why) = not_started {
@@ -262,6 +285,10 @@ impl State {
                 feature.infra = 0;
             }
         }
+        if nobodys_fault || report.ending == Ending::Stopped {
+            // Whoever stopped it means to go on where it was, not to spend one of its calls.
+            self.give_back(slug);
+        }
         self.log(
             slug,
             Some(iteration),
@@ -270,6 +297,16 @@ impl State {
             report.lessons.clone(),
             at,
         );
+    }
+
+    /// The iteration that has just ended counts towards no cap. Its number stays used.
+    fn give_back(&mut self, slug: &Slug) {
+        if let Some(run) = &mut self.run {
+            run.iterations = run.iterations.saturating_sub(1);
+        }
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.charged = feature.charged.saturating_sub(1);
+        }
     }
 
     fn apply_verdict(&mut self, event: &Event, at: Stamp) {
@@ -286,13 +323,18 @@ impl State {
                     feature.forgive();
                     feature.marker = false;
                     feature.fresh = true;
+                    feature.empty = false;
+                    feature.handback = None;
                     feature.summary.clear();
                 }
                 self.adjust_dependents(slug, 1);
             }
             Event::Claimed { slug, summary } => {
                 self.unjudged.remove(slug);
+                let seq = self.seq;
                 if let Some(feature) = self.features.get_mut(slug) {
+                    feature.claimed = feature.claimed.or(Some((at, seq)));
+                    feature.handback = None;
                     feature.summary = summary.clone();
                     feature.last = None;
                     feature.not_before = at;
@@ -348,6 +390,9 @@ impl State {
                     .is_some_and(|feature| matches!(feature.phase, Phase::Parked { .. }));
                 if let Some(feature) = self.features.get_mut(slug) {
                     feature.forgive();
+                    if parked {
+                        feature.handback = None;
+                    }
                 }
                 let phase = if parked {
                     Phase::Queued

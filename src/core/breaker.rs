@@ -4,15 +4,56 @@
 //! What harness writes never counts as the agent's progress: the ancestor's breaker counted its own
 //! exit line and never tripped.
 
-use crate::model::{BreakerSettings, FailureKind, IterationReport, StuckRule};
+use crate::model::{BreakerSettings, Ending, FailureKind, IterationReport, StuckRule};
 
 /// Counters of one feature. All closed at the beginning and after a person's `retry` or `unblock`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Breakers {
-    silent: u32,
-    idle: u32,
+    silent: Row,
+    idle: Row,
     agent: Repeat,
     gate: Repeat,
+}
+
+/// Iterations in a row of which the same is true, and how many of them a limit of harness's own ended:
+/// an agent that never got to the end of its work is another trouble than one with nothing to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Row {
+    times: u32,
+    timed_out: u32,
+    no_output: u32,
+}
+
+impl Row {
+    fn see(&mut self, goes_on: bool, ending: &Ending) {
+        if !goes_on {
+            *self = Self::default();
+            return;
+        }
+        self.times += 1;
+        self.timed_out += u32::from(*ending == Ending::TimedOut);
+        self.no_output += u32::from(*ending == Ending::IdleTimedOut);
+    }
+
+    /// `3 iterations in a row said nothing (2 were stopped at the time limit)`.
+    fn words(&self, did: &str) -> String {
+        let were = |number: u32, how: &str| {
+            let verb = if number == 1 { "was" } else { "were" };
+            (number > 0).then(|| format!("{number} {verb} stopped {how}"))
+        };
+        let stopped: Vec<String> = [
+            were(self.timed_out, "at the time limit"),
+            were(self.no_output, "for giving no output"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let mut out = format!("{} iterations in a row {did}", self.times);
+        if !stopped.is_empty() {
+            out.push_str(&format!(" ({})", stopped.join(", ")));
+        }
+        out
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,8 +100,8 @@ impl Breakers {
         let said = report.note.trim().len() + report.message.trim().len();
         let min_bytes = own.min_bytes.unwrap_or(run.stuck_min_bytes);
         let silent = u64::try_from(said).unwrap_or(u64::MAX) <= min_bytes;
-        self.silent = if silent { self.silent + 1 } else { 0 };
-        self.idle = if report.changed { 0 } else { self.idle + 1 };
+        self.silent.see(silent, &report.ending);
+        self.idle.see(!report.changed, &report.ending);
         match &report.failure {
             Some(failure) if failure.kind == FailureKind::Other => self.agent.see(&failure.text),
             _ => self.agent = Repeat::default(),
@@ -94,15 +135,15 @@ impl Breakers {
                 why,
             });
         }
-        if self.silent >= stuck_limit {
+        if self.silent.times >= stuck_limit {
             return Some(Trip {
                 breaker: "stuck",
-                why: format!("{} iterations in a row said nothing", self.silent),
+                why: self.silent.words("said nothing"),
             });
         }
-        (self.idle >= run.idle_limit).then(|| Trip {
+        (self.idle.times >= run.idle_limit).then(|| Trip {
             breaker: "idle",
-            why: format!("{} iterations in a row changed nothing", self.idle),
+            why: self.idle.words("changed nothing"),
         })
     }
 }
@@ -145,7 +186,7 @@ fn fingerprint(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AgentFailure, Ending};
+    use crate::model::AgentFailure;
 
     fn report(note: &str, changed: bool) -> IterationReport {
         IterationReport {
@@ -155,10 +196,12 @@ mod tests {
             message: String::new(),
             lessons: Vec::new(),
             done: None,
+            refused: None,
             blocked: None,
             failure: None,
             tip: None,
             changed,
+            merge: None,
             usage: None,
         }
     }
@@ -184,6 +227,41 @@ mod tests {
             Some("stuck")
         );
         assert_eq!(after(&[quiet.clone(), quiet.clone(), loud, quiet]), None);
+    }
+
+    #[test]
+    fn a_time_limit_is_told_from_having_nothing_to_say() {
+        let why = |endings: &[Ending]| {
+            let mut breakers = Breakers::default();
+            let run = BreakerSettings::default();
+            for ending in endings {
+                let ending = ending.clone();
+                let quiet = IterationReport {
+                    ending,
+                    ..report("", true)
+                };
+                breakers.iteration(&quiet, &run, StuckRule::default());
+            }
+            let trip = breakers.trip(&run, StuckRule::default());
+            trip.map(|trip| trip.why).unwrap_or_default()
+        };
+        let (end, time, quiet) = (
+            Ending::Exited { code: 0 },
+            Ending::TimedOut,
+            Ending::IdleTimedOut,
+        );
+        assert_eq!(
+            why(&[end.clone(), end.clone(), end.clone()]),
+            "3 iterations in a row said nothing"
+        );
+        assert_eq!(
+            why(&[time.clone(), time.clone(), time.clone()]),
+            "3 iterations in a row said nothing (3 were stopped at the time limit)"
+        );
+        assert_eq!(
+            why(&[end, time, quiet]),
+            "3 iterations in a row said nothing (1 was stopped at the time limit, 1 was stopped for giving no output)"
+        );
     }
 
     #[test]

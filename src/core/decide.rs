@@ -3,10 +3,10 @@
 //! Level-triggered: an observation that does not fit the state (late, doubled, about an older
 //! iteration) amounts to nothing. What follows from the facts is for [`schedule`](super::schedule).
 
-use super::state::{Phase, State};
-use crate::model::{
-    Backlog, Command, Event, FeatureSpec, Input, IntegrationOutcome, LandOutcome, ParkReason, Slug,
-};
+use super::decide_merge::{built, gated, landed, published, rewound, run_begins};
+use super::feature::Phase;
+use super::state::State;
+use crate::model::{Backlog, Command, Event, FeatureSpec, Input, Slug};
 use std::collections::BTreeSet;
 
 /// The facts an input amounts to, given what is known. They must be journalled and applied in order.
@@ -17,13 +17,9 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             run,
             settings,
             target,
-            tip,
-        } => vec![Event::RunStarted {
-            run,
-            settings: Box::new(settings),
-            target,
-            tip,
-        }],
+            ground,
+            lost,
+        } => run_begins(state, run, settings, target, ground, &lost),
         Input::Looked(backlog) => looked(state, backlog),
         Input::Prepared {
             slug,
@@ -56,16 +52,15 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             let fits = is_running(state, &slug, iteration);
             one(fits, Event::IterationLost { slug, iteration })
         }
-        Input::Integrated {
-            slug,
+        Input::Built { attempt, outcome } => built(state, attempt, outcome),
+        Input::Gated {
             attempt,
+            reds,
             outcome,
-        } => integrated(state, slug, attempt, outcome),
-        Input::Landed {
-            slug,
-            attempt,
-            outcome,
-        } => landed(state, slug, attempt, outcome),
+        } => gated(state, attempt, reds, outcome),
+        Input::Landed { attempt, outcome } => landed(state, attempt, outcome),
+        Input::Rewound { ground } => rewound(state, ground),
+        Input::Published { number, outcome } => published(state, number, outcome),
         Input::Written { through } => one(
             through > state.writes_done && through <= state.writes_made,
             Event::Written { through },
@@ -163,91 +158,13 @@ fn changes(state: &State, features: Vec<FeatureSpec>) -> (Vec<FeatureSpec>, Vec<
     (upserted, removed)
 }
 
-fn integrated(state: &State, slug: Slug, attempt: u32, outcome: IntegrationOutcome) -> Vec<Event> {
-    if phase(state, &slug) != Some(&Phase::Integrating { attempt }) {
-        return Vec::new();
-    }
-    let event = match outcome {
-        IntegrationOutcome::Green { candidate, gate_ms } => Event::Verified {
-            slug,
-            attempt,
-            candidate,
-            gate_ms,
-        },
-        IntegrationOutcome::Red {
-            command,
-            tail,
-            gate_ms,
-        } => Event::Rejected {
-            slug,
-            attempt,
-            command,
-            tail,
-            gate_ms,
-        },
-        IntegrationOutcome::Conflict { paths } => Event::Parked {
-            slug,
-            why: ParkReason::Conflict { paths },
-        },
-        IntegrationOutcome::Stopped => Event::IntegrationPostponed {
-            slug,
-            attempt,
-            why: "the run was stopped".to_owned(),
-            counted: false,
-        },
-        IntegrationOutcome::Infra { why } => Event::IntegrationPostponed {
-            slug,
-            attempt,
-            why,
-            counted: true,
-        },
-    };
-    vec![event]
-}
-
-fn landed(state: &State, slug: Slug, attempt: u32, outcome: LandOutcome) -> Vec<Event> {
-    let candidate = match phase(state, &slug) {
-        Some(Phase::Verified {
-            attempt: current,
-            candidate,
-        }) if *current == attempt => candidate.clone(),
-        _ => return Vec::new(),
-    };
-    let event = match outcome {
-        LandOutcome::Done => Event::Merged {
-            slug,
-            commit: candidate.commit,
-        },
-        LandOutcome::TargetMoved => Event::IntegrationPostponed {
-            slug,
-            attempt,
-            why: "the target moved meanwhile".to_owned(),
-            counted: false,
-        },
-        LandOutcome::CheckoutInTheWay { why } => Event::Parked {
-            slug,
-            why: ParkReason::Checkout {
-                text: why,
-                commit: candidate.commit,
-            },
-        },
-        LandOutcome::Infra { why } => Event::IntegrationPostponed {
-            slug,
-            attempt,
-            why,
-            counted: true,
-        },
-    };
-    vec![event]
-}
-
 fn commanded(state: &State, command: Command) -> Vec<Event> {
     match command {
         Command::Retry { slug } => {
             let fits = state
                 .features
                 .get(&slug)
-                .is_some_and(super::state::Feature::is_halted);
+                .is_some_and(super::feature::Feature::is_halted);
             one(fits, Event::Retried { slug })
         }
         Command::Unblock { slug, answer } => {

@@ -1,7 +1,8 @@
 //! Exit codes: what holds at the end of a run, most urgent first.
 
+use super::feature::{Feature, Phase};
 use super::schedule::hopeless_features;
-use super::state::{Feature, Phase, State};
+use super::state::State;
 use crate::model::StopLevel;
 
 /// The order of urgency when several hold.
@@ -19,6 +20,13 @@ pub fn exit_codes(state: &State) -> Vec<u8> {
         }
         open |= !feature.is_merged();
         holds.extend(own_code(feature));
+    }
+    let withheld = state
+        .run
+        .as_ref()
+        .is_some_and(|run| run.settings.merge.publish);
+    if withheld && state.unpublished().next().is_some() {
+        holds.push(8);
     }
     if let Some(run) = state.run.as_ref().filter(|_| open) {
         match run.stop {

@@ -4,22 +4,25 @@
 //! it looks only at the state, a turn that was cut short by a crash is simply continued.
 
 use super::exit::exit_codes;
-use super::state::{Feature, Phase, Run, State};
-use crate::model::{Event, ParkReason, SkipReason, Slug, Stamp, StopLevel, WorktreeName};
+use super::feature::{Feature, Phase};
+use super::merge;
+use super::state::{Run, State};
+use crate::model::{Event, SkipReason, Slug, Stamp, StopLevel, WorktreeName};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Failures in a row that were nobody's fault after which a feature is given up for this run.
-const INFRA_LIMIT: u32 = 3;
+pub(super) const INFRA_LIMIT: u32 = 3;
 
 /// The next fact that follows from the state at `now`, if any.
 #[must_use]
 pub fn next(state: &State, now: Stamp) -> Option<Event> {
     let run = state.live()?;
     judge(state, run)
-        .or_else(|| start_integration(state, run, now))
+        .or_else(|| merge::next(state, run, now))
         .or_else(|| start_iteration(state, run, now))
         .or_else(|| start_feature(state, run, now))
+        .or_else(|| park_held(state, run))
         .or_else(|| end(state, run))
 }
 
@@ -34,7 +37,7 @@ fn admits_but_for_iterations(state: &State, run: &Run) -> bool {
 
 /// Whether claimed features may still be integrated. A used-up account or iteration budget does not
 /// keep finished work from landing; a person's wish to stop does.
-fn integrates(state: &State, run: &Run) -> bool {
+pub(super) fn integrates(state: &State, run: &Run) -> bool {
     run.stop.is_none() && state.halt.is_none()
 }
 
@@ -53,10 +56,7 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
         Phase::Working { running: None } | Phase::Pending
     );
     if !idle {
-        let parked = feature.phase == Phase::Queued && feature.infra >= INFRA_LIMIT;
-        let text = feature.infra_text.clone();
-        let why = ParkReason::Infra { text };
-        return parked.then_some(Event::Parked { slug, why });
+        return None;
     }
     if let Some(last) = feature.last.as_ref().filter(|last| !last.stopped) {
         if let Some(question) = last.blocked.clone() {
@@ -89,30 +89,6 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
         return None;
     };
     Some(Event::Failed { slug, why })
-}
-
-fn start_integration(state: &State, run: &Run, now: Stamp) -> Option<Event> {
-    if state.integrating.is_some() || !integrates(state, run) {
-        return None;
-    }
-    let slug = queued(state).find(|slug| {
-        let feature = state.features.get(*slug);
-        feature.is_some_and(|feature| feature.not_before <= now)
-    })?;
-    let attempt = state.features.get(slug)?.integration_attempts + 1;
-    Some(Event::IntegrationStarted {
-        slug: slug.clone(),
-        attempt,
-    })
-}
-
-/// Selected features that wait for integration, oldest claim first.
-fn queued(state: &State) -> impl Iterator<Item = &Slug> {
-    state
-        .queue
-        .iter()
-        .map(|(_, _, slug)| slug)
-        .filter(|slug| state.is_selected(slug))
 }
 
 fn start_iteration(state: &State, run: &Run, now: Stamp) -> Option<Event> {
@@ -178,10 +154,10 @@ pub(super) fn clash<'a>(state: &'a State, feature: &Feature) -> Option<&'a Slug>
         .chain(state.integrating.iter())
         .filter(|slug| **slug != feature.spec.slug)
         .find(|slug| {
-            state
-                .features
-                .get(*slug)
-                .is_some_and(|other| overlap(feature, other))
+            state.features.get(*slug).is_some_and(|other| {
+                // One that cannot land until the base is repaired keeps nobody from repairing it.
+                other.held_on.is_none() && overlap(feature, other)
+            })
         })
 }
 
@@ -256,10 +232,20 @@ pub(super) fn hopeless_features(state: &State) -> BTreeSet<Slug> {
     hopeless
 }
 
+/// Features that wait for a broken base to be repaired are given up when nobody is left who could repair
+/// it; others may wait for them.
+fn park_held(state: &State, run: &Run) -> Option<Event> {
+    let alone = state.in_slots.is_empty() && merge::is_quiet(state, run);
+    merge::park_held(state, run).filter(|_| alone)
+}
+
 /// The run ends when nothing is under way and nothing can start any more.
 fn end(state: &State, run: &Run) -> Option<Event> {
     if !is_quiet(state, run) || !run.tidied {
         return None;
+    }
+    if let Some(event) = merge::publish_once_more(state, run) {
+        return Some(event);
     }
     let codes = exit_codes(state);
     Some(Event::RunEnded {
@@ -271,11 +257,6 @@ fn end(state: &State, run: &Run) -> Option<Event> {
 /// Whether nothing is under way and nothing will start without a new input.
 pub(super) fn is_quiet(state: &State, run: &Run) -> bool {
     let terminating = run.stop.is_some_and(StopLevel::terminates);
-    let landing = state
-        .integrating
-        .as_ref()
-        .and_then(|slug| state.features.get(slug))
-        .is_some_and(|feature| matches!(feature.phase, Phase::Verified { .. }) || !terminating);
     let busy = state.in_slots.iter().any(|slug| {
         state
             .features
@@ -287,9 +268,8 @@ pub(super) fn is_quiet(state: &State, run: &Run) -> bool {
                 _ => admits(state, run),
             })
     });
-    let waiting = integrates(state, run) && queued(state).next().is_some();
     let startable = admits(state, run) && !state.ready.is_empty();
-    !landing && !busy && !waiting && !startable && state.writes.is_empty()
+    !busy && !startable && merge::is_quiet(state, run) && state.writes.is_empty()
 }
 
 #[cfg(test)]

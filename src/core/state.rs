@@ -4,11 +4,12 @@
 //! are kept by one door, [`State::set_phase`], so that a turn looks at active features and never
 //! scans finished ones.
 
-use super::breaker::Breakers;
+use super::feature::{Feature, Phase, ReadyKey};
 use super::graph::Graph;
+use super::queue::Merging;
 use crate::model::{
-    AgentFailure, Candidate, FeatureSpec, IterationReport, Oid, ParkReason, RunId, Settings,
-    SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName, WriteJob, Writing,
+    AgentFailure, FeatureSpec, Handback, Oid, RunId, Settings, Slug, Stamp, StopLevel,
+    WorktreeName, WriteJob, Writing,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -26,10 +27,12 @@ pub struct State {
     pub(super) ready: BTreeSet<(ReadyKey, Slug)>,
     /// Holding a slot: preparing or working.
     pub(super) in_slots: BTreeSet<Slug>,
-    /// Claimed, waiting for integration, oldest claim first.
+    /// Claimed, waiting for the merge, oldest claim first.
     pub(super) queue: BTreeSet<(Stamp, u64, Slug)>,
-    /// Being integrated or landed.
-    pub(super) integrating: Option<Slug>,
+    /// In an attempt.
+    pub(super) integrating: BTreeSet<Slug>,
+    /// The merge queue.
+    pub(super) merging: Merging,
     /// Features whose last report or gate verdict is still to be judged.
     pub(super) unjudged: BTreeSet<Slug>,
     /// Features whose `not_before` lies ahead.
@@ -50,7 +53,11 @@ pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) settings: Settings,
     pub(super) target: String,
+    /// Where the integration ref stands, and its tree.
     pub(super) tip: Oid,
+    pub(super) tree: Oid,
+    /// Where the target stands, as far as is known.
+    pub(super) target_tip: Oid,
     pub(super) started: Stamp,
     pub(super) iterations: u32,
     pub(super) stop: Option<StopLevel>,
@@ -68,188 +75,6 @@ pub(super) struct Ended {
     pub(super) at: Stamp,
     pub(super) code: u8,
     pub(super) codes: Vec<u8>,
-}
-
-/// One feature.
-#[derive(Clone, Debug)]
-pub(super) struct Feature {
-    pub(super) spec: FeatureSpec,
-    /// Whether its spec exists now.
-    pub(super) listed: bool,
-    pub(super) phase: Phase,
-    pub(super) since: Stamp,
-    /// Record number at which the phase was entered; breaks ties of time.
-    pub(super) since_seq: u64,
-    /// Dependencies that have not landed.
-    pub(super) unmet: u32,
-    pub(super) worktree: Option<WorktreeName>,
-    pub(super) prepare_attempts: u32,
-    pub(super) integration_attempts: u32,
-    /// Number of the last iteration; never reused.
-    pub(super) iterations: u32,
-    /// Iterations since it was last queued by a person or for the first time.
-    pub(super) charged: u32,
-    pub(super) breakers: Breakers,
-    /// Failures in a row that were nobody's fault, and the last one's text.
-    pub(super) infra: u32,
-    pub(super) infra_text: String,
-    pub(super) not_before: Stamp,
-    /// The branch restarts at the target's tip: its earlier work has landed.
-    pub(super) fresh: bool,
-    pub(super) answer: Option<String>,
-    pub(super) summary: String,
-    pub(super) last: Option<Last>,
-    pub(super) last_words: String,
-    /// Number of the last write about this feature.
-    pub(super) last_write: u64,
-    /// Number of the write that makes its `.done` marker; 0 before.
-    pub(super) marker_write: u64,
-    /// Whether its `.done` marker is known to be on disk.
-    pub(super) marker: bool,
-    pub(super) usage: Usage,
-}
-
-/// What judging needs of the last report.
-#[derive(Clone, Debug)]
-pub(super) struct Last {
-    pub(super) done: Option<String>,
-    pub(super) blocked: Option<String>,
-    pub(super) stopped: bool,
-}
-
-/// Where a feature stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Waiting for dependencies, a slot, or both.
-    Pending,
-    /// Its worktree is being made ready.
-    Preparing,
-    /// It has a slot and a worktree; `running` is the iteration the agent is at.
-    Working {
-        running: Option<u32>,
-    },
-    /// Claimed done, waiting for integration.
-    Queued,
-    /// Its candidate is being built and gated.
-    Integrating {
-        attempt: u32,
-    },
-    /// Its candidate passed; the target is being moved.
-    Verified {
-        attempt: u32,
-        candidate: Candidate,
-    },
-    /// Landed. `None`: a marker said so.
-    Merged {
-        commit: Option<Oid>,
-    },
-    Blocked {
-        question: String,
-    },
-    Tripped {
-        breaker: String,
-        why: String,
-    },
-    Parked {
-        why: ParkReason,
-    },
-    Failed {
-        why: SkipReason,
-    },
-}
-
-/// What orders ready features: work in progress, priority, order file, chain of dependents.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ReadyKey {
-    fresh: bool,
-    priority: std::cmp::Reverse<i64>,
-    order: u32,
-    chain: std::cmp::Reverse<u32>,
-}
-
-impl Feature {
-    pub(super) fn new(spec: FeatureSpec, at: Stamp) -> Self {
-        Self {
-            spec,
-            listed: true,
-            phase: Phase::Pending,
-            since: at,
-            since_seq: 0,
-            unmet: 0,
-            worktree: None,
-            prepare_attempts: 0,
-            integration_attempts: 0,
-            iterations: 0,
-            charged: 0,
-            breakers: Breakers::default(),
-            infra: 0,
-            infra_text: String::new(),
-            not_before: Stamp::default(),
-            fresh: false,
-            answer: None,
-            summary: String::new(),
-            last: None,
-            last_words: String::new(),
-            last_write: 0,
-            marker_write: 0,
-            marker: false,
-            usage: Usage::default(),
-        }
-    }
-
-    pub(super) fn is_merged(&self) -> bool {
-        matches!(self.phase, Phase::Merged { .. })
-    }
-
-    /// Given up until a person acts or the next run begins.
-    pub(super) fn is_halted(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Blocked { .. }
-                | Phase::Tripped { .. }
-                | Phase::Parked { .. }
-                | Phase::Failed { .. }
-        )
-    }
-
-    pub(super) fn running(&self) -> Option<u32> {
-        match self.phase {
-            Phase::Working { running } => running,
-            _ => None,
-        }
-    }
-
-    fn holds_slot(&self) -> bool {
-        matches!(self.phase, Phase::Preparing | Phase::Working { .. })
-    }
-
-    /// A clean slate after a person stepped in.
-    pub(super) fn forgive(&mut self) {
-        self.breakers = Breakers::default();
-        self.charged = 0;
-        self.infra = 0;
-        self.not_before = Stamp::default();
-        self.last = None;
-    }
-
-    pub(super) fn remember(&mut self, report: &IterationReport) {
-        self.last = Some(Last {
-            // After a kill of ours no claim counts; a question still does.
-            done: report
-                .done
-                .clone()
-                .filter(|_| !report.ending.killed_by_us() && report.tip.is_some()),
-            blocked: report.blocked.clone(),
-            stopped: report.ending == crate::model::Ending::Stopped,
-        });
-        let words = [&report.note, &report.message]
-            .into_iter()
-            .flat_map(|text| text.lines())
-            .map(|line| line.trim().trim_start_matches(['#', '-', '*', ' ']))
-            .find(|line| !line.is_empty())
-            .unwrap_or_default();
-        self.last_words = words.chars().take(120).collect();
-    }
 }
 
 impl State {
@@ -283,6 +108,21 @@ impl State {
         Some(ended.code)
     }
 
+    /// Where this target was last known to stand; `None` if no run had it.
+    #[must_use]
+    pub fn published(&self, target: &str) -> Option<&Oid> {
+        let run = self.run.as_ref().filter(|run| run.target == target)?;
+        Some(&run.target_tip)
+    }
+
+    /// Features that have landed and are not in the target, with their branches' tips.
+    pub fn unpublished(&self) -> impl Iterator<Item = (&Slug, &Oid)> {
+        self.merging
+            .unpublished
+            .iter()
+            .map(|(slug, tip)| (slug, tip))
+    }
+
     /// Iterations that the journal calls running: after a crash, those to probe.
     #[must_use]
     pub fn running(&self) -> Vec<(Slug, u32)> {
@@ -307,6 +147,12 @@ impl State {
     #[must_use]
     pub fn answer(&self, slug: &Slug) -> Option<&str> {
         self.features.get(slug)?.answer.as_deref()
+    }
+
+    /// The merge that is the task of a feature's next iteration.
+    #[must_use]
+    pub fn handback(&self, slug: &Slug) -> Option<&Handback> {
+        self.features.get(slug)?.handback.as_ref()
     }
 
     /// Number of the last write that is not known to be on disk.
@@ -375,7 +221,7 @@ impl State {
         self.ready.clear();
         self.in_slots.clear();
         self.queue.clear();
-        self.integrating = None;
+        self.integrating.clear();
         let merged: BTreeSet<Slug> = self
             .features
             .iter()
@@ -447,11 +293,11 @@ impl State {
                 self.ready.insert((key, slug.clone()));
             }
             Phase::Queued => {
-                let entry = (feature.since, feature.since_seq, slug.clone());
+                let entry = feature.queue_entry();
                 self.queue.insert(entry);
             }
-            Phase::Integrating { .. } | Phase::Verified { .. } => {
-                self.integrating = Some(slug.clone());
+            Phase::Integrating { .. } => {
+                self.integrating.insert(slug.clone());
             }
             _ if feature.holds_slot() => {
                 self.in_slots.insert(slug.clone());
@@ -470,10 +316,12 @@ impl State {
                 self.ready.remove(&(key, slug.clone()));
             }
             Phase::Queued => {
-                let entry = (feature.since, feature.since_seq, slug.clone());
+                let entry = feature.queue_entry();
                 self.queue.remove(&entry);
             }
-            Phase::Integrating { .. } | Phase::Verified { .. } => self.integrating = None,
+            Phase::Integrating { .. } => {
+                self.integrating.remove(slug);
+            }
             _ => {
                 self.in_slots.remove(slug);
             }

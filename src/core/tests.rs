@@ -3,17 +3,25 @@
 use super::{State, decide, exit_codes, next, view, wanted};
 use crate::core::Stage;
 use crate::model::{
-    AgentFailure, Backlog, Candidate, Command, Effect, Ending, Event, FailureKind, FeatureSpec,
-    InfraKind, Input, IntegrationOutcome, IterationReport, LandOutcome, Oid, OnHalt, Record, RunId,
-    Settings, Slug, Stamp, StopLevel, WorktreeName, Writing,
+    AgentFailure, Backlog, BuildOutcome, Candidate, Chain, Command, Effect, Ending, Event,
+    FailureKind, FeatureSpec, GateOutcome, Ground, InfraKind, Input, IterationReport, LandOutcome,
+    MergeSettings, Oid, OnHalt, PublishOutcome, Record, Relation, RunId, Settings, Slug, Stamp,
+    Step, StopLevel, Trial, WorktreeName, Writing,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+mod queue;
 
 /// A run being told what happens.
 struct Story {
     state: State,
     now: Stamp,
     facts: Vec<Event>,
+    /// Commits made so far.
+    made: u32,
+    /// What is in each of them, and the trees: equal content is an equal tree.
+    contents: BTreeMap<Oid, BTreeSet<String>>,
+    trees: Vec<BTreeSet<String>>,
 }
 
 fn slug(name: &str) -> Slug {
@@ -39,10 +47,12 @@ fn report() -> IterationReport {
         message: String::new(),
         lessons: Vec::new(),
         done: None,
+        refused: None,
         blocked: None,
         failure: None,
         tip: Some(oid('b')),
         changed: true,
+        merge: None,
         usage: None,
     }
 }
@@ -68,17 +78,32 @@ impl Story {
             state: State::new(),
             now: Stamp(1_000),
             facts: Vec::new(),
+            made: 0,
+            contents: BTreeMap::new(),
+            trees: Vec::new(),
         };
         story.run_again(settings, Some(features));
         story
     }
 
     fn run_again(&mut self, settings: Settings, features: Option<Vec<FeatureSpec>>) {
+        self.begins(settings, features);
+        self.base_passes();
+    }
+
+    fn begins(&mut self, mut settings: Settings, features: Option<Vec<FeatureSpec>>) {
+        settings.merge.gate = Some("gate".into());
         let begins = Input::RunBegins {
             run: RunId("r".into()),
             settings,
             target: "refs/heads/main".into(),
-            tip: oid('a'),
+            ground: Ground {
+                tip: oid('a'),
+                tree: oid('e'),
+                target: oid('a'),
+                relation: Relation::Behind,
+            },
+            lost: Vec::new(),
         };
         let looked = Input::Looked(Backlog {
             features,
@@ -155,55 +180,209 @@ impl Story {
         self.flush();
     }
 
-    fn gate(&mut self, outcome: IntegrationOutcome) {
-        let found = wanted(&self.state)
+    /// A commit or tree that was not there before.
+    fn fresh(&mut self) -> Oid {
+        self.made += 1;
+        Oid::parse(&format!("{:040x}", self.made)).unwrap()
+    }
+
+    /// The chain that is to be built: its attempt, what for, its base and its members.
+    fn asked(&self) -> Option<(u32, Trial, Oid, Vec<Slug>)> {
+        wanted(&self.state)
             .into_iter()
             .find_map(|effect| match effect {
-                Effect::Integrate { slug, attempt, .. } => Some((slug, attempt)),
+                Effect::Build {
+                    attempt,
+                    what,
+                    onto,
+                    members,
+                    ..
+                } => {
+                    let slugs = members.into_iter().map(|member| member.slug).collect();
+                    Some((attempt, what, onto, slugs))
+                }
                 _ => None,
-            });
-        let (slug, attempt) = found.expect("a candidate is being gated");
-        self.tell(Input::Integrated {
-            slug,
+            })
+    }
+
+    fn chain(&mut self, onto: &Oid, members: &[Slug]) -> Chain {
+        let mut chain = Chain {
+            onto: onto.clone(),
+            onto_tree: self.tree_of(onto),
+            commit: onto.clone(),
+            tree: self.tree_of(onto),
+            steps: Vec::new(),
+        };
+        let mut content = self.contents.get(onto).cloned().unwrap_or_default();
+        for slug in members {
+            let change = format!("{slug}#{}", self.state.last_iteration(slug));
+            content.insert(change.clone());
+            let (branch, commit) = (self.fresh(), self.fresh());
+            self.contents
+                .insert(branch.clone(), BTreeSet::from([change]));
+            self.contents.insert(commit.clone(), content.clone());
+            let branch_tree = self.tree_of(&branch);
+            let candidate = Candidate {
+                tree: self.tree_of(&commit),
+                onto: chain.commit.clone(),
+                branch_tip: oid('b'),
+                branch_tree,
+                commit: commit.clone(),
+            };
+            chain.tree = candidate.tree.clone();
+            chain.commit = commit;
+            let slug = slug.clone();
+            chain.steps.push(Step { slug, candidate });
+        }
+        chain
+    }
+
+    fn tree_of(&mut self, commit: &Oid) -> Oid {
+        let Some(content) = self.contents.get(commit) else {
+            return oid('e');
+        };
+        let known = self.trees.iter().position(|tree| tree == content);
+        let number = known.unwrap_or_else(|| {
+            self.trees.push(content.clone());
+            self.trees.len() - 1
+        });
+        Oid::parse(&format!("f{number:039x}")).unwrap()
+    }
+
+    /// All chains that are to be built are, of all their members.
+    fn build(&mut self) {
+        while let Some((attempt, _, onto, members)) = self.asked() {
+            let chain = self.chain(&onto, &members);
+            self.built(attempt, chain, Vec::new(), Vec::new());
+        }
+    }
+
+    fn built(
+        &mut self,
+        attempt: u32,
+        chain: Chain,
+        conflicts: Vec<(Slug, Vec<String>)>,
+        deferred: Vec<Slug>,
+    ) {
+        self.tell(Input::Built {
             attempt,
+            outcome: BuildOutcome::Built {
+                chain,
+                conflicts,
+                deferred,
+                yielded: Vec::new(),
+                failed: Vec::new(),
+            },
+        });
+        self.flush();
+    }
+
+    /// The features whose gate runs, oldest attempt first; nothing for the base's.
+    fn gating(&self) -> Vec<(u32, u32, Vec<String>)> {
+        let effects = wanted(&self.state).into_iter();
+        let gates = effects.filter_map(|effect| match effect {
+            Effect::Gate {
+                attempt,
+                reds,
+                about,
+                ..
+            } => {
+                let names = about.iter().map(|(slug, _)| slug.to_string());
+                Some((attempt, reds, names.collect()))
+            }
+            _ => None,
+        });
+        gates.collect()
+    }
+
+    /// Whatever is to be built is built, and the first gate ends so.
+    fn gate(&mut self, outcome: GateOutcome) {
+        self.build();
+        let (attempt, reds, _) = self.gating().into_iter().next().expect("a gate runs");
+        self.tell(Input::Gated {
+            attempt,
+            reds,
             outcome,
         });
         self.flush();
     }
 
+    /// The base passes, if that is asked.
+    fn base_passes(&mut self) {
+        if self
+            .asked()
+            .is_some_and(|(_, what, _, _)| what == Trial::Base)
+        {
+            self.gate(GateOutcome::Green { gate_ms: 1 });
+        }
+    }
+
+    /// The next chain fails its gate, at each try.
+    fn red(&mut self, command: &str, tail: &str) {
+        let tries = self.facts.len();
+        self.build();
+        let attempt = self.gating()[0].0;
+        while self
+            .gating()
+            .iter()
+            .any(|(running, _, _)| *running == attempt)
+        {
+            self.gate(GateOutcome::Red {
+                command: command.into(),
+                tail: tail.into(),
+                gate_ms: 5,
+            });
+            assert!(self.facts.len() < tries + 20);
+        }
+    }
+
+    /// The first feature of the chain that is to be built conflicts with what has landed.
+    fn clash(&mut self, paths: &[&str]) {
+        let (attempt, _, onto, members) = self.asked().expect("a chain is built");
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        let chain = self.chain(&onto, &members[1..]);
+        self.built(
+            attempt,
+            chain,
+            vec![(members[0].clone(), paths)],
+            Vec::new(),
+        );
+    }
+
+    /// The first chain that passed lands.
     fn land(&mut self, outcome: LandOutcome) {
         let found = wanted(&self.state)
             .into_iter()
             .find_map(|effect| match effect {
-                Effect::Land { slug, attempt, .. } => Some((slug, attempt)),
+                Effect::Land { attempt, .. } => Some(attempt),
                 _ => None,
             });
-        let (slug, attempt) = found.expect("a candidate is being landed");
-        self.tell(Input::Landed {
-            slug,
-            attempt,
-            outcome,
-        });
+        let attempt = found.expect("a chain is being landed");
+        self.tell(Input::Landed { attempt, outcome });
+        self.flush();
+    }
+
+    fn publish(&mut self, outcome: PublishOutcome) {
+        let found = wanted(&self.state)
+            .into_iter()
+            .find_map(|effect| match effect {
+                Effect::Publish { number, .. } => Some(number),
+                _ => None,
+            });
+        let number = found.expect("the target is being moved");
+        self.tell(Input::Published { number, outcome });
         self.flush();
     }
 
     fn green(&mut self) {
-        let candidate = Candidate {
-            commit: oid('c'),
-            tree: oid('d'),
-            onto: oid('a'),
-            branch_tip: oid('b'),
-        };
-        self.gate(IntegrationOutcome::Green {
-            candidate,
-            gate_ms: 7,
-        });
+        self.gate(GateOutcome::Green { gate_ms: 7 });
     }
 
     fn merge(&mut self, name: &str) {
         self.end(name, claim());
         self.green();
         self.land(LandOutcome::Done);
+        self.publish(PublishOutcome::Done);
     }
 
     fn stage(&self, name: &str) -> Stage {
@@ -284,18 +463,19 @@ fn a_red_gate_sends_the_feature_back_with_the_tail_in_its_log() {
     let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &[])]);
     story.prepare();
     story.end("a", claim());
-    let red = IntegrationOutcome::Red {
-        command: "make test".into(),
-        tail: "assertion failed at line 7".into(),
-        gate_ms: 5,
-    };
-    story.now = story.now.plus_ms(10);
-    let attempt = Input::Integrated {
-        slug: slug("a"),
-        attempt: 1,
-        outcome: red,
-    };
-    story.tell(attempt);
+    story.build();
+    let (attempt, _, _) = story.gating()[0];
+    for reds in 0..2 {
+        story.tell(Input::Gated {
+            attempt,
+            reds,
+            outcome: GateOutcome::Red {
+                command: "make test".into(),
+                tail: "assertion failed at line 7".into(),
+                gate_ms: 5,
+            },
+        });
+    }
     let logged = wanted(&story.state).into_iter().any(|effect| {
         matches!(effect, Effect::Write(job) if matches!(&job.what,
             Writing::Log { text, .. } if text.contains("assertion failed at line 7")))
@@ -555,37 +735,6 @@ fn the_iteration_budgets_end_in_code_1() {
 }
 
 #[test]
-fn a_conflict_parks_and_the_next_run_tries_again() {
-    let mut story = Story::begin(1, vec![feature("a", &[])]);
-    story.prepare();
-    story.end("a", claim());
-    story.gate(IntegrationOutcome::Conflict {
-        paths: vec!["src/lib.rs".into()],
-    });
-    assert_eq!(story.finish(), [8]);
-    story.run_again(Settings::default(), None);
-    assert_eq!(story.stage("a"), Stage::Gating);
-    story.green();
-    story.land(LandOutcome::CheckoutInTheWay {
-        why: "src/lib.rs has changes".into(),
-    });
-    assert_eq!(story.finish(), [8]);
-}
-
-#[test]
-fn a_target_that_moved_is_merged_onto_anew() {
-    let mut story = Story::begin(1, vec![feature("a", &[])]);
-    story.prepare();
-    story.end("a", claim());
-    story.green();
-    story.land(LandOutcome::TargetMoved);
-    assert_eq!(story.stage("a"), Stage::Gating);
-    story.green();
-    story.land(LandOutcome::Done);
-    assert_eq!(story.finish(), [0]);
-}
-
-#[test]
 fn a_marker_counts_as_landed_and_its_removal_requeues() {
     let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &["a"])]);
     let done = |names: &[&str]| {
@@ -624,6 +773,7 @@ fn locks_and_paths_keep_two_features_apart_until_the_first_has_landed() {
     assert_eq!(story.running(), ["c#1"], "a is not in the target yet");
     story.green();
     story.land(LandOutcome::Done);
+    story.publish(PublishOutcome::Done);
     story.prepare();
     assert_eq!(story.running(), ["b#1", "c#1"]);
 }
@@ -664,7 +814,6 @@ fn late_and_doubled_observations_change_nothing() {
         base: oid('a'),
     });
     story.tell(Input::Landed {
-        slug: slug("a"),
         attempt: 9,
         outcome: LandOutcome::Done,
     });
@@ -681,6 +830,40 @@ fn a_killed_iteration_keeps_its_question_and_loses_its_claim() {
     };
     story.end("a", late);
     assert_eq!(story.running(), ["a#2"]);
+}
+
+#[test]
+fn an_iteration_that_was_stopped_or_lost_is_not_charged() {
+    let capped = || Settings {
+        max_iterations: 1,
+        max_iterations_per_feature: 1,
+        parallel: 1,
+        ..Settings::default()
+    };
+    let calls = |story: &Story| view(&story.state, story.now).run.map(|run| run.iterations);
+    let mut story = Story::with(capped(), vec![feature("a", &[])]);
+    story.prepare();
+    assert_eq!(calls(&story), Some(1));
+    story.tell(Input::Stop(StopLevel::Terminate { code: 143 }));
+    let stopped = IterationReport {
+        ending: Ending::Stopped,
+        ..report()
+    };
+    story.end("a", stopped);
+    assert_eq!(calls(&story), Some(0));
+    story.tell(Input::Tidied);
+    assert!(matches!(story.facts.last(), Some(Event::RunEnded { .. })));
+
+    story.run_again(capped(), None);
+    story.prepare();
+    assert_eq!(story.running(), ["a#2"], "it goes on where it was");
+    story.tell(Input::IterationLost {
+        slug: slug("a"),
+        iteration: 2,
+    });
+    story.flush();
+    assert_eq!(story.running(), ["a#3"]);
+    assert_eq!(calls(&story), Some(1));
 }
 
 #[test]
@@ -724,7 +907,18 @@ fn exit_codes_come_in_their_order() {
         );
     }
     story.end("c", claim());
-    story.gate(IntegrationOutcome::Conflict { paths: Vec::new() });
-    assert_eq!(story.finish(), [5, 4, 8]);
+    story.green();
+    story.land(LandOutcome::Done);
+    story.publish(PublishOutcome::Waiting {
+        why: "dirty".into(),
+    });
+    story.tell(Input::Tidied);
+    story.publish(PublishOutcome::Waiting {
+        why: "still dirty".into(),
+    });
+    assert!(matches!(
+        story.facts.last(),
+        Some(Event::RunEnded { code: 5, .. })
+    ));
     assert_eq!(exit_codes(&story.state), [5, 4, 8]);
 }

@@ -3,9 +3,12 @@
 //! Computed when somebody looks; it may scan everything. Times are journal times; the viewer knows
 //! what time it is.
 
+use super::feature::{Feature, Phase};
 use super::graph::GraphProblem;
+use super::merge::base_failure;
+use super::queue::{AttemptStage, Publishing};
 use super::schedule::{admits, clash, hopeless_features, waits_after};
-use super::state::{Feature, Phase, State};
+use super::state::{Run, State};
 use crate::model::{
     FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName,
 };
@@ -30,8 +33,16 @@ pub struct RunView {
     pub id: String,
     /// The branch features land on, in full.
     pub target: String,
-    /// The target's value as far as the journal knows.
+    /// What has landed: the integration ref's value as far as the journal knows.
     pub tip: Oid,
+    /// The target's value as far as the journal knows.
+    pub target_tip: Oid,
+    /// Features that have landed and are not in the target yet.
+    pub unpublished: Vec<Slug>,
+    /// Why they are not, if something is in the way.
+    pub publish_waits: Option<String>,
+    /// What fails on the target by itself, if something does.
+    pub broken_base: Option<String>,
     /// When it began.
     pub started: Stamp,
     /// When it ended.
@@ -77,6 +88,8 @@ pub struct FeatureView {
     pub chain: u32,
     /// The commit that landed it.
     pub commit: Option<Oid>,
+    /// Whether it landed without changing anything; the commit is then somebody else's.
+    pub empty: bool,
     /// Whether the run is limited to others.
     pub unselected: bool,
     /// Tokens and money so far.
@@ -170,6 +183,10 @@ pub fn view(state: &State, now: Stamp) -> View {
             id: run.id.to_string(),
             target: run.target.clone(),
             tip: run.tip.clone(),
+            target_tip: run.target_tip.clone(),
+            unpublished: state.unpublished().map(|(slug, _)| slug.clone()).collect(),
+            publish_waits: publish_waits(state, run),
+            broken_base: base_failure(state, run).map(|red| red.command.clone()),
             started: run.started,
             ended: run.ended.as_ref().map(|ended| ended.at),
             codes: run
@@ -188,6 +205,29 @@ pub fn view(state: &State, now: Stamp) -> View {
     }
 }
 
+fn publish_waits(state: &State, run: &Run) -> Option<String> {
+    if run.tip == run.target_tip {
+        return None;
+    }
+    match &state.merging.publishing {
+        Publishing::Ready if run.settings.merge.publish => None,
+        Publishing::Ready => Some(format!(
+            "publishing is left to you: git merge --ff-only {}",
+            run.tip
+        )),
+        Publishing::Waiting { why, .. } => Some(why.clone()),
+        Publishing::Ahead => Some(format!(
+            "the target has commits of its own ({}); they are merged next",
+            run.target_tip.short()
+        )),
+        Publishing::Rewritten => Some(format!(
+            "the target's history was rewritten; `git merge {}` brings in what has landed, `harness clean \
+             --force` drops it",
+            run.tip.short()
+        )),
+    }
+}
+
 fn feature_view(
     state: &State,
     feature: &Feature,
@@ -195,7 +235,13 @@ fn feature_view(
     now: Stamp,
 ) -> FeatureView {
     let slug = &feature.spec.slug;
-    let (stage, detail) = stage(feature, hopeless.contains(slug));
+    let (mut stage, detail) = stage(feature, hopeless.contains(slug));
+    if let Phase::Integrating { attempt } = feature.phase {
+        let attempt = state.merging.attempts.get(&attempt);
+        if attempt.is_some_and(|found| matches!(found.stage, AttemptStage::Landing(_))) {
+            stage = Stage::Landing;
+        }
+    }
     FeatureView {
         slug: slug.clone(),
         title: feature.spec.title.clone(),
@@ -212,6 +258,7 @@ fn feature_view(
             Phase::Merged { commit } => commit.clone(),
             _ => None,
         },
+        empty: feature.is_merged() && feature.empty,
         unselected: !state.is_selected(slug),
         usage: feature.usage,
     }
@@ -229,7 +276,6 @@ fn stage(feature: &Feature, hopeless: bool) -> (Stage, Option<String>) {
         Phase::Working { running: None } => (Stage::Between, None),
         Phase::Queued => (Stage::Queued, None),
         Phase::Integrating { .. } => (Stage::Gating, None),
-        Phase::Verified { .. } => (Stage::Landing, None),
         Phase::Merged { .. } => (Stage::Merged, None),
         Phase::Blocked { question } => (Stage::Blocked, Some(question.clone())),
         Phase::Tripped { breaker, why } => (Stage::Tripped, Some(format!("{breaker}: {why}"))),
@@ -241,9 +287,11 @@ fn stage(feature: &Feature, hopeless: bool) -> (Stage, Option<String>) {
 fn park_words(why: &ParkReason) -> String {
     match why {
         ParkReason::Conflict { paths } => format!("conflicts in {}", paths.join(", ")),
-        ParkReason::Checkout { text, commit } => {
-            format!("verified as {}, but {text}", commit.short())
+        ParkReason::Red { red } => format!("`{}` fails on the merge", red.command),
+        ParkReason::BaseBroken { red } => {
+            format!("`{}` fails on what it would land on", red.command)
         }
+        ParkReason::Dependency { slug } => format!("{slug} is not merged any more"),
         ParkReason::Infra { text } => format!("merging kept failing: {text}"),
     }
 }

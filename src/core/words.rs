@@ -1,6 +1,6 @@
 //! What harness writes into a feature's log. Never counted as the agent's progress.
 
-use crate::model::{Ending, IterationReport, ParkReason};
+use crate::model::{Ending, IterationReport, MergeVerdict, Oid, ParkReason, Red, Slug};
 
 /// What stands behind `iteration 3` in the log when it did not simply end.
 pub(super) fn ending_words(report: &IterationReport) -> String {
@@ -32,20 +32,69 @@ pub(super) fn log_text(report: &IterationReport) -> String {
         (_, Some(failure)) => text.push_str(&format!("\n(the agent reported: {})", failure.text)),
         _ => {}
     }
+    if let (Some(_), Some(why)) = (&report.done, &report.refused) {
+        text.push_str(&format!("\nThe done claim was not accepted: {why}."));
+    }
+    match &report.merge {
+        Some(MergeVerdict::Resolved) => {
+            text.push_str("\n(the merge with what has landed is complete)");
+        }
+        Some(MergeVerdict::Unresolved { findings }) => {
+            text.push_str("\nThe merge with what has landed is not complete:");
+            for finding in findings {
+                text.push_str(&format!("\n- {finding}"));
+            }
+        }
+        None => {}
+    }
     text
 }
 
 /// Why a done feature was not merged.
-pub(super) fn park_text(why: &ParkReason) -> String {
+pub(super) fn park_text(slug: &Slug, why: &ParkReason) -> String {
     match why {
         ParkReason::Conflict { paths } => format!(
-            "The feature is done, but it conflicts with the target in: {}.",
+            "The feature is done, but its agent did not get it together with what has landed; conflicts in: {}.\n\
+             To finish it by hand: merge the target into the branch harness/{slug}, then `harness retry {slug}`.",
             paths.join(", ")
         ),
-        ParkReason::Checkout { text, commit } => format!(
-            "The feature is done and verified as {}, but the target's checkout is in the way: {text}",
-            commit.short()
+        ParkReason::Red { red } => format!(
+            "The feature is done, but merged with what has landed `{}` fails, and its agent did not get it to \
+             pass.\nIts output ended:\n\n{}",
+            red.command, red.tail
         ),
+        ParkReason::BaseBroken { red } => format!(
+            "The feature is done, but `{}` fails without it already, on what it would be merged onto.",
+            red.command
+        ),
+        ParkReason::Dependency { slug } => {
+            format!("The feature is done, but {slug}, which it depends on, is not merged any more.")
+        }
         ParkReason::Infra { text } => format!("Merging kept failing: {text}"),
     }
+}
+
+/// The conflict that the next iteration is to resolve.
+pub(super) fn conflict_text(onto: &Oid, paths: &[String]) -> String {
+    format!(
+        "The done claim was not accepted yet: merging this branch with what has landed ({}) conflicts in: {}.\n\
+         The merge is laid into the worktree; resolve it, keeping what both sides intend, and claim done again.",
+        onto.short(),
+        paths.join(", ")
+    )
+}
+
+/// The gate's refusal; with `merged`, of the merge with what has landed.
+pub(super) fn red_text(red: &Red, merged: Option<&Oid>) -> String {
+    let what = match merged {
+        Some(onto) => format!(
+            "on the merge of this branch with what has landed meanwhile ({}); that merge is now part of this branch",
+            onto.short()
+        ),
+        None => "on this branch".to_owned(),
+    };
+    format!(
+        "The done claim was not accepted: `{}` failed {what}.\nIts output ended:\n\n{}",
+        red.command, red.tail
+    )
 }

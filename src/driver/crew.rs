@@ -12,7 +12,7 @@ use crate::learnings::Memory;
 use crate::model::{AgentChoice, EffectKey, FeatureSpec, RunId, Slug};
 use crate::spec;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +28,10 @@ pub(super) struct Crew {
     pub(super) profiles: BTreeMap<String, (Profile, PathBuf)>,
     pub(super) template: Option<(PathBuf, String)>,
     pub(super) env: BTreeMap<OsString, OsString>,
-    /// The features as last read; the only thing here that changes.
+    /// The features as last read;
     pub(super) features: RefCell<BTreeMap<Slug, FeatureSpec>>,
+    /// Which of the gates' worktrees are in use.
+    pub(super) gates: RefCell<BTreeSet<u32>>,
 }
 
 impl Crew {
@@ -46,6 +48,7 @@ impl Crew {
             template: ready.template,
             env: ready.env,
             features: RefCell::new(features),
+            gates: RefCell::default(),
         };
         (crew, ready.survey.scanner)
     }
@@ -63,11 +66,13 @@ impl Crew {
         Ok((profile, program, model))
     }
 
-    /// The environment of setup and verify commands.
-    pub(super) fn command_env(&self, slug: &Slug) -> BTreeMap<OsString, OsString> {
+    /// The environment of setup commands (of a feature) and verify commands (of a tree, whoever made it).
+    pub(super) fn command_env(&self, slug: Option<&Slug>) -> BTreeMap<OsString, OsString> {
         let mut env = agent::base_env(&self.env, &[]);
         env.insert("HARNESS".into(), "1".into());
-        env.insert("HARNESS_FEATURE".into(), slug.as_str().into());
+        if let Some(slug) = slug {
+            env.insert("HARNESS_FEATURE".into(), slug.as_str().into());
+        }
         env
     }
 
@@ -84,6 +89,7 @@ impl Crew {
         iteration: u32,
         spec_path: &Path,
         answer: Option<&str>,
+        handoff: Option<&str>,
     ) -> Result<String, DriverError> {
         let features = self.features.borrow();
         let template = self.template.as_ref();
@@ -93,7 +99,7 @@ impl Crew {
             memory: &self.memory,
             template: template.map(|(path, text)| (path.as_path(), text.as_str())),
         }
-        .write(&features, slug, iteration, spec_path, answer)
+        .write(&features, slug, iteration, spec_path, (answer, handoff))
     }
 }
 
@@ -110,8 +116,11 @@ pub(super) fn token(state_dir: &Path, key: &EffectKey) -> String {
     let what = match key {
         EffectKey::Prepare(slug, n) => format!("setup-{slug}-{n}"),
         EffectKey::Iterate(slug, n) => format!("agent-{slug}-{n}"),
-        EffectKey::Integrate(slug, n) => format!("gate-{slug}-{n}"),
-        EffectKey::Land(slug, n) => format!("land-{slug}-{n}"),
+        EffectKey::Build(n) => format!("build-{n}"),
+        EffectKey::Gate(n, reds) => format!("gate-{n}-{reds}"),
+        EffectKey::Land(n) => format!("land-{n}"),
+        EffectKey::Rewind(to) => format!("rewind-{to}"),
+        EffectKey::Publish(n) => format!("publish-{n}"),
         EffectKey::Write(n) => format!("write-{n}"),
         EffectKey::Tidy => "tidy".to_owned(),
     };
@@ -133,7 +142,7 @@ impl Scribe<'_> {
         slug: &Slug,
         iteration: u32,
         spec_path: &Path,
-        answer: Option<&str>,
+        (answer, handoff): (Option<&str>, Option<&str>),
     ) -> Result<String, DriverError> {
         let lines = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         let (title, own_verify, file) = match features.get(slug) {
@@ -167,6 +176,7 @@ impl Scribe<'_> {
                 .memory
                 .learnings(lines(self.config.prompt.learnings_lines))?,
             answer,
+            handoff,
             verify: &verify,
             extra: &self.config.prompt.extra,
             out_of_scope: &others,
@@ -197,6 +207,17 @@ pub fn prompt_for(
         }
         None => None,
     };
+    let handoff = state.handback(slug).map(|handback| {
+        // Where the merge is laid out only when the iteration begins, its places are not known yet.
+        agent::handoff(&agent::Handoff {
+            onto: &handback.onto,
+            round: handback.round,
+            conflicts: &[],
+            excerpts: "",
+            landed: &[],
+            red: handback.red.as_ref(),
+        })
+    });
     let features = by_slug(features.to_vec());
     let spec_path = match features.get(slug) {
         Some(spec) => {
@@ -219,7 +240,7 @@ pub fn prompt_for(
         slug,
         state.last_iteration(slug) + 1,
         &spec_path,
-        state.answer(slug),
+        (state.answer(slug), handoff.as_deref()),
     )
 }
 

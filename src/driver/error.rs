@@ -34,6 +34,9 @@ pub enum DriverError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The state directory could not be kept up in the middle of a run.
+    #[error("the run stopped: {0}")]
+    Broken(String),
     /// A promise of the program does not hold.
     #[error("harness is wrong about itself: {0}; nothing more is started, please report this")]
     Invariant(String),

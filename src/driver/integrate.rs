@@ -1,102 +1,123 @@
-//! Building a candidate, gating it, and moving the target to it.
+//! The hands of the merge queue: chains built, gates run, the integration ref and the target moved.
+//!
+//! It does what it is told and reports what it saw; which chain to try and what a verdict means is for
+//! `core` to say.
 
 use super::crew::Crew;
 use super::world::blocking;
 use crate::config;
 use crate::gate::{self, Checks, Verdict};
-use crate::git::{Candidacy, Strategy};
-use crate::model::{Candidate, EffectKey, Input, IntegrationOutcome, LandOutcome, Oid, Slug};
+use crate::git::{GitError, Link, Reconciled, Repo, Strategy};
+use crate::model::{
+    BuildOutcome, EffectKey, GateId, GateOutcome, Input, LandOutcome, Member, Oid, PublishOutcome,
+    RightOfWay, Slug, Trial,
+};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// What one integration is about.
-pub(super) struct Integration {
-    pub(super) slug: Slug,
+/// A chain to build.
+pub(super) struct Building {
     pub(super) attempt: u32,
-    pub(super) iteration: u32,
-    pub(super) summary: String,
-    pub(super) verify: Vec<String>,
+    pub(super) what: Trial,
+    pub(super) onto: Oid,
+    pub(super) tip: Oid,
+    pub(super) members: Vec<Member>,
+    pub(super) first: Vec<RightOfWay>,
+    pub(super) follow: Option<Oid>,
 }
 
-/// Builds the candidate and runs the gate on exactly its tree.
-pub(super) async fn integrate(
-    crew: Rc<Crew>,
-    job: Integration,
-    stop: impl Future<Output = ()>,
-) -> Input {
-    let outcome = outcome(&crew, &job, stop)
+/// Merges the members one upon the other, in memory.
+pub(super) async fn build(crew: Rc<Crew>, job: Building) -> Input {
+    let attempt = job.attempt;
+    let outcome = built(&crew, job)
         .await
-        .unwrap_or_else(|why| IntegrationOutcome::Infra { why });
-    Input::Integrated {
-        slug: job.slug,
-        attempt: job.attempt,
-        outcome,
-    }
+        .unwrap_or_else(|why| BuildOutcome::Infra { why });
+    Input::Built { attempt, outcome }
 }
 
-async fn outcome(
-    crew: &Rc<Crew>,
-    job: &Integration,
-    stop: impl Future<Output = ()>,
-) -> Result<IntegrationOutcome, String> {
-    let repo = crew.place.repo.clone();
-    let (slug, target) = (job.slug.clone(), crew.target.clone());
-    let (strategy, message) = (strategy(crew), message(crew, job));
-    let candidacy = blocking(move || repo.candidate(&slug, &target, strategy, &message)).await?;
-    let candidate = match candidacy {
-        Candidacy::Clean(candidate) => candidate,
-        Candidacy::Conflict { paths } => {
-            // File names are the agent's; they will stand on somebody's terminal.
-            let paths = paths.iter().map(|path| path.escape_debug().to_string());
-            return Ok(IntegrationOutcome::Conflict {
-                paths: paths.collect(),
+async fn built(crew: &Rc<Crew>, job: Building) -> Result<BuildOutcome, String> {
+    let (repo, target) = (crew.place.repo.clone(), crew.target.clone());
+    let strategy = strategy(crew);
+    let links = job.members.iter().map(|member| Link {
+        slug: member.slug.clone(),
+        message: message(crew, member),
+    });
+    let links: Vec<Link> = links.collect();
+    let run = crew.run.to_string();
+    blocking(move || {
+        if let Some(known) = &job.follow
+            && let Some(ground) = repo.follow(&target, known)?
+        {
+            return Ok(BuildOutcome::Moved { ground });
+        }
+        let name = job.attempt.to_string();
+        if job.what == Trial::Reconcile {
+            let message = format!("Merge what has landed\n\nHarness-Run: {run}\n");
+            let merged = repo.reconcile(&name, &job.onto, &job.tip, &message)?;
+            return Ok(match merged {
+                Reconciled::Conflict(paths) => BuildOutcome::Clash {
+                    paths: shown(paths),
+                },
+                Reconciled::Clean(chain) => BuildOutcome::Built {
+                    chain,
+                    conflicts: Vec::new(),
+                    deferred: Vec::new(),
+                    yielded: Vec::new(),
+                    failed: Vec::new(),
+                },
             });
         }
-    };
-    let mut commands = crew.config.verify.commands.clone();
-    commands.extend(job.verify.iter().cloned());
-    if commands.is_empty() {
-        return Ok(IntegrationOutcome::Green {
-            candidate,
-            gate_ms: 0,
-        });
-    }
-    verify(crew, job, candidate, commands, stop).await
+        let mut links = links;
+        let yielded = give_way(&repo, &job.tip, &job.first, &mut links)?;
+        let chained = repo.chain(&name, &job.onto, &job.tip, &links, strategy)?;
+        let conflicts = chained.conflicts.into_iter();
+        Ok::<_, crate::git::GitError>(BuildOutcome::Built {
+            chain: chained.chain,
+            conflicts: conflicts
+                .map(|(slug, paths)| (slug, shown(paths)))
+                .collect(),
+            deferred: chained.deferred,
+            yielded,
+            failed: chained.failed,
+        })
+    })
+    .await
 }
 
-async fn verify(
-    crew: &Rc<Crew>,
-    job: &Integration,
-    candidate: Candidate,
-    commands: Vec<String>,
-    stop: impl Future<Output = ()>,
-) -> Result<IntegrationOutcome, String> {
-    let pool = crew.worktrees.clone();
-    let commit: Oid = candidate.commit.clone();
-    let cwd = blocking(move || pool.gate_checkout(&commit)).await?;
-    let records = crew.place.records(&job.slug, job.iteration);
-    let checks = Checks {
-        commands,
-        cwd,
-        env: crew.command_env(&job.slug),
-        timeout: crew.config.verify.timeout,
-        grace: crew.config.run.grace,
-        log: records.join("gate.log"),
-        token: crew.token(&EffectKey::Integrate(job.slug.clone(), job.attempt)),
-    };
-    Ok(match gate::verify(checks, stop).await {
-        Verdict::Green { gate_ms } => IntegrationOutcome::Green { candidate, gate_ms },
-        Verdict::Red {
-            command,
-            tail,
-            gate_ms,
-        } => IntegrationOutcome::Red {
-            command,
-            tail,
-            gate_ms,
-        },
-        Verdict::Stopped => IntegrationOutcome::Stopped,
-        Verdict::NotStarted { why } => IntegrationOutcome::Infra { why },
-    })
+/// Takes out who changes paths on which another has the right of way.
+fn give_way(
+    repo: &Repo,
+    tip: &Oid,
+    first: &[RightOfWay],
+    links: &mut Vec<Link>,
+) -> Result<Vec<(Slug, Slug)>, GitError> {
+    let mut yielded = Vec::new();
+    if first.is_empty() {
+        return Ok(yielded);
+    }
+    let mut stay = Vec::new();
+    for link in links.drain(..) {
+        let paths: BTreeSet<String> = shown(repo.own_paths(&link.slug, tip)?)
+            .into_iter()
+            .collect();
+        // Of two that have it, the one that got it first goes first.
+        let before = first.iter().take_while(|other| other.slug != link.slug);
+        let mut clashing =
+            before.filter(|other| other.paths.iter().any(|path| paths.contains(path)));
+        match clashing.next() {
+            Some(other) => yielded.push((link.slug, other.slug.clone())),
+            None => stay.push(link),
+        }
+    }
+    *links = stay;
+    Ok(yielded)
+}
+
+/// File names are the agents'; they will stand on somebody's terminal.
+fn shown(paths: Vec<String>) -> Vec<String> {
+    let paths = paths.iter();
+    paths.map(|path| path.escape_debug().to_string()).collect()
 }
 
 fn strategy(crew: &Crew) -> Strategy {
@@ -106,28 +127,134 @@ fn strategy(crew: &Crew) -> Strategy {
     }
 }
 
-fn message(crew: &Crew, job: &Integration) -> String {
-    let summary = job.summary.trim();
+fn message(crew: &Crew, member: &Member) -> String {
+    let summary = member.summary.trim();
+    let slug = &member.slug;
     let subject = match strategy(crew) {
-        Strategy::Merge => format!("Merge {}: {summary}", job.slug),
-        Strategy::Squash => format!("{}: {summary}", job.slug),
+        Strategy::Merge => format!("Merge {slug}: {summary}"),
+        Strategy::Squash => format!("{slug}: {summary}"),
     };
     let subject: String = subject.chars().take(100).collect();
     format!(
-        "{subject}\n\nHarness-Run: {}\nHarness-Feature: {}\nHarness-Iteration: {}\n",
-        crew.run, job.slug, job.iteration
+        "{subject}\n\nHarness-Run: {}\nHarness-Feature: {slug}\nHarness-Iteration: {}\n",
+        crew.run, member.iteration
     )
 }
 
-/// Moves the target to a candidate that passed.
-pub(super) async fn land(crew: Rc<Crew>, slug: Slug, attempt: u32, candidate: Candidate) -> Input {
-    let (repo, target) = (crew.place.repo.clone(), crew.target.clone());
-    let outcome = blocking(move || repo.land(&target, &candidate))
+/// A gate to run.
+pub(super) struct Gating {
+    pub(super) attempt: u32,
+    pub(super) reds: u32,
+    pub(super) commit: Oid,
+    pub(super) gate: GateId,
+    pub(super) about: Vec<(Slug, u32)>,
+}
+
+/// Runs a gate in a clean checkout of exactly this commit.
+pub(super) async fn run_gate(crew: Rc<Crew>, job: Gating, stop: impl Future<Output = ()>) -> Input {
+    let (attempt, reds) = (job.attempt, job.reds);
+    let place = GatePlace::take(&crew.gates);
+    let outcome = gated(&crew, job, place.number, stop)
         .await
-        .unwrap_or_else(|why| LandOutcome::Infra { why });
-    Input::Landed {
-        slug,
+        .unwrap_or_else(|why| GateOutcome::Infra { why });
+    Input::Gated {
         attempt,
+        reds,
         outcome,
     }
+}
+
+/// One of the gates' worktrees, held as long as a gate runs in it.
+struct GatePlace<'a> {
+    taken: &'a RefCell<BTreeSet<u32>>,
+    number: u32,
+}
+
+impl<'a> GatePlace<'a> {
+    fn take(taken: &'a RefCell<BTreeSet<u32>>) -> Self {
+        let mut numbers = taken.borrow_mut();
+        let mut number = 1;
+        while !numbers.insert(number) {
+            number += 1;
+        }
+        Self { taken, number }
+    }
+}
+
+impl Drop for GatePlace<'_> {
+    fn drop(&mut self) {
+        self.taken.borrow_mut().remove(&self.number);
+    }
+}
+
+async fn gated(
+    crew: &Rc<Crew>,
+    job: Gating,
+    place: u32,
+    stop: impl Future<Output = ()>,
+) -> Result<GateOutcome, String> {
+    let pool = crew.worktrees.clone();
+    let (commit, again) = (job.commit.clone(), job.reds > 0);
+    let cwd = blocking(move || pool.gate_checkout(&commit, place, again)).await?;
+    let mut commands = Vec::new();
+    if !job.gate.common.is_empty() {
+        commands.extend(crew.config.verify.commands.iter().cloned());
+    }
+    commands.extend(job.gate.own.iter().cloned());
+    let log = crew.place.gate_log(job.attempt, job.reds);
+    let checks = Checks {
+        commands,
+        cwd,
+        env: crew.command_env(None),
+        timeout: crew.config.verify.timeout,
+        grace: crew.config.run.grace,
+        log: log.clone(),
+        token: crew.token(&EffectKey::Gate(job.attempt, job.reds)),
+    };
+    let verdict = gate::verify(checks, stop).await;
+    for (slug, iteration) in &job.about {
+        // For whoever looks into the iteration's records; the log itself stays where it is.
+        let records = crew.place.records(slug, *iteration);
+        let _ = std::fs::create_dir_all(&records);
+        let _ = std::fs::copy(&log, records.join("gate.log"));
+    }
+    Ok(match verdict {
+        Verdict::Green { gate_ms } => GateOutcome::Green { gate_ms },
+        Verdict::Red {
+            command,
+            tail,
+            gate_ms,
+        } => GateOutcome::Red {
+            command,
+            tail,
+            gate_ms,
+        },
+        Verdict::Stopped => GateOutcome::Stopped,
+        Verdict::NotStarted { why } => GateOutcome::Infra { why },
+    })
+}
+
+/// Moves the integration ref to a chain that passed.
+pub(super) async fn land(crew: Rc<Crew>, attempt: u32, from: Oid, to: Oid) -> Input {
+    let (repo, target) = (crew.place.repo.clone(), crew.target.clone());
+    let outcome = blocking(move || repo.land(&target, &from, &to))
+        .await
+        .unwrap_or_else(|why| LandOutcome::Infra { why });
+    Input::Landed { attempt, outcome }
+}
+
+/// Sets the integration ref back onto the user's commits.
+pub(super) async fn rewind(crew: Rc<Crew>) -> Result<Input, String> {
+    let (repo, target) = (crew.place.repo.clone(), crew.target.clone());
+    let ground = blocking(move || repo.rewind(&target)).await?;
+    Ok(Input::Rewound { ground })
+}
+
+/// Moves the target to what has landed.
+pub(super) async fn publish(crew: Rc<Crew>, number: u32, from: Oid, to: Oid) -> Input {
+    let (repo, target) = (crew.place.repo.clone(), crew.target.clone());
+    let outcome = blocking(move || repo.publish(&target, &from, &to))
+        .await
+        .unwrap_or_else(|why| PublishOutcome::Waiting { why });
+    Input::Published { number, outcome }
 }

@@ -4,9 +4,10 @@ use super::crew::{Crew, spec_path};
 use super::world::{Message, blocking};
 use crate::agent::{self, Call, Called, Progress, outbox};
 use crate::gate::{self, Checks, SetupError};
-use crate::git::Snapshot;
+use crate::git::{GitError, Iterated, Laid, Snapshot, integration_ref};
 use crate::model::{
-    AgentChoice, EffectKey, Ending, InfraKind, Input, IterationReport, Oid, Slug, WorktreeName,
+    AgentChoice, EffectKey, Ending, Handback, InfraKind, Input, IterationReport, MergeTask, Oid,
+    Slug, WorktreeName,
 };
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,6 +22,7 @@ pub(super) struct Iteration {
     pub(super) agent: AgentChoice,
     pub(super) timeout_ms: Option<u64>,
     pub(super) answer: Option<String>,
+    pub(super) handback: Option<Handback>,
 }
 
 /// Calls the agent once and takes a snapshot of what it left.
@@ -32,16 +34,25 @@ pub(super) async fn iterate(
 ) -> Input {
     let worktree = crew.worktrees.path(job.worktree);
     let report = match before(&crew, &job, &worktree).await {
-        Ok((prompt, spec_path, tip)) => {
-            let called = call(&crew, &job, &worktree, prompt, spec_path, stop, &out).await;
+        Ok(begun) => {
+            let tip = begun.tip.clone();
+            let called = call(&crew, &job, &worktree, begun, stop, &out).await;
             for oddity in &called.oddities {
                 warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
             }
+            let unfinished = unfinished(&crew, &job, &worktree, &called).await;
             let snapshot = match &called.ending {
                 Ending::NotStarted { .. } => None,
                 _ => snapshot(&crew, &job, &worktree, &tip, &called, &out).await,
             };
-            report(called, snapshot)
+            let refused = match unfinished {
+                Some(why) => Some(why),
+                None => left_markers(&crew, &called, snapshot.as_ref()).await,
+            };
+            IterationReport {
+                refused,
+                ..report(called, snapshot)
+            }
         }
         Err(why) => not_started(why),
     };
@@ -52,16 +63,52 @@ pub(super) async fn iterate(
     }
 }
 
+/// What an agent that claims to be done has left half done. Of a merge that was its task, the audit tells.
+async fn unfinished(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    worktree: &Path,
+    called: &Called,
+) -> Option<String> {
+    if called.done.is_none() || job.handback.is_some() {
+        return None;
+    }
+    let (repo, worktree) = (crew.place.repo.clone(), worktree.to_owned());
+    let found = blocking(move || repo.unfinished(&worktree)).await;
+    // What cannot be looked at is told by the snapshot that follows.
+    found.unwrap_or_default()
+}
+
+/// Conflict markers in what a claim would land.
+async fn left_markers(
+    crew: &Rc<Crew>,
+    called: &Called,
+    snapshot: Option<&Snapshot>,
+) -> Option<String> {
+    let tip = snapshot.filter(|_| called.done.is_some())?.tip.clone();
+    let (repo, target) = (crew.place.repo.clone(), integration_ref(&crew.target));
+    let found = blocking(move || repo.left_markers_since(&target, &tip)).await;
+    found.unwrap_or_default()
+}
+
 fn warn(out: &UnboundedSender<Message>, text: &str) {
     // The run outlives its effects; were it gone, nobody would be left to tell.
     let _ = out.send(Message::Warning(text.to_owned()));
 }
 
-async fn before(
-    crew: &Rc<Crew>,
-    job: &Iteration,
-    worktree: &Path,
-) -> Result<(String, PathBuf, Oid), String> {
+/// What an iteration begins with.
+struct Beginning {
+    prompt: String,
+    spec_path: PathBuf,
+    /// Where the branch stands.
+    tip: Oid,
+}
+
+async fn before(crew: &Rc<Crew>, job: &Iteration, worktree: &Path) -> Result<Beginning, String> {
+    let handoff = match &job.handback {
+        Some(handback) => Some(hand_back(crew, job, handback).await?),
+        None => None,
+    };
     let repo = crew.place.repo.clone();
     let branch = format!("refs/heads/harness/{}", job.slug);
     let tip = blocking(move || repo.tip(&branch))
@@ -72,19 +119,59 @@ async fn before(
         || format!("specs/{}/spec.md", job.slug),
         |spec| spec.path.clone(),
     );
-    let path = spec_path(crew.place.repo.root(), Some(worktree), &file);
+    let spec_path = spec_path(crew.place.repo.root(), Some(worktree), &file);
+    let (answer, handoff) = (job.answer.as_deref(), handoff.as_deref());
     let prompt = crew
-        .prompt(&job.slug, job.number, &path, job.answer.as_deref())
+        .prompt(&job.slug, job.number, &spec_path, answer, handoff)
         .map_err(|error| error.to_string())?;
-    Ok((prompt, path, tip))
+    Ok(Beginning {
+        prompt,
+        spec_path,
+        tip,
+    })
+}
+
+/// Lays the merge into the worktree, and words it for the prompt.
+async fn hand_back(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    handback: &Handback,
+) -> Result<String, String> {
+    let (pool, repo) = (crew.worktrees.clone(), crew.place.repo.clone());
+    let (slug, name, handback) = (job.slug.clone(), job.worktree, handback.clone());
+    blocking(move || {
+        let branch = format!("refs/heads/harness/{slug}");
+        let before = repo.tip(&branch)?;
+        let laid = pool.lay_merge(&slug, name, &handback.onto)?;
+        let conflicts = match laid {
+            Laid::Conflicted { conflicts } => conflicts,
+            Laid::Clean { .. } | Laid::Already => Vec::new(),
+        };
+        let paths: Vec<String> = conflicts
+            .iter()
+            .map(|conflict| conflict.path.clone())
+            .collect();
+        let landed = match &before {
+            Some(before) => repo.landed_since(before, &handback.onto, &paths)?,
+            None => Vec::new(),
+        };
+        Ok::<_, GitError>(agent::handoff(&agent::Handoff {
+            onto: &handback.onto,
+            round: handback.round,
+            excerpts: &pool.conflict_excerpts(name, &conflicts),
+            conflicts: &conflicts,
+            landed: &landed,
+            red: handback.red.as_ref(),
+        }))
+    })
+    .await
 }
 
 async fn call(
     crew: &Rc<Crew>,
     job: &Iteration,
     worktree: &Path,
-    prompt: String,
-    spec_path: PathBuf,
+    begun: Beginning,
     stop: impl Future<Output = ()>,
     out: &UnboundedSender<Message>,
 ) -> Called {
@@ -102,8 +189,8 @@ async fn call(
         iteration: job.number,
         run: &crew.run,
         worktree: worktree.to_owned(),
-        spec_path,
-        prompt,
+        spec_path: begun.spec_path,
+        prompt: begun.prompt,
         records: crew.place.records(&job.slug, job.number),
         timeout,
         idle_timeout: crew.config.run.idle_timeout,
@@ -149,6 +236,10 @@ async fn snapshot(
         Some(words) => format!("{slug}: iteration {number}: {}", headline(words.trim(), 60)),
         None => format!("{slug}: iteration {number}"),
     };
+    let merge = job.handback.as_ref().map(|handback| MergeTask {
+        onto: handback.onto.clone(),
+    });
+    let allow_dropped = called.dropped.is_some();
     let taken = blocking(move || {
         let count = number.to_string();
         let trailers = [
@@ -156,12 +247,24 @@ async fn snapshot(
             ("Harness-Feature", slug.as_str()),
             ("Harness-Iteration", count.as_str()),
         ];
-        repo.snapshot(&worktree, &slug, number, &before, &subject, &trailers)
+        let iterated = Iterated {
+            slug: &slug,
+            iteration: number,
+            before: &before,
+            subject: &subject,
+            trailers: &trailers,
+            merge: merge.as_ref(),
+            allow_dropped,
+        };
+        repo.snapshot_merge(&worktree, &iterated)
     })
     .await;
     match taken {
         Ok(snapshot) => {
-            for note in &snapshot.notes {
+            let also = &snapshot.also_changed;
+            let also =
+                (!also.is_empty()).then(|| format!("the merge also changes {}", also.join(", ")));
+            for note in snapshot.notes.iter().chain(&also) {
                 warn(out, &format!("{} #{}: {note}", job.slug, job.number));
             }
             Some(snapshot)
@@ -184,9 +287,13 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
         message: called.message,
         lessons: called.lessons,
         done: called.done,
+        refused: None,
         blocked: called.blocked,
         failure: called.failure,
         changed: snapshot.as_ref().is_some_and(|snapshot| snapshot.changed),
+        merge: snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.merge.clone()),
         tip: snapshot.map(|snapshot| snapshot.tip),
         usage: called.usage,
     }
@@ -231,7 +338,7 @@ async fn ready(
         .repo
         .root()
         .join(&crew.config.worktrees.include_file);
-    let (target, whose) = (crew.target.clone(), slug.clone());
+    let (target, whose) = (integration_ref(&crew.target), slug.clone());
     let prepared = blocking(move || pool.prepare(&whose, worktree, &target, fresh, &include))
         .await
         .map_err(system)?;
@@ -254,7 +361,7 @@ async fn ready(
     let checks = Checks {
         commands,
         cwd: prepared.path,
-        env: crew.command_env(slug),
+        env: crew.command_env(Some(slug)),
         timeout: crew.config.verify.timeout,
         grace: crew.config.run.grace,
         log: crew.place.records(slug, 0).with_file_name("setup.log"),
@@ -291,12 +398,10 @@ fn enough_space(crew: &Crew) -> Result<(), String> {
     if free >= crew.config.worktrees.min_free {
         return Ok(());
     }
-    let mib = |bytes: u64| bytes / (1024 * 1024);
+    let [free, asked] = [free, crew.config.worktrees.min_free].map(crate::config::size_shown);
     Err(format!(
-        "only {} MiB are free in {}, and worktrees.min_free asks for {} MiB; make room or lower it",
-        mib(free),
-        there.display(),
-        mib(crew.config.worktrees.min_free)
+        "only {free} are free in {}, and worktrees.min_free asks for {asked}; make room or lower it",
+        there.display()
     ))
 }
 

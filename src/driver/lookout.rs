@@ -112,10 +112,6 @@ impl Lookout {
         Some(loaded.features)
     }
 
-    pub(super) fn state_dir(&self) -> PathBuf {
-        self.crew.place.state_dir.clone()
-    }
-
     fn cover_specs(&mut self) {
         let root = self.crew.place.repo.root();
         let features = self.crew.features.borrow();

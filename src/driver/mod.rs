@@ -6,6 +6,7 @@
 mod command;
 mod crew;
 mod error;
+mod evidence;
 mod integrate;
 mod iterate;
 mod lookout;

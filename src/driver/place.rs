@@ -102,6 +102,22 @@ impl Place {
         directory.join(iteration.to_string())
     }
 
+    /// What `verify.fingerprint` printed when the run began.
+    #[must_use]
+    pub fn fingerprint(&self) -> PathBuf {
+        self.state_dir.join("gates").join("fingerprint.log")
+    }
+
+    /// What a gate printed: of which attempt, after how many failures of the same tree.
+    #[must_use]
+    pub fn gate_log(&self, attempt: u32, reds: u32) -> PathBuf {
+        let name = match reds {
+            0 => format!("{attempt}.log"),
+            reds => format!("{attempt}-retry{reds}.log"),
+        };
+        self.state_dir.join("gates").join(name)
+    }
+
     /// The run for people, one line an event.
     #[must_use]
     pub fn run_log(&self) -> PathBuf {

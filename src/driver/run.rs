@@ -5,6 +5,7 @@
 
 use super::crew::Crew;
 use super::error::DriverError;
+use super::evidence::gate_digest;
 use super::lookout::{Lookout, remove};
 use super::place::{Place, wall_clock};
 use super::preflight::Ready;
@@ -82,15 +83,10 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
         .append(true)
         .open(ready.place.run_log())
         .map_err(DriverError::io("open", ready.place.run_log()))?;
-    let begins = Input::RunBegins {
-        run: id.clone(),
-        settings: ready.config.settings(),
-        target: ready.target.refname.clone(),
-        tip: ready.target.tip.clone(),
-    };
     let untrusted = ready.config.verify.commands.is_empty();
     let (crew, scanner) = Crew::new(ready, id, memory);
     let crew = Rc::new(crew);
+    let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {
         clock: Clock::new(engine.state().last_at()),
@@ -117,6 +113,27 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             .warn("no verify.commands are set: done claims are taken on trust");
     }
     session.go(begins).await
+}
+
+/// The run's first observation: what it is asked to do, and where it stands.
+async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
+    let repo = &crew.place.repo;
+    let ground = repo.ground(&crew.target, state.published(&crew.target))?;
+    let mut lost = Vec::new();
+    for (slug, tip) in state.unpublished() {
+        if !repo.holds(&ground.tip, tip)? {
+            lost.push(slug.clone());
+        }
+    }
+    let mut settings = crew.config.settings();
+    settings.merge.gate = gate_digest(crew).await?;
+    Ok(Input::RunBegins {
+        run: crew.run.clone(),
+        settings,
+        target: crew.target.clone(),
+        ground,
+        lost,
+    })
 }
 
 struct Session<'a> {
@@ -213,11 +230,7 @@ impl Session<'_> {
             }
             Some(Message::Warning(text)) => self.voice.warn(&text),
             Some(Message::Fatal(why)) => {
-                return Err(DriverError::Io {
-                    act: "write into",
-                    path: self.lookout.state_dir(),
-                    source: std::io::Error::other(why),
-                });
+                return Err(DriverError::Broken(why));
             }
             None => {}
         }

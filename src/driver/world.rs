@@ -3,7 +3,7 @@
 //! This file starts and stops; it must never decide.
 
 use super::crew::Crew;
-use super::integrate::{Integration, integrate, land};
+use super::integrate::{Building, Gating, build, land, publish, rewind, run_gate};
 use super::iterate::{Iteration, iterate, prepare};
 use super::turn::{Observation, World};
 use crate::core::{State, wanted};
@@ -56,7 +56,7 @@ impl Hands {
     /// Kills what setup and verify commands of a killed run left behind.
     pub(super) fn sweep_leftovers(&self, state: &State) {
         for effect in wanted(state) {
-            if matches!(effect, Effect::Prepare { .. } | Effect::Integrate { .. }) {
+            if matches!(effect, Effect::Prepare { .. } | Effect::Gate { .. }) {
                 process::sweep(&self.crew.token(&effect.key()));
             }
         }
@@ -77,6 +77,75 @@ impl Hands {
             // The receiver is gone only when the run is over.
             let _ = out.send(Message::Seen(Box::new(Observation::end_of(key, input))));
         });
+    }
+}
+
+impl Hands {
+    fn perform_merge(&mut self, key: EffectKey, effect: Effect) {
+        match effect {
+            Effect::Build {
+                attempt,
+                what,
+                onto,
+                tip,
+                members,
+                first,
+                follow,
+            } => {
+                let job = Building {
+                    attempt,
+                    what,
+                    onto,
+                    tip,
+                    members,
+                    first,
+                    follow,
+                };
+                self.spawn(key, move |crew, _| Box::pin(build(crew, job)));
+            }
+            Effect::Gate {
+                attempt,
+                reds,
+                commit,
+                gate,
+                about,
+            } => {
+                let job = Gating {
+                    attempt,
+                    reds,
+                    commit,
+                    gate,
+                    about,
+                };
+                self.spawn(key, move |crew, stop| {
+                    Box::pin(run_gate(crew, job, stop.wait()))
+                });
+            }
+            Effect::Land { attempt, from, to } => {
+                self.spawn(key, move |crew, _| Box::pin(land(crew, attempt, from, to)));
+            }
+            Effect::Rewind { .. } => {
+                let out = self.out.clone();
+                self.spawn(key, move |crew, _| {
+                    Box::pin(async move {
+                        match rewind(crew).await {
+                            Ok(input) => input,
+                            Err(why) => {
+                                // Nothing can land until the ref stands where it must.
+                                let _ = out.send(Message::Fatal(why));
+                                Input::Tick
+                            }
+                        }
+                    })
+                });
+            }
+            Effect::Publish { from, to, number } => {
+                self.spawn(key, move |crew, _| {
+                    Box::pin(publish(crew, number, from, to))
+                });
+            }
+            _ => {}
+        }
     }
 }
 
@@ -114,6 +183,7 @@ impl World for Hands {
                 agent,
                 timeout_ms,
                 answer,
+                handback,
             } => {
                 let out = self.out.clone();
                 let job = Iteration {
@@ -123,36 +193,12 @@ impl World for Hands {
                     agent,
                     timeout_ms,
                     answer,
+                    handback,
                 };
                 self.spawn(key, move |crew, stop| {
                     Box::pin(iterate(crew, job, stop.wait(), out))
                 });
             }
-            Effect::Integrate {
-                slug,
-                attempt,
-                iteration,
-                summary,
-                verify,
-            } => {
-                let job = Integration {
-                    slug,
-                    attempt,
-                    iteration,
-                    summary,
-                    verify,
-                };
-                self.spawn(key, move |crew, stop| {
-                    Box::pin(integrate(crew, job, stop.wait()))
-                });
-            }
-            Effect::Land {
-                slug,
-                attempt,
-                candidate,
-            } => self.spawn(key, move |crew, _| {
-                Box::pin(land(crew, slug, attempt, candidate))
-            }),
             Effect::Write(job) => {
                 if self.writer.send(job).is_err() {
                     let text = "the writer of the state directory is gone".to_owned();
@@ -163,6 +209,7 @@ impl World for Hands {
                 let out = self.out.clone();
                 self.spawn(key, move |crew, _| Box::pin(tidy(crew, keep, landed, out)));
             }
+            of_the_queue => self.perform_merge(key, of_the_queue),
         }
     }
 

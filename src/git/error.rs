@@ -96,6 +96,16 @@ pub enum GitError {
         needs: &'static str,
     },
     /// A git command failed.
+    #[error(
+        "merging {branch} would change {path}, which that branch does not touch; nothing was merged, please report this"
+    )]
+    WrongMerge {
+        /// The path.
+        path: String,
+        /// The branch's tip.
+        branch: String,
+    },
+    /// git said no.
     #[error("`{command}` failed: {why}")]
     Failed {
         /// The command, shortened.

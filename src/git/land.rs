@@ -1,4 +1,4 @@
-//! Landing: moving the target to a verified candidate, and never anything but forward.
+//! Publishing: moving the target to what has landed, and never anything but forward.
 //!
 //! This file never stashes, resets, forces or pushes. Files of the user's checkout change only where git's own
 //! fast-forward allows it; a branch that is checked out is never moved behind its work tree's back.
@@ -6,7 +6,7 @@
 use super::error::{GitError, visible};
 use super::repo::{RefEdit, Repo, short};
 use super::tree::worktree_of;
-use crate::model::{Candidate, LandOutcome};
+use crate::model::{Oid, PublishOutcome};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,71 +41,83 @@ pub(super) struct Place {
     pub(super) path: PathBuf,
 }
 
+impl Place {
+    /// What stands in the way here, and the command that finishes it.
+    fn blocks(&self, why: &str, to: &Oid) -> String {
+        let path = self.path.display();
+        format!(
+            "{path}: {why}; once it is out of the way harness goes on, or: git -C {path} merge --ff-only {to}"
+        )
+    }
+}
+
 impl Repo {
-    /// Moves the target to the candidate. Doing it twice is harmless. Where the target is checked out,
-    /// git fast-forwards that checkout, keeping uncommitted changes that do not overlap.
+    /// Moves the target to `to`, which has landed. Doing it twice is harmless. Where the target is checked
+    /// out, git fast-forwards that checkout, keeping uncommitted changes that do not overlap. `known` is where
+    /// the target was last known to stand.
     ///
     /// # Errors
-    /// The repository cannot be read or git was killed; the target then stands where it stood, or at the
-    /// candidate, and asking again tells which.
-    pub fn land(&self, target_ref: &str, candidate: &Candidate) -> Result<LandOutcome, GitError> {
+    /// The repository cannot be read or git was killed; the target then stands where it stood, or at `to`,
+    /// and asking again tells which.
+    pub fn publish(
+        &self,
+        target_ref: &str,
+        known: &Oid,
+        to: &Oid,
+    ) -> Result<PublishOutcome, GitError> {
         let Some(tip) = self.tip(target_ref)? else {
-            let why = format!("the branch `{}` is gone", short(target_ref));
-            return Ok(LandOutcome::Infra { why });
+            let name = short(target_ref);
+            let why =
+                format!("the branch `{name}` is gone; `git branch {name} {to}` brings it back");
+            return Ok(PublishOutcome::Waiting { why });
         };
-        if self.descends(&tip, &candidate.commit)? {
-            return Ok(LandOutcome::Done);
+        if tip == *to {
+            return Ok(PublishOutcome::Done);
         }
-        if tip != candidate.onto {
-            return Ok(LandOutcome::TargetMoved);
-        }
-        if !self.descends(&candidate.commit, &tip)?
-            || self.tree_of(&candidate.commit)? != candidate.tree
-        {
-            let why = format!("{} is not what was built on {tip}", candidate.commit);
-            return Ok(LandOutcome::Infra { why });
+        if !self.descends(to, &tip)? {
+            return self.elsewhere(target_ref, known, to);
         }
         let why = match self.places(target_ref)?.as_slice() {
-            [] => self.move_ref(target_ref, candidate)?,
-            [place] => match self.fast_forward(place, target_ref, candidate)? {
+            [] => self.move_ref(target_ref, &tip, to)?,
+            [place] => match self.fast_forward(place, target_ref, to)? {
                 Ok(why) => why,
-                Err(why) => return self.in_the_way(target_ref, candidate, place, &why),
+                Err(why) => place.blocks(&why, to),
             },
             [first, second, ..] => {
-                let why = format!(
-                    "the target is checked out twice, also in {}",
-                    second.path.display()
-                );
-                return self.in_the_way(target_ref, candidate, first, &why);
+                let other = second.path.display();
+                first.blocks(
+                    &format!("the target is checked out twice, also in {other}"),
+                    to,
+                )
             }
         };
         // Whatever was said, where the ref stands is the answer.
         match self.tip(target_ref)? {
-            Some(now) if self.descends(&now, &candidate.commit)? => Ok(LandOutcome::Done),
-            Some(now) if now == candidate.onto => Ok(LandOutcome::Infra { why }),
-            Some(_) => Ok(LandOutcome::TargetMoved),
-            None => Ok(LandOutcome::Infra { why }),
+            Some(now) if now == *to => Ok(PublishOutcome::Done),
+            Some(now) if now != tip => self.elsewhere(target_ref, known, to),
+            _ => Ok(PublishOutcome::Waiting { why }),
         }
     }
 
-    fn in_the_way(
+    /// The target stands neither at `to` nor where it can be reached from.
+    fn elsewhere(
         &self,
         target_ref: &str,
-        candidate: &Candidate,
-        place: &Place,
-        why: &str,
-    ) -> Result<LandOutcome, GitError> {
-        if self.tip(target_ref)?.as_ref() != Some(&candidate.onto) {
-            return Ok(LandOutcome::TargetMoved);
-        }
-        let why = format!("{}: {why}", place.path.display());
-        Ok(LandOutcome::CheckoutInTheWay { why })
+        known: &Oid,
+        to: &Oid,
+    ) -> Result<PublishOutcome, GitError> {
+        let ground = self.ground(target_ref, Some(known))?;
+        Ok(if self.descends(&ground.target, to)? {
+            PublishOutcome::Beyond { ground }
+        } else {
+            PublishOutcome::Moved { ground }
+        })
     }
 
     /// The target is checked out nowhere: compare and swap. Says why it failed, if it did.
-    fn move_ref(&self, target_ref: &str, candidate: &Candidate) -> Result<String, GitError> {
-        let edit = RefEdit::Move(target_ref, Some(&candidate.onto), &candidate.commit);
-        let output = self.try_update_refs("harness: land", &[edit])?;
+    fn move_ref(&self, target_ref: &str, from: &Oid, to: &Oid) -> Result<String, GitError> {
+        let edit = RefEdit::Move(target_ref, Some(from), to);
+        let output = self.try_update_refs("harness: publish", &[edit])?;
         Ok(output.complaint())
     }
 
@@ -115,7 +127,7 @@ impl Repo {
         &self,
         place: &Place,
         target_ref: &str,
-        candidate: &Candidate,
+        to: &Oid,
     ) -> Result<Result<String, String>, GitError> {
         for (name, what) in OPERATIONS {
             if place.git_dir.join(name).exists() {
@@ -148,7 +160,7 @@ impl Repo {
                 "--no-stat",
                 "--quiet",
             ])
-            .arg(candidate.commit.as_str())
+            .arg(to.as_str())
             .run()?;
         let why = merged.complaint();
         let blocked =

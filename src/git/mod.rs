@@ -1,10 +1,10 @@
-//! The git layer: the worktree pool, snapshots, candidates, landing, and reading.
+//! The git layer: the worktree pool, snapshots, candidates, conflicts handed back, landing, and reading.
 //!
 //! git2 reads, the git program writes. This room never decides anything: it does not know why a feature is
 //! prepared or when a candidate is good enough to land. It never stashes, resets, pushes or forces
 //! anything in the user's checkout, and it never removes work that is not on a ref.
 //!
-//! Refs it owns, all kept until a person removes them except the candidates:
+//! Refs it owns, all kept until a person removes them except the last two:
 //!
 //! | ref | holds |
 //! |---|---|
@@ -12,12 +12,18 @@
 //! | `refs/harness/iterations/<slug>/<n>` | the snapshot of iteration n |
 //! | `refs/harness/lost/<name>-<oid>` | what would otherwise have been dropped |
 //! | `refs/harness/old/<slug>/<oid>` | a branch's tip from before it was started anew |
-//! | `refs/harness/candidates/<slug>` | the merge that is being verified |
+//! | `refs/harness/candidates/<n>` | the chain of merges that is being verified |
 //! | `refs/harness/candidates/undo-<oid>` | a commit that takes back a landed one |
 //! | `refs/harness/candidates/rebuild-<tree>` | a merge whose generated files are to be made anew |
+//! | `refs/harness/integration/<target>` | what has landed |
+//! | `refs/harness/onto/<slug>` | what was last laid into the worktree to be merged; also its name in markers |
 
+mod audit;
+mod claim;
 mod cli;
 mod error;
+mod ground;
+mod handback;
 mod include;
 mod land;
 mod merge;
@@ -28,6 +34,7 @@ mod recover;
 mod regenerate;
 mod repo;
 mod scratch;
+mod sides;
 mod snapshot;
 mod stage;
 mod tidy;
@@ -39,13 +46,16 @@ mod worktrees;
 mod tests;
 
 pub use error::GitError;
-pub use merge::{Candidacy, Strategy};
+pub use ground::integration_ref;
+pub use handback::Laid;
+pub use merge::{Chained, Link, Reconciled, Strategy};
 pub use prepare::Prepared;
 pub use radar::Clash;
 pub use read::{Commit, DiffStat};
 pub use recover::{Kept, KeptKind};
 pub use regenerate::{Generated, Regenerated};
 pub use repo::{Repo, Target};
-pub use snapshot::Snapshot;
+pub use snapshot::{Iterated, Snapshot};
 pub use tidy::Cleaned;
+pub use undo::Reverted;
 pub use worktrees::{Listed, Worktrees};

@@ -20,6 +20,12 @@ pub struct Commit {
     pub parents: Vec<Oid>,
 }
 
+/// Most commits that a hand-back names.
+const LANDED_LINES: usize = 20;
+
+/// Most commits that are looked at for that.
+const LOOKED_AT: usize = 500;
+
 /// The size of a difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiffStat {
@@ -87,6 +93,17 @@ impl Repo {
         library
             .graph_descendant_of(raw(oid)?, ancestor)
             .map_err(GitError::read(format!("read the history of {oid}")))
+    }
+
+    /// A digest of some bytes, as git would name them; nothing is written.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn digest(&self, bytes: &[u8]) -> Result<Oid, GitError> {
+        let hashed = git2::Oid::hash_object(git2::ObjectType::Blob, bytes);
+        hashed
+            .map_err(GitError::read("digest".to_owned()))
+            .and_then(wrapped)
     }
 
     /// The best common ancestor; `None` for unrelated histories.
@@ -185,23 +202,51 @@ impl Repo {
         Ok(paths)
     }
 
+    /// The content of a blob; `None` when the object is none.
+    pub(super) fn blob(&self, oid: &Oid) -> Result<Option<Vec<u8>>, GitError> {
+        let library = self.library()?;
+        let found = library.find_blob(raw(oid)?);
+        Ok(found.ok().map(|blob| blob.content().to_vec()))
+    }
+
     /// Paths whose content or mode differs between two commits, sorted; a rename counts as both paths.
     /// Names that are not UTF-8 are shown with replacement characters.
     ///
     /// # Errors
     /// When one of them is not there.
     pub fn changed_paths(&self, base: &Oid, tip: &Oid) -> Result<Vec<String>, GitError> {
-        let (base, tip) = (self.tree_of(base)?, self.tree_of(tip)?);
-        let mut paths = Vec::new();
-        self.diff(&base, &tip, |delta| {
-            let path = delta
-                .new_file()
-                .path_bytes()
-                .or(delta.old_file().path_bytes());
-            paths.extend(path.map(|path| String::from_utf8_lossy(path).into_owned()));
+        let changed = self.changed_between(&self.tree_of(base)?, &self.tree_of(tip)?)?;
+        let shown = changed.iter().map(|path| String::from_utf8_lossy(path));
+        Ok(shown.map(|path| path.into_owned()).collect())
+    }
+
+    /// Paths that a feature's branch has changed since it parted from `onto`; none if it has no branch or no
+    /// common history.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn own_paths(&self, slug: &Slug, onto: &Oid) -> Result<Vec<String>, GitError> {
+        let Some(tip) = self.tip(&super::repo::branch_of(slug))? else {
+            return Ok(Vec::new());
+        };
+        match self.merge_base(onto, &tip)? {
+            Some(base) => self.changed_paths(&base, &tip),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Paths whose content or mode differs between two trees; a rename counts as both paths.
+    pub(super) fn changed_between(
+        &self,
+        before: &Oid,
+        after: &Oid,
+    ) -> Result<BTreeSet<Vec<u8>>, GitError> {
+        let mut paths = BTreeSet::new();
+        self.diff(before, after, |delta| {
+            let path = delta.new_file().path_bytes();
+            let path = path.or(delta.old_file().path_bytes());
+            paths.extend(path.map(<[u8]>::to_vec));
         })?;
-        paths.sort();
-        paths.dedup();
         Ok(paths)
     }
 
@@ -256,6 +301,47 @@ impl Repo {
             insertions: stats.insertions(),
             deletions: stats.deletions(),
         })
+    }
+
+    /// What landed on `onto` that `since` does not have: one line a commit, the newest first, at most 20; only
+    /// what touches `paths`, if there are any.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn landed_since(
+        &self,
+        since: &Oid,
+        onto: &Oid,
+        paths: &[String],
+    ) -> Result<Vec<String>, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("read the history from {since} to {onto}"));
+        let mut walk = library.revwalk().map_err(read())?;
+        walk.push(raw(onto)?).map_err(read())?;
+        walk.hide(raw(since)?).map_err(read())?;
+        walk.simplify_first_parent().map_err(read())?;
+        let mut lines = Vec::new();
+        // Of a merge only what it brought is asked, which `git log` with paths does not tell: it leaves
+        // out a merge that is like one of its parents.
+        for oid in walk.take(LOOKED_AT) {
+            let commit = library.find_commit(oid.map_err(read())?).map_err(read())?;
+            let commit = shown(&commit)?;
+            let touches = match commit.parents.first() {
+                Some(parent) if !paths.is_empty() => {
+                    let changed =
+                        self.changed_between(&self.tree_of(parent)?, &self.tree_of(&commit.oid)?)?;
+                    paths.iter().any(|path| changed.contains(path.as_bytes()))
+                }
+                _ => true,
+            };
+            if touches {
+                lines.push(format!("{} {}", commit.oid.short(), commit.subject));
+            }
+            if lines.len() == LANDED_LINES {
+                break;
+            }
+        }
+        Ok(lines)
     }
 
     /// The newest commits of a ref, newest first, at most `limit`.
@@ -356,11 +442,11 @@ fn shown(commit: &git2::Commit<'_>) -> Result<Commit, GitError> {
     })
 }
 
-fn raw(oid: &Oid) -> Result<git2::Oid, GitError> {
+pub(super) fn raw(oid: &Oid) -> Result<git2::Oid, GitError> {
     git2::Oid::from_str(oid.as_str()).map_err(GitError::read(format!("read the object {oid}")))
 }
 
-fn wrapped(oid: git2::Oid) -> Result<Oid, GitError> {
+pub(super) fn wrapped(oid: git2::Oid) -> Result<Oid, GitError> {
     let text = oid.to_string();
     Oid::parse(&text).ok_or_else(|| GitError::Read {
         act: "read an object id".to_owned(),

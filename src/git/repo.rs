@@ -207,7 +207,7 @@ impl Repo {
     }
 
     /// What a commit command needs in its environment when the user has no identity.
-    fn identity(&self) -> &[(OsString, OsString)] {
+    pub(super) fn identity(&self) -> &[(OsString, OsString)] {
         self.inner.identity.get_or_init(|| {
             let known = |role: &str| {
                 let only = ["-c", "user.useConfigOnly=true"];

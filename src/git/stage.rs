@@ -15,6 +15,9 @@ const NOTES_CAP: usize = 20;
 /// Repositories in repositories in repositories: deeper ones are left out, with a note.
 const DEPTH_CAP: u32 = 8;
 
+/// The number of an index's copy, out of the way of those of embedded repositories.
+const COPY: u32 = 98;
+
 /// What staging made.
 pub(super) struct Staged {
     /// The tree that holds everything.
@@ -205,6 +208,28 @@ impl Scratch {
         remove_file(&path)?;
         remove_file(&path.with_added_extension("lock"))?;
         Ok(Self(path))
+    }
+
+    /// A copy of an index, in which everything can be staged while the index itself still tells what is
+    /// in conflict.
+    pub(super) fn copy_of(index: &Path) -> Result<Self, GitError> {
+        let scratch = Self::beside(index, COPY)?;
+        let Ok(meta) = std::fs::metadata(index) else {
+            return Ok(scratch);
+        };
+        let fail = || GitError::io("copy", index);
+        std::fs::copy(index, &scratch.0).map_err(fail())?;
+        // With its time: git compares it with the files' to see which it must read again. A newer one
+        // would hide an edit that was made right after the index was written.
+        let copy = std::fs::File::options().write(true).open(&scratch.0);
+        let stamped = copy.and_then(|copy| copy.set_modified(meta.modified()?));
+        stamped.map_err(fail())?;
+        Ok(scratch)
+    }
+
+    /// Puts it in an index's place.
+    pub(super) fn install(self, index: &Path) -> Result<(), GitError> {
+        std::fs::rename(&self.0, index).map_err(GitError::io("replace", index))
     }
 }
 

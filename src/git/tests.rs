@@ -1,7 +1,9 @@
 //! Tests against real repositories, made with the git program in temporary directories.
 
 mod finding;
+mod handback;
 mod landing;
+mod laying;
 mod pool;
 mod radar;
 mod recover;
@@ -9,8 +11,8 @@ mod regenerate;
 mod snapshots;
 mod undo;
 
-use super::{Candidacy, Prepared, Repo, Snapshot, Strategy, Worktrees};
-use crate::model::{Candidate, Oid, Slug, WorktreeName};
+use super::{Chained, Link, Prepared, Repo, Snapshot, Strategy, Worktrees};
+use crate::model::{Candidate, Oid, PublishOutcome, Slug, WorktreeName};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -236,14 +238,38 @@ impl Fixture {
         self.snapshot(&prepared, name, 1)
     }
 
+    /// A chain of these features on `onto`, named after them: no two chains under way share a name.
+    pub(super) fn chain(
+        &self,
+        onto: &Oid,
+        tip: &Oid,
+        names: &[&str],
+        strategy: Strategy,
+    ) -> Chained {
+        let links: Vec<Link> = names
+            .iter()
+            .map(|name| Link {
+                slug: slug(name),
+                message: "Land it\n".to_owned(),
+            })
+            .collect();
+        let name = names.join("-");
+        let built = self.repo().chain(&name, onto, tip, &links, strategy);
+        built.unwrap()
+    }
+
     pub(super) fn candidate(&self, name: &str, strategy: Strategy) -> Candidate {
-        let built = self
-            .repo()
-            .candidate(&slug(name), MAIN, strategy, "Land it\n");
-        match built.unwrap() {
-            Candidacy::Clean(candidate) => candidate,
-            Candidacy::Conflict { paths } => panic!("conflict in {paths:?}"),
-        }
+        let main = self.oid("main");
+        let built = self.chain(&main, &main, &[name], strategy);
+        assert_eq!(built.conflicts, []);
+        assert_eq!(built.failed, []);
+        built.chain.steps[0].candidate.clone()
+    }
+
+    pub(super) fn publish(&self, candidate: &Candidate) -> PublishOutcome {
+        let repo = self.repo();
+        repo.publish(MAIN, &candidate.onto, &candidate.commit)
+            .unwrap()
     }
 
     /// The content of a file in a commit, if it is there.

@@ -1,4 +1,4 @@
-//! Removing what is no longer needed: free worktrees, landed branches, candidates.
+//! Removing what is no longer needed: free worktrees, landed branches, candidates, pins of merges that were handed back.
 //!
 //! Runs when no agent does. This file never removes a commit that is on no other ref, and nothing of the user's.
 
@@ -24,7 +24,7 @@ pub struct Cleaned {
 
 impl Worktrees {
     /// Removes the gate's worktree and all others but `keep`, the branches of landed features that still
-    /// stand where they landed, and all candidates. Uncommitted work goes to `refs/harness/lost/` first.
+    /// stand where they landed, and all candidates and pins of merges. Uncommitted work goes to `refs/harness/lost/` first.
     ///
     /// # Errors
     /// git or the disk failed; doing it again continues.
@@ -50,13 +50,14 @@ impl Worktrees {
                 self.drop_branch(&branch, &tip, target, false, &mut done)?;
             }
         }
-        self.drop_candidates()?;
+        self.drop_pins()?;
+        self.drop_integration(false, &mut done)?;
         self.drop_dir();
         Ok(())
     }
 
     /// Removes all of it: every worktree of the pool, every branch `harness/*` whose commits the target
-    /// holds, all candidates. With `force` the other branches go too; their tips stay under
+    /// holds, all candidates and pins of merges. With `force` the other branches go too; their tips stay under
     /// `refs/harness/old/`. Snapshots stay.
     ///
     /// # Errors
@@ -71,7 +72,8 @@ impl Worktrees {
         for (branch, tip) in self.repo.refs("refs/heads/harness/")? {
             self.drop_branch(&branch, &tip, &target, force, &mut done)?;
         }
-        self.drop_candidates()?;
+        self.drop_pins()?;
+        self.drop_integration(force, &mut done)?;
         self.drop_dir();
         Ok(done)
     }
@@ -123,8 +125,33 @@ impl Worktrees {
         Ok(())
     }
 
-    fn drop_candidates(&self) -> Result<(), GitError> {
-        let refs = self.repo.refs("refs/harness/candidates/")?;
+    /// Deletes integration refs whose targets hold all of them, or, with `force`, all; what no target holds
+    /// stays under `refs/harness/old/integration/`.
+    fn drop_integration(&self, force: bool, done: &mut Cleaned) -> Result<(), GitError> {
+        for (name, tip) in self.repo.refs("refs/harness/integration/")? {
+            let target = name.replacen("refs/harness/integration/", "refs/heads/", 1);
+            let held = match self.repo.tip(&target)? {
+                Some(target) => self.repo.descends(&target, &tip)?,
+                None => false,
+            };
+            if !held && !force {
+                done.kept_branches.push(name);
+                continue;
+            }
+            let old = format!("refs/harness/old/integration/{}", tip.short());
+            let mut edits = vec![RefEdit::Delete(&name, &tip)];
+            if !held {
+                edits.push(RefEdit::Set(&old, &tip));
+                done.branches.push(name.clone());
+            }
+            self.repo.update_refs("harness: tidy", &edits)?;
+        }
+        Ok(())
+    }
+
+    fn drop_pins(&self) -> Result<(), GitError> {
+        let mut refs = self.repo.refs("refs/harness/candidates/")?;
+        refs.extend(self.repo.refs("refs/harness/onto/")?);
         let edits: Vec<RefEdit<'_>> = refs
             .iter()
             .map(|(name, oid)| RefEdit::Delete(name, oid))

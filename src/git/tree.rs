@@ -5,6 +5,7 @@
 
 use super::cli::Git;
 use super::error::GitError;
+use super::merge::{Unmerged, unmerged};
 use super::repo::{Repo, branch_of, to_path};
 use crate::model::{Oid, Slug};
 use std::fs;
@@ -16,6 +17,9 @@ use std::path::{Path, PathBuf};
 pub(super) const OUTBOX: &str = ".harness";
 /// In a worktree's administrative directory: which feature it was prepared for.
 const OWNER_FILE: &str = "harness-feature";
+/// In a worktree's administrative directory: a merge is being laid into it for this feature, and no agent has
+/// been in it since that began.
+const LAYING_FILE: &str = "harness-laying";
 /// What an unfinished merge, rebase, cherry-pick, revert, am or bisect leaves.
 const UNFINISHED: [&str; 18] = [
     "MERGE_HEAD",
@@ -233,6 +237,12 @@ impl Tree {
         text.lines().filter_map(Oid::parse).collect()
     }
 
+    /// What the index holds of paths in conflict.
+    pub(super) fn unmerged(&self) -> Result<Vec<Unmerged>, GitError> {
+        let listed = self.git.call(["ls-files", "--unmerged", "-z"]).ok()?;
+        Ok(unmerged(listed.fields()))
+    }
+
     /// Whether a rebase or `git am` is under way.
     pub(super) fn is_rebasing(&self) -> bool {
         ["rebase-merge", "rebase-apply"]
@@ -276,6 +286,20 @@ impl Tree {
     /// Notes the feature, or that there is none now.
     pub(super) fn set_owner(&self, slug: Option<&Slug>) -> Result<(), GitError> {
         let path = self.admin.join(OWNER_FILE);
+        match slug {
+            Some(slug) => write(&path, format!("{slug}\n").as_bytes()),
+            None => remove_file(&path),
+        }
+    }
+
+    /// Whether laying a merge for the feature was begun and not ended: what lies there is half of it.
+    pub(super) fn is_laying(&self, slug: &Slug) -> bool {
+        reads(&self.admin.join(LAYING_FILE), slug.as_str().as_bytes())
+    }
+
+    /// Notes that a merge is being laid, or that none is.
+    pub(super) fn set_laying(&self, slug: Option<&Slug>) -> Result<(), GitError> {
+        let path = self.admin.join(LAYING_FILE);
         match slug {
             Some(slug) => write(&path, format!("{slug}\n").as_bytes()),
             None => remove_file(&path),

@@ -1,30 +1,33 @@
 //! Undoing a landing: one commit that takes back what another brought, made in memory.
 //!
-//! This file never moves a branch and never rewrites history; what it makes is verified and landed like
-//! any other candidate.
+//! This file never moves a branch and never rewrites history.
 
 use super::error::GitError;
-use super::merge::{Candidacy, Merged};
+use super::merge::Merged;
 use super::repo::{RefEdit, Repo};
-use crate::model::{Candidate, Oid};
+use crate::model::Oid;
 
 /// Oldest git whose `merge-tree` can be told the base.
 const NAMED_BASES: (u32, u32) = (2, 40);
 
+/// What came of taking back a landed commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reverted {
+    /// A commit that does, pinned under `refs/harness/candidates/undo-<landed>`.
+    Clean(Oid),
+    /// There is nothing left of it to take back.
+    Nothing,
+    /// Later commits build on the same places: these paths, sorted.
+    Conflict(Vec<String>),
+}
+
 impl Repo {
     /// Builds a commit on top of `onto` that takes back what `landed` changed: relative to its first parent
-    /// when it is a merge, to its only parent otherwise. It is pinned under
-    /// `refs/harness/candidates/undo-<landed>`, and `landed` is its `branch_tip`. When nothing is left to
-    /// take back, its commit is `onto` itself. Where later commits build on the same places, it conflicts.
+    /// when it is a merge, to its only parent otherwise.
     ///
     /// # Errors
     /// `landed` is not in `onto`'s history or has no parent, git is older than 2.40, or git failed.
-    pub fn revert_candidate(
-        &self,
-        onto: &Oid,
-        landed: &Oid,
-        message: &str,
-    ) -> Result<Candidacy, GitError> {
+    pub fn revert(&self, onto: &Oid, landed: &Oid, message: &str) -> Result<Reverted, GitError> {
         if !self.git_is_at_least(NAMED_BASES) {
             return Err(GitError::NeedsGit {
                 what: "taking back a landed feature",
@@ -50,21 +53,15 @@ impl Repo {
             .arg(before.as_str());
         let tree = match Self::merged(call)? {
             Merged::Clean(tree) => tree,
-            Merged::Conflict(paths) => return Ok(Candidacy::Conflict { paths }),
+            Merged::Conflict(paths) => return Ok(Reverted::Conflict(paths)),
         };
-        let mut candidate = Candidate {
-            commit: onto.clone(),
-            tree,
-            onto: onto.clone(),
-            branch_tip: landed.clone(),
-        };
-        if candidate.tree != onto_tree {
-            candidate.commit = self.commit(&candidate.tree, std::slice::from_ref(onto), message)?;
-            let pin = format!("refs/harness/candidates/undo-{}", landed.short());
-            self.unlock(&pin)?;
-            let edit = RefEdit::Set(&pin, &candidate.commit);
-            self.update_refs("harness: candidate", &[edit])?;
+        if tree == onto_tree {
+            return Ok(Reverted::Nothing);
         }
-        Ok(Candidacy::Clean(candidate))
+        let commit = self.commit(&tree, std::slice::from_ref(onto), message)?;
+        let pin = format!("refs/harness/candidates/undo-{}", landed.short());
+        self.unlock(&pin)?;
+        self.update_refs("harness: undo", &[RefEdit::Set(&pin, &commit)])?;
+        Ok(Reverted::Clean(commit))
     }
 }

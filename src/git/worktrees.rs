@@ -76,10 +76,13 @@ impl Worktrees {
         self.dir.join(name.to_string())
     }
 
-    /// Where the gate's worktree is, or will be.
+    /// Where a gate's worktree is, or will be: `gate`, `gate2`, and so on.
     #[must_use]
-    pub fn gate_path(&self) -> PathBuf {
-        self.dir.join("gate")
+    pub fn gate_path(&self, place: u32) -> PathBuf {
+        self.dir.join(match place {
+            0 | 1 => "gate".to_owned(),
+            place => format!("gate{place}"),
+        })
     }
 
     /// The worktrees of the pool that exist or are registered with git, `w1` first, the gate's last.
@@ -110,7 +113,13 @@ impl Worktrees {
                 .and_then(|n| n.parse().ok())
                 .map(WorktreeName);
             let number = number.filter(|number| number.to_string() == name);
-            if number.is_none() && name != "gate" {
+            let gate = name.strip_prefix("gate").is_some_and(|rest| {
+                rest.is_empty()
+                    || rest
+                        .parse()
+                        .is_ok_and(|n: u32| n > 1 && n.to_string() == rest)
+            });
+            if number.is_none() && !gate {
                 continue;
             }
             let path = self.dir.join(&name);
@@ -126,18 +135,28 @@ impl Worktrees {
         Ok(found)
     }
 
-    /// The gate's worktree, holding exactly this commit, HEAD detached. Ignored files of earlier gates
-    /// stay: they are build caches.
+    /// A gate's worktree, holding exactly this commit, HEAD detached. Ignored files of earlier gates stay:
+    /// they are build caches. With `scrub` they go, for a gate that should not trust them.
     ///
     /// # Errors
     /// It cannot be made, or what git checks out is not what the commit holds (a filter is missing, say).
-    pub fn gate_checkout(&self, commit: &Oid) -> Result<PathBuf, GitError> {
+    pub fn gate_checkout(
+        &self,
+        commit: &Oid,
+        place: u32,
+        scrub: bool,
+    ) -> Result<PathBuf, GitError> {
         let _guard = self.guard();
-        let path = self.gate_path();
+        let path = self.gate_path(place);
         if let Some(tree) = self.usable(&path)? {
+            let scrubbed = || match scrub {
+                true => tree.git.call(["clean", "-ffdxq"]).ok().map(|_| ()),
+                false => Ok(()),
+            };
             let ready = tree
                 .heal(None, &self.repo)
                 .and_then(|_| tree.switch(commit))
+                .and_then(|()| scrubbed())
                 .and_then(|()| self.unlike(&tree, commit));
             if ready.is_ok_and(|difference| difference.is_none()) {
                 return Ok(path);
@@ -238,7 +257,8 @@ impl Worktrees {
         }
         let link = path.join(".git");
         match fs::symlink_metadata(&link) {
-            Err(_) => Ok(()),
+            Err(_) if entries(path)?.is_empty() => Ok(()),
+            Err(_) => refused("it holds files that harness did not put there"),
             Ok(meta) if meta.is_dir() => refused("it is a repository of its own"),
             Ok(_) => {
                 let text = fs::read(&link).unwrap_or_default();

@@ -11,7 +11,8 @@ pub use lock::{Held, Holder, Lock, read_holder};
 
 use crate::model::Record;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The journal's file name in the state directory.
@@ -105,8 +106,8 @@ impl Journal {
             line::write(&mut text, record);
         }
         let written = self
-            .file
-            .write_all(&text)
+            .is_there()
+            .and_then(|()| self.file.write_all(&text))
             .and_then(|()| self.file.sync_data());
         if let Err(source) = written {
             // A full disk must not leave half a batch behind; should this fail too, the checksums
@@ -120,6 +121,21 @@ impl Journal {
         }
         self.length += u64::try_from(text.len()).unwrap_or(u64::MAX);
         Ok(())
+    }
+}
+
+impl Journal {
+    /// An error when somebody deleted or moved the file: the next run would not find what is written into
+    /// it then.
+    fn is_there(&self) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        match std::fs::metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == (own.dev(), own.ino()) => Ok(()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the file was deleted or moved while the run was using it",
+            )),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Facts: what is journalled. Past tense, and never changed once written.
 
 use super::{
-    Candidate, FeatureSpec, IterationReport, Oid, RunId, Settings, Slug, Stamp, StopLevel,
+    Chain, FeatureSpec, Ground, IterationReport, Oid, RunId, Settings, Slug, Stamp, StopLevel,
     WorktreeName,
 };
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,8 @@ pub enum Event {
         settings: Box<Settings>,
         /// Full name of the branch features land on.
         target: String,
-        /// Where it stood.
-        tip: Oid,
+        /// Where it and the integration ref stood.
+        ground: Ground,
     },
     /// Specs appeared, changed or vanished.
     BacklogChanged {
@@ -151,54 +151,178 @@ pub enum Event {
         /// Which.
         slug: Slug,
     },
-    /// A candidate is about to be built and gated.
-    IntegrationStarted {
-        /// Of which feature.
-        slug: Slug,
+    /// A chain of merges is about to be built and gated.
+    AttemptStarted {
         /// Which attempt: from 1, never reused.
         attempt: u32,
+        /// What for.
+        what: Trial,
+        /// The commit it builds on.
+        onto: Oid,
+        /// The features in it, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        members: Vec<Slug>,
     },
-    /// The candidate passed; the target is about to be moved to it.
-    Verified {
-        /// Of which feature.
-        slug: Slug,
+    /// The chain was built. Without steps (and not of the base) there is nothing to gate.
+    Built {
         /// Which attempt.
         attempt: u32,
-        /// The commit that passed.
-        candidate: Candidate,
-        /// Wall time of the gate in milliseconds.
+        /// The chain.
+        chain: Chain,
+    },
+    /// A member conflicts with what has landed: its merge goes back to its agent.
+    Clashed {
+        /// Which feature.
+        slug: Slug,
+        /// In which attempt.
+        attempt: u32,
+        /// The tip it conflicts with.
+        onto: Oid,
+        /// Conflicted paths.
+        paths: Vec<String>,
+    },
+    /// A member conflicts only with others in flight: it waits for the next chain, uncharged.
+    Deferred {
+        /// Which feature.
+        slug: Slug,
+        /// In which attempt.
+        attempt: u32,
+    },
+    /// A member changes paths on which another has the right of way: it waits for that one, uncharged.
+    GaveWay {
+        /// Which feature.
+        slug: Slug,
+        /// In which attempt.
+        attempt: u32,
+        /// To whom.
+        to: Slug,
+    },
+    /// The time of a feature's right of way is up.
+    RightOfWayEnded {
+        /// Whose.
+        slug: Slug,
+    },
+    /// A gate ended.
+    Gated {
+        /// Of which attempt.
+        attempt: u32,
+        /// The tree it judged.
+        tree: Oid,
+        /// The gate it had to pass.
+        gate: GateId,
+        /// What failed; `None`: it passed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        red: Option<Red>,
+        /// Wall time in milliseconds.
         gate_ms: u64,
     },
-    /// The candidate failed; the claim is removed and the feature iterates.
+    /// A red chain of several is tried again in halves.
+    Split {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The chain has green evidence; the integration ref is about to be moved to its end.
+    Verified {
+        /// Which attempt.
+        attempt: u32,
+        /// The commit.
+        commit: Oid,
+        /// What the gate said of it compared with what it builds on.
+        how: Evidence,
+    },
+    /// The candidate of one feature failed: the claim is removed and the feature iterates.
     Rejected {
         /// Which feature.
         slug: Slug,
         /// Which attempt.
         attempt: u32,
-        /// The command that failed.
-        command: String,
-        /// The tail of its output.
-        tail: String,
-        /// Wall time of the gate in milliseconds.
-        gate_ms: u64,
+        /// The tip it was tried on.
+        onto: Oid,
+        /// What failed.
+        red: Red,
+        /// Whether others landed since its work began, so that the merge itself may be what fails.
+        merged: bool,
     },
-    /// The integration came to nothing through no fault of the feature; it stays in the queue.
-    IntegrationPostponed {
+    /// The candidate failed as what it builds on does: the feature is not charged and waits until that
+    /// changes.
+    Held {
+        /// Which feature.
+        slug: Slug,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The attempt came to nothing through no fault of its members; they stay in the queue.
+    AttemptPostponed {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        why: String,
+        /// Whether it counts towards giving up (git, disk), or not (the run was stopped).
+        counted: bool,
+    },
+    /// One member of an attempt could not be tried: git or the disk failed.
+    MemberFailed {
         /// Which feature.
         slug: Slug,
         /// Which attempt.
         attempt: u32,
         /// Why.
         why: String,
-        /// Whether it counts towards giving up (git, disk), or not (target moved, run stopped).
-        counted: bool,
     },
-    /// The feature's commit is in the target.
+    /// The feature's commit has landed: it is in the integration ref.
     Merged {
         /// Which feature.
         slug: Slug,
-        /// The target's new value.
+        /// The commit that brought it.
         commit: Oid,
+        /// Whether it changes nothing: the commit is what stood there already, somebody else's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        empty: bool,
+    },
+    /// The target and the integration ref stand elsewhere than was known.
+    TipMoved {
+        /// Where.
+        ground: Ground,
+    },
+    /// The user's commits and what had landed were merged.
+    Reconciled {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The user's commits and what had landed do not go together: what was not published is to be queued
+    /// again, on top of the user's commits.
+    ReconcileFailed {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        why: String,
+    },
+    /// A landed feature is not in the integration ref any more, and is queued again.
+    Unlanded {
+        /// Which feature.
+        slug: Slug,
+    },
+    /// The integration ref stands at the user's commits.
+    RolledBack {
+        /// Where the target stands.
+        ground: Ground,
+    },
+    /// The target is about to be moved to what has landed.
+    PublishStarted {
+        /// To this commit.
+        commit: Oid,
+    },
+    /// The target was moved.
+    Published {
+        /// Where it stands.
+        commit: Oid,
+    },
+    /// The target could not be moved; it is tried again later.
+    PublishWaits {
+        /// To this commit.
+        commit: Oid,
+        /// What is in the way, and the command that finishes it.
+        why: String,
     },
     /// Done but not merged: a person must act, or the next run tries again.
     Parked {
@@ -256,21 +380,79 @@ pub enum SkipReason {
     SpecRemoved,
 }
 
+/// What an attempt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trial {
+    /// To land features.
+    Features,
+    /// To know whether what they build on passes by itself.
+    Base,
+    /// To merge what has landed with commits that the user made meanwhile.
+    Reconcile,
+}
+
+/// Identity of a gate: what a tree must pass. Evidence holds for a tree and a gate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GateId {
+    /// Digest of the project's verify commands and of the environment they run in.
+    pub common: String,
+    /// Commands of single features that run after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<String>,
+}
+
+/// A gate's failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Red {
+    /// The command that failed.
+    pub command: String,
+    /// The tail of its output.
+    pub tail: String,
+}
+
+/// What stands behind a verified chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "evidence", rename_all = "snake_case")]
+pub enum Evidence {
+    /// Its gate passed.
+    Passed,
+    /// The same tree had passed before; nothing was run.
+    Known,
+    /// No verify commands are set.
+    Unchecked,
+    /// Its gate failed and passed when it was run again.
+    Flaky {
+        /// The failure.
+        red: Red,
+    },
+    /// It passes, and what it builds on does not.
+    Fixed,
+}
+
 /// Why a done feature is not merged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum ParkReason {
-    /// It and the target changed the same places.
+    /// It and what has landed changed the same places, and its agent did not get them together.
     Conflict {
         /// Conflicted paths.
         paths: Vec<String>,
     },
-    /// The user's checkout has changes in the same files, or is in the middle of something.
-    Checkout {
-        /// What git said.
-        text: String,
-        /// The verified commit that waits.
-        commit: Oid,
+    /// Merged with what has landed it fails, and its agent did not get it to pass.
+    Red {
+        /// What failed.
+        red: Red,
+    },
+    /// What it would be merged onto fails by itself.
+    BaseBroken {
+        /// What failed.
+        red: Red,
+    },
+    /// A feature it depends on had landed, was taken back, and did not land again.
+    Dependency {
+        /// Which.
+        slug: Slug,
     },
     /// git or the disk kept failing.
     Infra {

@@ -15,8 +15,10 @@ pub enum Input {
         settings: Settings,
         /// Full name of the branch features land on: `refs/heads/main`.
         target: String,
-        /// Where the target stands.
-        tip: Oid,
+        /// Where the integration ref and the target stand.
+        ground: Ground,
+        /// Features that the journal calls landed but not published, and that are in neither.
+        lost: Vec<Slug>,
     },
     /// The user's files were looked at.
     Looked(Backlog),
@@ -54,23 +56,40 @@ pub enum Input {
         /// Which.
         iteration: u32,
     },
-    /// A candidate was built and gated.
-    Integrated {
-        /// Of which feature.
-        slug: Slug,
+    /// An attempt's chain of merges was built.
+    Built {
         /// Which attempt.
         attempt: u32,
-        /// The verdict.
-        outcome: IntegrationOutcome,
+        /// What came of it.
+        outcome: BuildOutcome,
     },
-    /// The target was (or was not) moved to the candidate.
+    /// A gate ended.
+    Gated {
+        /// Of which attempt.
+        attempt: u32,
+        /// How often its tree had failed before: which try this was.
+        reds: u32,
+        /// The verdict.
+        outcome: GateOutcome,
+    },
+    /// The integration ref was (or was not) moved to what passed.
     Landed {
-        /// Of which feature.
-        slug: Slug,
         /// Which attempt.
         attempt: u32,
         /// What happened.
         outcome: LandOutcome,
+    },
+    /// The integration ref was set back onto the target.
+    Rewound {
+        /// Where the target stood.
+        ground: Ground,
+    },
+    /// The target was (or was not) moved to the integration ref.
+    Published {
+        /// Which move this was.
+        number: u32,
+        /// What happened.
+        outcome: PublishOutcome,
     },
     /// All writes up to and including this number are in their files and synced.
     Written {
@@ -117,6 +136,9 @@ pub struct IterationReport {
     /// The done claim: one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<String>,
+    /// Why harness does not take the done claim: something was left half done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// What the agent is blocked on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
@@ -128,6 +150,9 @@ pub struct IterationReport {
     pub tip: Option<Oid>,
     /// Whether the tree of `tip` differs from the tree before the iteration.
     pub changed: bool,
+    /// What became of the merge that was this iteration's task, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<MergeVerdict>,
     /// Tokens and money, where the agent reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
@@ -204,27 +229,113 @@ pub struct Usage {
     pub micro_usd: u64,
 }
 
-/// A merge of a feature onto the target's tip, built without touching any work tree.
+/// Where the branches that matter stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ground {
+    /// The integration ref: what has landed.
+    pub tip: Oid,
+    /// Its tree.
+    pub tree: Oid,
+    /// The target: what the user sees.
+    pub target: Oid,
+    /// How the two relate.
+    pub relation: Relation,
+}
+
+/// How the target relates to the integration ref.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// The integration ref is at the target, or can be reached from it by fast-forward.
+    #[default]
+    Behind,
+    /// The target has commits that the integration ref lacks, on top of what was published.
+    Ahead,
+    /// The target no longer holds what was published: its history was rewritten.
+    Rewritten,
+}
+
+/// A merge of a feature onto a tip, built without touching any work tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The commit to publish. Equal to `onto` when the feature changes nothing.
     pub commit: Oid,
     /// Its tree.
     pub tree: Oid,
-    /// The target's tip it was built on.
+    /// The tip it was built on.
     pub onto: Oid,
     /// The feature's branch it contains.
     pub branch_tip: Oid,
+    /// The tree of that branch: equal to `tree` when nothing else landed since the branch began.
+    pub branch_tree: Oid,
 }
 
-/// What came of building and gating a candidate.
+/// One feature's merge in a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Whose.
+    pub slug: Slug,
+    /// The merge.
+    pub candidate: Candidate,
+}
+
+/// A chain of merges, one upon the other; what is gated and landed is its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The commit it begins on.
+    pub onto: Oid,
+    /// That commit's tree.
+    pub onto_tree: Oid,
+    /// Its last commit; `onto` when it has no steps.
+    pub commit: Oid,
+    /// That commit's tree.
+    pub tree: Oid,
+    /// The merges, first to last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+}
+
+/// What came of building a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IntegrationOutcome {
+pub enum BuildOutcome {
+    /// It was built of those members that could be merged.
+    Built {
+        /// The chain.
+        chain: Chain,
+        /// Members that conflict with what has landed, and the paths.
+        conflicts: Vec<(Slug, Vec<String>)>,
+        /// Members that conflict only with others in flight; they wait for the next chain.
+        deferred: Vec<Slug>,
+        /// Members that change paths on which another has the right of way, and that one.
+        yielded: Vec<(Slug, Slug)>,
+        /// Members that could not be tried: git or the disk failed.
+        failed: Vec<(Slug, String)>,
+    },
+    /// The target has moved beyond what was published and can simply be followed.
+    Moved {
+        /// Where to.
+        ground: Ground,
+    },
+    /// What has landed conflicts with the commits that the user made meanwhile.
+    Clash {
+        /// Conflicted paths.
+        paths: Vec<String>,
+    },
+    /// Nothing to do with any feature: git, disk.
+    Infra {
+        /// What went wrong.
+        why: String,
+    },
+    /// It was stopped half-way because the run is ending.
+    Stopped,
+}
+
+/// What came of a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateOutcome {
     /// It passed.
     Green {
-        /// The commit that passed.
-        candidate: Candidate,
-        /// Wall time of the gate in milliseconds.
+        /// Wall time in milliseconds.
         gate_ms: u64,
     },
     /// A verify command failed.
@@ -233,38 +344,66 @@ pub enum IntegrationOutcome {
         command: String,
         /// The tail of its output.
         tail: String,
-        /// Wall time of the gate in milliseconds.
+        /// Wall time in milliseconds.
         gate_ms: u64,
     },
-    /// The branch and the target changed the same places.
-    Conflict {
-        /// Conflicted paths.
-        paths: Vec<String>,
-    },
-    /// It was stopped half-way because the run is ending.
+    /// It was stopped half-way because the run is ending or its result is no longer wanted.
     Stopped,
-    /// Nothing to do with the feature: git, disk, spawn.
+    /// Nothing to do with any feature: git, disk, spawn.
     Infra {
         /// What went wrong.
         why: String,
     },
 }
 
-/// What came of moving the target.
+/// What came of moving the integration ref.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LandOutcome {
-    /// The target stands at (or beyond) the candidate.
+    /// It stands at the chain's end (or beyond).
     Done,
-    /// The target is no longer where the candidate was built.
-    TargetMoved,
-    /// The user's checkout has changes of its own in the same files, or is in the middle of something.
-    CheckoutInTheWay {
-        /// What git said, and the paths.
-        why: String,
+    /// It is not where the chain begins.
+    Moved {
+        /// Where it stands.
+        ground: Ground,
     },
-    /// Nothing to do with the feature: git, disk, a hook's veto.
+    /// Nothing to do with any feature: git, disk.
     Infra {
         /// What went wrong.
+        why: String,
+    },
+}
+
+/// What came of a merge that was laid into a feature's worktree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum MergeVerdict {
+    /// The feature's branch contains what landed, and nothing speaks against how.
+    Resolved,
+    /// It does not: the branch stands where it stood, apart from commits that are no part of the merge.
+    Unresolved {
+        /// Why, a sentence each, for the next prompt.
+        findings: Vec<String>,
+    },
+}
+
+/// What came of moving the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublishOutcome {
+    /// The target stands at the commit.
+    Done,
+    /// The target has moved to a place that holds the commit and more.
+    Beyond {
+        /// Where it stands; the integration ref has followed.
+        ground: Ground,
+    },
+    /// The target has commits of its own, or its history was rewritten.
+    Moved {
+        /// Where it stands.
+        ground: Ground,
+    },
+    /// Something of the user's is in the way; it is tried again later.
+    Waiting {
+        /// What, and the command that finishes it.
         why: String,
     },
 }

@@ -12,13 +12,17 @@ mod input;
 mod problem;
 mod settings;
 
-pub use effect::{Effect, EffectKey, WriteJob, Writing};
-pub use event::{Event, InfraKind, ParkReason, Record, SkipReason};
+pub use effect::{
+    ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, RightOfWay, WriteJob,
+    Writing,
+};
+pub use event::{Event, Evidence, GateId, InfraKind, ParkReason, Record, Red, SkipReason, Trial};
 pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
-    AgentFailure, Backlog, Candidate, Command, Ending, FailureKind, Input, IntegrationOutcome,
-    IterationReport, LandOutcome, StopLevel, Usage,
+    AgentFailure, Backlog, BuildOutcome, Candidate, Chain, Command, Ending, FailureKind,
+    GateOutcome, Ground, Input, IterationReport, LandOutcome, MergeVerdict, PublishOutcome,
+    Relation, Step, StopLevel, Usage,
 };
 pub use problem::{Problem, Problems, Severity};
-pub use settings::{BreakerSettings, OnHalt, Settings};
+pub use settings::{BreakerSettings, MergeSettings, OnHalt, Settings};

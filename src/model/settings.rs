@@ -19,9 +19,45 @@ pub struct Settings {
     pub on_halt: OnHalt,
     /// Thresholds of the breakers.
     pub breakers: BreakerSettings,
+    /// How finished features reach the target.
+    #[serde(default)]
+    pub merge: MergeSettings,
     /// Features the run is limited to; `None` means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<BTreeSet<Slug>>,
+}
+
+/// How finished features reach the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeSettings {
+    /// Digest of the verify commands and their environment; `None`: there are no commands.
+    pub gate: Option<String>,
+    /// Features merged and gated together; at least 1.
+    pub batch: u32,
+    /// Gates that may run at once; at least 1.
+    pub parallel_gates: u32,
+    /// How often a gate that failed is run again before it is believed.
+    pub retries: u32,
+    /// How often a conflict goes back to its agent.
+    pub max_conflict_rounds: u32,
+    /// How often a merge that fails although it does not conflict goes back to its agent.
+    pub max_red_rounds: u32,
+    /// Whether the target is moved; if not, a person does it.
+    pub publish: bool,
+}
+
+impl Default for MergeSettings {
+    fn default() -> Self {
+        Self {
+            gate: None,
+            batch: 4,
+            parallel_gates: 1,
+            retries: 1,
+            max_conflict_rounds: 3,
+            max_red_rounds: 2,
+            publish: true,
+        }
+    }
 }
 
 /// What happens to the other features when one blocks or trips.
@@ -57,6 +93,7 @@ impl Default for Settings {
             sleep_between_ms: 0,
             on_halt: OnHalt::Isolate,
             breakers: BreakerSettings::default(),
+            merge: MergeSettings::default(),
             only: None,
         }
     }

@@ -4,7 +4,7 @@
 
 use super::Glance;
 use super::text::{count, elapsed, escaped, padded};
-use super::words::{about, is_active, overall, stage_name};
+use super::words::{about, is_active, overall, stage_shown};
 use crate::core::{FeatureView, Stage};
 use crate::model::Slug;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,7 +20,7 @@ const WORD_COLUMNS: usize = 300;
 
 /// The live picture of `harness run` and `status --watch`. The overall bar is the lowest line.
 pub struct Bars {
-    /// Where lines of the log go: not through indicatif, which would miscount wide characters.
+    /// Where lines of the log go: not through indicatif, which trusts its own count of columns.
     out: Box<dyn Write + Send>,
     multi: MultiProgress,
     total: ProgressBar,
@@ -84,7 +84,7 @@ impl Bars {
                 .or_insert_with(|| multi.insert_before(&self.total, text_line()));
             set(line, &feature_text(feature, glance));
         }
-        let mut whole = overall(glance.view, BAR_COLUMNS);
+        let mut whole = overall(glance.view, glance.live.is_some(), BAR_COLUMNS);
         if active.len() > drawn.len() {
             whole += &format!(" · {} not shown", count(active.len() - drawn.len()));
         }
@@ -135,7 +135,7 @@ fn text_line() -> ProgressBar {
 }
 
 fn set(line: &ProgressBar, text: &str) {
-    let text = narrow(text);
+    let text = steady(text);
     if line.message() != text {
         line.set_message(text);
     }
@@ -143,25 +143,56 @@ fn set(line: &ProgressBar, text: &str) {
 
 fn feature_text(feature: &FeatureView, glance: &Glance<'_>) -> String {
     let slug = padded(feature.slug.as_str(), SLUG_COLUMNS);
-    let stage = stage_name(feature.stage);
+    let stage = stage_shown(feature.stage, glance.live.is_some());
     let iteration = format!("#{}", feature.iteration);
     let time = elapsed(glance.now.since_ms(feature.since));
     let output = glance.words.get(&feature.slug);
-    let words = about(feature, output, glance.now, WORD_COLUMNS);
+    let words = about(
+        feature,
+        glance.view.halt.is_some(),
+        output,
+        glance.now,
+        WORD_COLUMNS,
+    );
     format!("{slug} {stage:<9} {iteration:<4} {time:>6}  {words}")
 }
 
-/// The same text with `?` for every character that is not surely one column wide. indicatif, built
-/// without width tables, counts characters and relies on lines that fill the terminal exactly: one wide
-/// or combining character would shift the whole picture.
-fn narrow(text: &str) -> String {
-    let one = |c: char| {
-        matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{377}'
-            | '\u{37a}'..='\u{37f}' | '\u{384}'..='\u{482}' | '\u{48a}'..='\u{52f}' | '\u{2010}'..='\u{2027}'
-            | '\u{2030}'..='\u{205e}' | '\u{20a0}'..='\u{20c0}' | '\u{2190}'..='\u{22ff}' | '\u{2500}'..='\u{25fc}'
-            | '\u{2713}'..='\u{2718}')
+/// The same text with only characters to which every terminal gives the same columns as indicatif does:
+/// it relies on lines that fill the terminal exactly, and one character more or less would shift the
+/// whole picture. What joins or tints emoji is left out; anything else unsure becomes `?`.
+fn steady(text: &str) -> String {
+    let one = |c: char| match c {
+        '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' => None,
+        c if is_narrow(c) || is_combining(c) || is_wide(c) => Some(c),
+        _ => Some('?'),
     };
-    text.chars().map(|c| if one(c) { c } else { '?' }).collect()
+    text.chars().filter_map(one).collect()
+}
+
+/// Surely one column.
+fn is_narrow(c: char) -> bool {
+    matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{377}'
+        | '\u{37a}'..='\u{37f}' | '\u{384}'..='\u{482}' | '\u{48a}'..='\u{52f}' | '\u{2010}'..='\u{2027}'
+        | '\u{2030}'..='\u{205e}' | '\u{20a0}'..='\u{20c0}' | '\u{2190}'..='\u{22ff}' | '\u{2500}'..='\u{25fc}'
+        | '\u{26a0}' | '\u{2713}'..='\u{2718}' | '\u{2764}')
+}
+
+/// Surely none: accents on the letter before.
+fn is_combining(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{34e}' | '\u{350}'..='\u{36f}')
+}
+
+/// Surely two: East Asian scripts, and emoji that need no mark to be shown as such.
+fn is_wide(c: char) -> bool {
+    matches!(u32::from(c),
+        0x2705 | 0x270a..=0x270b | 0x2728 | 0x274c | 0x274e | 0x2753..=0x2755 | 0x2757 | 0x2795..=0x2797
+        | 0x26a1 | 0x26d4 | 0x2b50 | 0x3000..=0x3029 | 0x3030..=0x303e | 0x3041..=0x3096 | 0x309b..=0x30ff
+        | 0x3105..=0x312f | 0x3131..=0x3163 | 0x3165..=0x318e | 0x3200..=0x321e | 0x3220..=0x3247
+        | 0x3250..=0x4dbf | 0x4e00..=0xa48c | 0xac00..=0xd7a3 | 0xf900..=0xfa6d | 0xff01..=0xff60
+        | 0xffe0..=0xffe6 | 0x1f300..=0x1f320 | 0x1f32d..=0x1f335 | 0x1f337..=0x1f37c | 0x1f37e..=0x1f393
+        | 0x1f3a0..=0x1f3ca | 0x1f3cf..=0x1f3d3 | 0x1f3e0..=0x1f3f0 | 0x1f400..=0x1f43e | 0x1f440
+        | 0x1f442..=0x1f4fc | 0x1f4ff..=0x1f53d | 0x1f550..=0x1f567 | 0x1f5fb..=0x1f64f | 0x1f680..=0x1f6c5
+        | 0x1f7e0..=0x1f7eb | 0x1f90c..=0x1f93a | 0x1f93c..=0x1f945 | 0x1f947..=0x1f9ff | 0x20000..=0x2a6df)
 }
 
 #[cfg(test)]

@@ -3,18 +3,18 @@
 //! Never more than one line a record, and never anything that is not in it.
 
 use super::code::codes_text;
-use super::text::{branch, clock, count, elapsed, last_line, names, shown};
+use super::merge_line;
+use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
 use super::words::{retry, unblock};
 use crate::model::{
-    Ending, Event, FailureKind, InfraKind, IterationReport, ParkReason, Record, SkipReason, Slug,
-    StopLevel,
+    Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug, StopLevel,
 };
 use jiff::tz::TimeZone;
 
 /// Columns for what an agent says in passing.
-const NOTE_COLUMNS: usize = 80;
+pub(super) const NOTE_COLUMNS: usize = 80;
 /// Columns for what a person must read to act.
-const REASON_COLUMNS: usize = 240;
+pub(super) const REASON_COLUMNS: usize = 400;
 /// Columns for the names of features.
 const SLUG_COLUMNS: usize = 14;
 
@@ -50,20 +50,17 @@ fn slug(event: &Event) -> Option<&Slug> {
         | Event::Tripped { slug, .. }
         | Event::Failed { slug, .. }
         | Event::Retried { slug }
-        | Event::IntegrationStarted { slug, .. }
-        | Event::Verified { slug, .. }
+        | Event::Clashed { slug, .. }
+        | Event::Deferred { slug, .. }
+        | Event::GaveWay { slug, .. }
+        | Event::RightOfWayEnded { slug }
         | Event::Rejected { slug, .. }
-        | Event::IntegrationPostponed { slug, .. }
+        | Event::Held { slug, .. }
+        | Event::MemberFailed { slug, .. }
         | Event::Merged { slug, .. }
+        | Event::Unlanded { slug }
         | Event::Parked { slug, .. } => Some(slug),
-        Event::RunStarted { .. }
-        | Event::BacklogChanged { .. }
-        | Event::HaltSeen { .. }
-        | Event::HaltCleared
-        | Event::StopRequested { .. }
-        | Event::Written { .. }
-        | Event::Tidied
-        | Event::RunEnded { .. } => None,
+        _ => None,
     }
 }
 
@@ -72,7 +69,7 @@ fn run_started(record: &Record, tz: &TimeZone) -> Option<String> {
         run,
         settings,
         target,
-        tip,
+        ground,
     } = &record.event
     else {
         return None;
@@ -83,7 +80,7 @@ fn run_started(record: &Record, tz: &TimeZone) -> Option<String> {
         clock(record.at, tz, "%F"),
         settings.parallel,
         branch(target),
-        tip.short(),
+        ground.tip.short(),
     ))
 }
 
@@ -112,7 +109,7 @@ fn run_text(event: &Event) -> Option<String> {
             format!("run ended: {}", codes_text(&[*code]))
         }
         Event::RunEnded { codes, .. } => format!("run ended: {}", codes_text(codes)),
-        _ => return None,
+        event => return merge_line::queue(event),
     })
 }
 
@@ -126,7 +123,7 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
                 InfraKind::Setup => "setup failed",
                 InfraKind::System => "worktree could not be made ready",
             };
-            format!("{whose}: {}", last_line(why, REASON_COLUMNS))
+            format!("{whose}: {}", shown(setup_said(why), REASON_COLUMNS))
         }
         Event::IterationStarted { iteration, .. } => format!("#{iteration} started"),
         Event::IterationEnded {
@@ -150,51 +147,14 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
         Event::Tripped { breaker, why, .. } => format!(
             "breaker {} tripped: {} (again: {})",
             shown(breaker, 20),
-            shown(why, REASON_COLUMNS),
+            reason(why, REASON_COLUMNS),
             retry(slug)
         ),
         Event::Failed { why, .. } => {
             format!("given up: {} (again: {})", given_up(why), retry(slug))
         }
         Event::Retried { .. } => "back in the queue, with fresh breakers".to_owned(),
-        event => return integration_text(event, slug),
-    })
-}
-
-fn integration_text(event: &Event, slug: &Slug) -> Option<String> {
-    Some(match event {
-        Event::IntegrationStarted { .. } => "gate started".to_owned(),
-        Event::Verified {
-            candidate, gate_ms, ..
-        } => format!(
-            "verified as {} in {}",
-            candidate.commit.short(),
-            elapsed(*gate_ms)
-        ),
-        Event::Rejected {
-            command,
-            tail,
-            gate_ms,
-            ..
-        } => {
-            let took = elapsed(*gate_ms);
-            let command = shown(command, NOTE_COLUMNS);
-            // The gate ends its tail with `[exit 1]` or the like; the line before says why.
-            let lines: Vec<&str> = tail.lines().filter(|l| !l.trim().is_empty()).collect();
-            let why = match lines.as_slice() {
-                [.., why, own] if own.starts_with('[') => why,
-                [.., last] => last,
-                [] => "",
-            };
-            let last = said(why, "(no output)", REASON_COLUMNS);
-            format!("gate failed after {took}: `{command}`: {last}")
-        }
-        Event::IntegrationPostponed { why, .. } => {
-            format!("merge put off: {}", shown(why, REASON_COLUMNS))
-        }
-        Event::Merged { commit, .. } => format!("merged as {}", commit.short()),
-        Event::Parked { why, .. } => parked(why, slug),
-        _ => return None,
+        event => return merge_line::member(event, slug),
     })
 }
 
@@ -221,7 +181,7 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
             FailureKind::Auth => "login: ",
             FailureKind::Other => "",
         };
-        let text = shown(&failure.text, REASON_COLUMNS);
+        let text = reason(&failure.text, REASON_COLUMNS);
         return format!("#{iteration} {how}: {kind}{text}");
     }
     let first = |text: &str| {
@@ -240,39 +200,18 @@ fn given_up(why: &SkipReason) -> String {
     match why {
         SkipReason::IterationsUsedUp { cap } => format!("its {cap} iterations are used up"),
         SkipReason::Setup { text } => {
-            let last = last_line(text, REASON_COLUMNS);
+            let last = shown(setup_said(text), REASON_COLUMNS);
             format!("its worktree could not be made ready: {last}")
         }
         SkipReason::Spawn { text } => {
-            let last = last_line(text, REASON_COLUMNS);
+            let last = shown(setup_said(text), REASON_COLUMNS);
             format!("the agent could not be run: {last}")
         }
         SkipReason::SpecRemoved => "its spec was removed".to_owned(),
     }
 }
 
-fn parked(why: &ParkReason, slug: &Slug) -> String {
-    let again = retry(slug);
-    match why {
-        ParkReason::Conflict { paths } => {
-            let paths = shown(&names(paths.iter().map(String::as_str)), REASON_COLUMNS);
-            format!(
-                "parked: conflicts in {paths} (merge the target into harness/{slug}, then: {again})"
-            )
-        }
-        ParkReason::Checkout { text, commit } => format!(
-            "parked: verified as {}, but {} (clear your checkout, then: {again})",
-            commit.short(),
-            shown(text, REASON_COLUMNS)
-        ),
-        ParkReason::Infra { text } => format!(
-            "parked: merging kept failing: {} (again: {again})",
-            shown(text, REASON_COLUMNS)
-        ),
-    }
-}
-
-fn said(text: &str, instead: &str, columns: usize) -> String {
+pub(super) fn said(text: &str, instead: &str, columns: usize) -> String {
     let text = shown(text, columns);
     if text.is_empty() {
         instead.to_owned()

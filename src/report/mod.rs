@@ -7,6 +7,7 @@
 mod bars;
 mod code;
 mod line;
+mod merge_line;
 mod plan;
 mod status;
 mod summary;

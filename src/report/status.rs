@@ -4,8 +4,8 @@
 
 use super::Glance;
 use super::code::codes_text;
-use super::text::{branch, count, cut, elapsed, escaped, padded};
-use super::words::{about, command, is_active, overall, stage_name};
+use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, shown};
+use super::words::{about, command, is_active, overall, stage_shown};
 use crate::core::{FeatureView, RunView, Stage};
 use std::fmt::Write as _;
 
@@ -53,8 +53,26 @@ pub fn status(glance: &Glance<'_>, width: usize, colour: bool) -> String {
     page.out
 }
 
+/// Everything that is to be said before single features, and whether it is a person's business: how the
+/// run stands, and what holds it back. Not escaped.
+pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
+    let mut out = vec![(run_words(glance), false)];
+    if let Some(reason) = &glance.view.halt {
+        let reason = shown(reason, 400);
+        out.push((format!("HALT: {reason} (remove the file to go on)"), true));
+    }
+    let run = glance.view.run.as_ref();
+    if let Some(text) = run.and_then(|run| run.account.as_ref()) {
+        let text = reason(text, 400);
+        out.push((format!("the agent's account: {text}"), true));
+    }
+    let queue = run.into_iter().flat_map(queue_words);
+    out.extend(queue.map(|text| (text, true)));
+    out
+}
+
 /// How the run stands, without cutting: whether it lives, was cut off, or ended how.
-pub(super) fn run_words(glance: &Glance<'_>) -> String {
+fn run_words(glance: &Glance<'_>) -> String {
     let Some(run) = &glance.view.run else {
         return match &glance.live {
             Some(who) => format!("a run is beginning ({who})"),
@@ -88,6 +106,28 @@ fn running_words(glance: &Glance<'_>, run: &RunView, who: &str) -> String {
     out
 }
 
+/// What keeps what has landed from the target, and what fails on the target by itself.
+pub(super) fn queue_words(run: &RunView) -> Vec<String> {
+    let mut out = Vec::new();
+    let target = branch(&run.target);
+    if let Some(why) = &run.publish_waits {
+        let number = run.unpublished.len();
+        let features = names(run.unpublished.iter().map(|slug| slug.as_str()));
+        let what = match number {
+            0 => "what has landed".to_owned(),
+            _ => features,
+        };
+        out.push(format!("not in {target} yet: {what}: {}", reason(why, 400)));
+    }
+    if let Some(command) = &run.broken_base {
+        let command = shown(command, 80);
+        out.push(format!(
+            "{target} is broken by itself: `{command}` fails there; only what repairs it can land"
+        ));
+    }
+    out
+}
+
 struct Page<'a> {
     glance: &'a Glance<'a>,
     width: usize,
@@ -103,19 +143,10 @@ impl Page<'_> {
             self.row("no features: a feature is a spec, specs/<name>/spec.md", "");
         } else {
             let bar = (self.width / 4).min(24);
-            self.row(&overall(glance.view, bar), BOLD);
+            self.row(&overall(glance.view, glance.live.is_some(), bar), BOLD);
         }
-        self.row(&run_words(glance), "");
-        if let Some(reason) = &glance.view.halt {
-            self.row(&format!("HALT: {reason} (remove the file to go on)"), RED);
-        }
-        let account = glance
-            .view
-            .run
-            .as_ref()
-            .and_then(|run| run.account.as_ref());
-        if let Some(text) = account {
-            self.row(&format!("the agent's account: {text}"), RED);
+        for (text, urgent) in standing(glance) {
+            self.row(&text, if urgent { RED } else { "" });
         }
     }
 
@@ -145,8 +176,14 @@ impl Page<'_> {
         let slug = padded(feature.slug.as_str(), self.slug_columns);
         let glance = self.glance;
         let output = glance.words.get(&feature.slug);
-        let words = about(feature, output, glance.now, self.width);
-        let stage = stage_name(feature.stage);
+        let words = about(
+            feature,
+            glance.view.halt.is_some(),
+            output,
+            glance.now,
+            self.width,
+        );
+        let stage = stage_shown(feature.stage, glance.live.is_some());
         match feature.stage {
             Stage::Waiting | Stage::Skipped | Stage::Merged => format!("  {slug}  {words}"),
             stage_now if is_active(stage_now) => {

@@ -3,8 +3,9 @@
 //! Tells the run that the view shows; never looks at files.
 
 use super::code::code_meaning;
+use super::status::queue_words;
 use super::text::{branch, count, elapsed, grouped, padded, shown, some};
-use super::words::{about, command, stage_name};
+use super::words::{NOTHING_TO_MERGE, about, command, room, stage_name};
 use crate::core::{FeatureView, RunView, Stage, View};
 use crate::model::Usage;
 use std::fmt::Write as _;
@@ -38,10 +39,16 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
         count(open)
     );
     rows(&mut out, &fresh, |f| {
+        if f.empty {
+            return format!("  {:<9}  {}  {NOTHING_TO_MERGE}", "-", f.slug);
+        }
         let commit = f.commit.as_ref().map_or("-", |commit| commit.short());
         let row = format!("  {commit}  {}  {}", f.slug, shown(&f.title, COLUMNS));
         row.trim_end().to_owned()
     });
+    for text in queue_words(run) {
+        let _ = writeln!(out, "{text}");
+    }
     let needy: Vec<&FeatureView> = view
         .features
         .iter()
@@ -54,7 +61,8 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
     let columns = longest.max().unwrap_or(0);
     rows(&mut out, &needy, |f| {
         let slug = padded(f.slug.as_str(), columns);
-        let why = about(f, None, run.ended.unwrap_or(run.started), COLUMNS);
+        let now = run.ended.unwrap_or(run.started);
+        let why = about(f, view.halt.is_some(), None, now, room(f, COLUMNS));
         let command = command(f).unwrap_or_default();
         let indent = columns + 4;
         let stage = stage_name(f.stage);

@@ -3,8 +3,9 @@
 //! The JSON is a contract: fields are added, never renamed. Nothing is left out, however long it gets.
 
 use super::Glance;
+use super::status::standing;
 use super::text::{elapsed, escaped, rfc3339, width};
-use super::words::{about, is_active, stage_name};
+use super::words::{about, is_active, room, stage_name, stage_shown};
 use crate::model::Stamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -12,8 +13,9 @@ use std::fmt::Write as _;
 
 const DETAIL_COLUMNS: usize = 200;
 
-/// A header, then one `slug stage iteration elapsed detail` line a feature, in columns filled up with
-/// spaces. Only the last column holds spaces of its own; an empty field is `-`.
+/// How the run stands, in lines that begin with `# `; a header; then one `slug stage iteration elapsed
+/// detail` line a feature, in columns filled up with spaces. Only the last column holds spaces of its own;
+/// an empty field is `-`.
 #[must_use]
 pub fn status_plain(glance: &Glance<'_>) -> String {
     let header = ["SLUG", "STAGE", "ITERATION", "ELAPSED", "DETAIL"].map(str::to_owned);
@@ -25,10 +27,16 @@ pub fn status_plain(glance: &Glance<'_>) -> String {
             let output = glance.words.get(&feature.slug);
             [
                 feature.slug.to_string(),
-                stage_name(feature.stage).to_owned(),
+                stage_shown(feature.stage, glance.live.is_some()).to_owned(),
                 feature.iteration.to_string(),
                 time.unwrap_or_else(|| "-".to_owned()),
-                about(feature, output, now, DETAIL_COLUMNS),
+                about(
+                    feature,
+                    glance.view.halt.is_some(),
+                    output,
+                    now,
+                    room(feature, DETAIL_COLUMNS),
+                ),
             ]
         }))
         .collect();
@@ -39,6 +47,9 @@ pub fn status_plain(glance: &Glance<'_>) -> String {
         }
     }
     let mut out = String::new();
+    for (text, _) in standing(glance) {
+        let _ = writeln!(out, "# {}", escaped(&text));
+    }
     for [slug, stage, iteration, time, detail] in &rows {
         let [a, b, c, d] = widths;
         let detail = if detail.is_empty() { "-" } else { detail };

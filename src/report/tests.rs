@@ -3,8 +3,8 @@
 use super::*;
 use crate::core::{FeatureView, Planned, RunView, Stage, Wait};
 use crate::model::{
-    AgentFailure, Candidate, Ending, Event, FailureKind, IterationReport, Oid, ParkReason, Record,
-    RunId, Settings, StopLevel, Usage, WorktreeName,
+    AgentFailure, Ending, Event, Evidence, FailureKind, GateId, Ground, InfraKind, IterationReport,
+    Oid, ParkReason, Record, Red, Relation, RunId, Settings, StopLevel, Usage, WorktreeName,
 };
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -34,6 +34,7 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
         depends_on: Vec::new(),
         chain: 1,
         commit: (stage == Stage::Merged).then(|| oid('a')),
+        empty: false,
         unselected: false,
         usage: Usage::default(),
     }
@@ -45,6 +46,10 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             id: "20261123-221530-4f2a".to_owned(),
             target: "refs/heads/main".to_owned(),
             tip: oid('b'),
+            target_tip: oid('b'),
+            unpublished: Vec::new(),
+            publish_waits: None,
+            broken_base: None,
             started: T0,
             ended: None,
             codes: Vec::new(),
@@ -162,11 +167,11 @@ fn a_run_that_was_cut_off_is_not_shown_as_running() {
     assert_eq!(
         page(&view, 80, false),
         "\
-░░░░░░░░░░░░░░░░░░░░ 0/1 merged · 1 working
+░░░░░░░░░░░░░░░░░░░░ 0/1 merged · 1 interrupted
 the last run was cut off; `harness run` continues it
 
 Cut off (1)
-  auth  working   #3        -
+  auth  interrupted #3        -
 "
     );
 }
@@ -280,12 +285,35 @@ fn columns_for_pipes_hold_every_feature() {
     assert_eq!(
         status_plain(&glance(&mixed(), &BTreeMap::new(), true)),
         "\
+# running for 4m12s onto main, 4 at once, iteration 14 of 200 (pid 4242)
 SLUG        STAGE    ITERATION  ELAPSED  DETAIL
 index       merged   3          -        aaaaaaaaa The index
 auth-login  working  3          4m12s    moved the parser
 billing     blocked  3          -        Which database? There are two.
 search      waiting  3          -        needs auth-login, index
 invoices    skipped  3          -        needs billing, which will not merge without you
+"
+    );
+}
+
+#[test]
+fn columns_for_pipes_say_first_how_the_run_stands() {
+    let mut view = mixed();
+    view.features[3].waits.clear();
+    view.halt = Some("out of disk\u{1b}".to_owned());
+    view.run.as_mut().unwrap().publish_waits = Some("in the way".to_owned());
+    assert_eq!(
+        status_plain(&glance(&view, &BTreeMap::new(), false)),
+        "\
+# the last run was cut off; `harness run` continues it
+# HALT: out of disk\\u{1b} (remove the file to go on)
+# not in main yet: what has landed: in the way
+SLUG        STAGE        ITERATION  ELAPSED  DETAIL
+index       merged       3          -        aaaaaaaaa The index
+auth-login  interrupted  3          -        moved the parser
+billing     blocked      3          -        Which database? There are two.
+search      waiting      3          -        held back by HALT
+invoices    skipped      3          -        needs billing, which will not merge without you
 "
     );
 }
@@ -377,6 +405,101 @@ logs: .harness/run.log, .harness/<feature>.log, .harness/iterations/
     );
 }
 
+#[test]
+fn what_needs_a_person_is_told_in_full() {
+    let mut parked = feature("auth", Stage::Parked);
+    parked.detail = Some(format!(
+        "merging kept failing: error: these files would be overwritten:\n\t{}\n\tb.rs\nCommit them\nAborting",
+        "a".repeat(250)
+    ));
+    let mut failed = feature("billing", Stage::Failed);
+    failed.detail = Some(
+        "its worktree could not be made ready: setup: set-up command `make` failed:\nnoise\nnope\n[exit 7]"
+            .to_owned(),
+    );
+    let mut view = view_of(vec![parked, failed]);
+    view.run.as_mut().unwrap().publish_waits = Some("in the way:\n\ta.rs\n\tb.rs".to_owned());
+    let long = format!(
+        "overwritten: {}; b.rs; Commit them; Aborting\n",
+        "a".repeat(250)
+    );
+    let words = BTreeMap::new();
+    for text in [
+        summary(&view, Path::new(".harness")),
+        status_plain(&glance(&view, &words, false)),
+    ] {
+        assert!(text.contains(&long), "{text}");
+        assert!(
+            text.contains("set-up command `make` failed: nope\n"),
+            "{text}"
+        );
+    }
+    let text = summary(&view, Path::new(".harness"));
+    assert!(text.contains("in the way: a.rs; b.rs\n"), "{text}");
+}
+
+#[test]
+fn lines_of_a_reason_are_told_apart() {
+    let wrapped = format!("{}\nand so on.\nWhat now?\nTell me", "x".repeat(70));
+    let flows = format!("{} and so on. What now? Tell me", "x".repeat(70));
+    for (text, expected) in [
+        (wrapped.as_str(), flows.as_str()),
+        ("error: a\nhint: b", "error: a; hint: b"),
+        ("files:\n\ta\n\n\tb\nmove them", "files: a; b; move them"),
+        ("", ""),
+    ] {
+        assert_eq!(text::reason(text, 400), expected);
+    }
+}
+
+#[test]
+fn a_feature_without_changes_is_not_said_to_be_anothers_commit() {
+    let merged = Event::Merged {
+        slug: slug("auth"),
+        commit: oid('c'),
+        empty: true,
+    };
+    assert_eq!(
+        said(merged),
+        "22:15:30  auth           nothing to merge: it changes nothing"
+    );
+    let mut feature = feature("auth", Stage::Merged);
+    feature.empty = true;
+    let view = view_of(vec![feature]);
+    let words = BTreeMap::new();
+    for text in [
+        page(&view, 100, false),
+        summary(&view, Path::new(".harness")),
+        status_plain(&glance(&view, &words, false)),
+    ] {
+        assert!(
+            text.contains("auth  nothing to merge: it changes nothing\n")
+                || text.contains("-        nothing to merge: it changes nothing\n"),
+            "{text}"
+        );
+        assert!(!text.contains("aaaaaaaaa"), "{text}");
+    }
+}
+
+#[test]
+fn a_failed_setup_says_why() {
+    let failed = |why: &str| {
+        said(Event::PrepareFailed {
+            slug: slug("auth"),
+            kind: InfraKind::Setup,
+            why: why.to_owned(),
+        })
+    };
+    assert_eq!(
+        failed("set-up command `make` failed:\nnoise\nnope\n[exit 7]"),
+        "22:15:30  auth           setup failed: nope"
+    );
+    assert_eq!(
+        failed("set-up command `exit 7` failed:\n[exit 7]"),
+        "22:15:30  auth           setup failed: [exit 7]"
+    );
+}
+
 fn said(event: Event) -> String {
     let record = Record {
         seq: 1,
@@ -402,10 +525,12 @@ fn report(ending: Ending) -> IterationReport {
         message: String::new(),
         lessons: Vec::new(),
         done: None,
+        refused: None,
         blocked: None,
         failure: None,
         tip: None,
         changed: true,
+        merge: None,
         usage: None,
     }
 }
@@ -458,27 +583,10 @@ fn the_log_tells_of_a_features_way() {
             breaker: "stuck".to_owned(),
             why: "3 silent iterations".to_owned(),
         },
-        Event::Verified {
-            slug: s(),
-            attempt: 1,
-            candidate: Candidate {
-                commit: oid('c'),
-                tree: oid('d'),
-                onto: oid('e'),
-                branch_tip: oid('f'),
-            },
-            gate_ms: 12_000,
-        },
-        Event::Rejected {
-            slug: s(),
-            attempt: 1,
-            command: "cargo test".to_owned(),
-            tail: "a\nerror: 1 failed\n\n".to_owned(),
-            gate_ms: 12_000,
-        },
         Event::Merged {
             slug: s(),
             commit: oid('c'),
+            empty: false,
         },
         Event::Parked {
             slug: s(),
@@ -495,8 +603,6 @@ fn the_log_tells_of_a_features_way() {
 22:15:30  auth           claims to be done: login works
 22:15:30  auth           blocked: Which database? (answer: harness unblock auth -m "…")
 22:15:30  auth           breaker stuck tripped: 3 silent iterations (again: harness retry auth)
-22:15:30  auth           verified as ccccccccc in 12s
-22:15:30  auth           gate failed after 12s: `cargo test`: error: 1 failed
 22:15:30  auth           merged as ccccccccc
 22:15:30  auth           parked: conflicts in src/a.rs, b\u{7} (merge the target into harness/auth, then: harness retry auth)"#
     );
@@ -512,7 +618,12 @@ fn the_log_tells_of_the_run() {
                 ..Settings::default()
             }),
             target: "refs/heads/main".to_owned(),
-            tip: oid('b'),
+            ground: Ground {
+                tip: oid('b'),
+                tree: oid('d'),
+                target: oid('b'),
+                relation: Relation::Behind,
+            },
         },
         Event::HaltSeen {
             reason: String::new(),
@@ -539,5 +650,47 @@ fn the_log_tells_of_the_run() {
 22:15:30  *              run ended: 5 (a circuit breaker tripped), 8 (done but not merged)
 
 "
+    );
+}
+
+#[test]
+fn the_log_tells_of_the_merge_queue() {
+    let s = || slug("auth");
+    let lines = [
+        Event::Gated {
+            attempt: 1,
+            tree: oid('d'),
+            gate: GateId::default(),
+            red: None,
+            gate_ms: 12_000,
+        },
+        Event::Verified {
+            attempt: 1,
+            commit: oid('c'),
+            how: Evidence::Known,
+        },
+        Event::Rejected {
+            slug: s(),
+            attempt: 1,
+            onto: oid('e'),
+            red: Red {
+                command: "cargo test".to_owned(),
+                tail: "a\nerror: 1 failed\n\n".to_owned(),
+            },
+            merged: true,
+        },
+        Event::PublishWaits {
+            commit: oid('c'),
+            why: "README.md has changes".to_owned(),
+        },
+    ]
+    .map(said);
+    assert_eq!(
+        lines.join("\n"),
+        "\
+22:15:30  *              merge 1: gate passed in 12s
+22:15:30  *              merge 1: verified as ccccccccc, its tree had passed before
+22:15:30  auth           gate failed on the merge: `cargo test`: error: 1 failed
+22:15:30  *              not published yet: README.md has changes"
     );
 }

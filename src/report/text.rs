@@ -33,10 +33,52 @@ pub(super) fn shown(text: &str, columns: usize) -> String {
     cut(&escaped(&words.join(" ")), columns)
 }
 
-/// The last line that is not blank, as [`shown`].
-pub(super) fn last_line(text: &str, columns: usize) -> String {
-    let last = text.lines().rev().find(|line| !line.trim().is_empty());
-    shown(last.unwrap_or_default(), columns)
+/// What a person must read to act, as [`shown`], with its lines told apart: git lists files one a line.
+pub(super) fn reason(text: &str, columns: usize) -> String {
+    if let Some((head, why)) = head_and_tail(text) {
+        return shown(&format!("{head} {}", last_said(why)), columns);
+    }
+    let mut out = String::new();
+    let (mut wrapped, mut listed) = (false, false);
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let item = line.starts_with([' ', '\t', '-', '*']);
+        let closed = out.ends_with([':', ';', '.', ',', '?', '!']);
+        // Prose that was wrapped goes on; a list's items and whatever follows them do not.
+        let flows = closed || (wrapped && !item && !listed);
+        if !out.is_empty() {
+            out.push_str(if flows { " " } else { "; " });
+        }
+        (wrapped, listed) = (line.chars().count() >= WRAPPED_CHARS, item);
+        out.push_str(line.trim());
+    }
+    shown(&out, columns)
+}
+
+/// Lines at least this long were probably wrapped, in characters.
+const WRAPPED_CHARS: usize = 60;
+
+/// Of a failed command's output, which ends with `[exit 1]` or the like, the line that says why: the
+/// last one before that; without one, how it ended.
+pub(super) fn last_said(tail: &str) -> &str {
+    let mut lines = tail.lines().rev().filter(|line| !line.trim().is_empty());
+    match (lines.next(), lines.next()) {
+        (Some(own), Some(why)) if own.starts_with('[') => why,
+        (Some(last), _) => last,
+        (None, _) => "",
+    }
+}
+
+/// Why setting up failed, out of all that was printed meanwhile.
+pub(super) fn setup_said(text: &str) -> &str {
+    head_and_tail(text).map_or_else(|| last_said(text), |(_, tail)| last_said(tail))
+}
+
+/// A text that says "this command failed:" and then how its output ended.
+fn head_and_tail(text: &str) -> Option<(&str, &str)> {
+    let (head, tail) = text.trim().split_once('\n')?;
+    let last = tail.lines().last()?;
+    let ends = last.starts_with('[') && last.ends_with(']');
+    (head.ends_with(':') && ends).then_some((head, tail))
 }
 
 /// At most `columns` wide; a cut is marked with `…`.

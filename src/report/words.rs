@@ -3,7 +3,8 @@
 //!
 //! Never lays anything out.
 
-use super::text::{count, elapsed, names, shown};
+use super::line::REASON_COLUMNS;
+use super::text::{count, elapsed, names, reason, shown};
 use crate::core::{FeatureView, Stage, View, Wait};
 use crate::model::{Slug, Stamp};
 use std::fmt::Write as _;
@@ -25,6 +26,9 @@ const STAGES: [Stage; 13] = [
     Stage::Skipped,
 ];
 
+/// Instead of the commit that brought a feature, where none did.
+pub(super) const NOTHING_TO_MERGE: &str = "nothing to merge: it changes nothing";
+
 /// The stage's name, the same as in JSON.
 pub(super) fn stage_name(stage: Stage) -> &'static str {
     match stage {
@@ -41,6 +45,16 @@ pub(super) fn stage_name(stage: Stage) -> &'static str {
         Stage::Tripped => "tripped",
         Stage::Parked => "parked",
         Stage::Failed => "failed",
+    }
+}
+
+/// The stage as it is to be shown: without a living run nothing is being worked on. What is only queued
+/// stays so.
+pub(super) fn stage_shown(stage: Stage, live: bool) -> &'static str {
+    if !live && is_active(stage) && stage != Stage::Queued {
+        "interrupted"
+    } else {
+        stage_name(stage)
     }
 }
 
@@ -76,8 +90,8 @@ pub(super) fn retry(slug: &Slug) -> String {
     format!("harness retry {slug}")
 }
 
-/// Why it is not being worked on, for one that waits or is skipped; not escaped.
-pub(super) fn why_waiting(feature: &FeatureView, now: Stamp) -> String {
+/// Why it is not being worked on, for one that waits or is skipped; not wholly escaped.
+fn why_waiting(feature: &FeatureView, halted: bool, now: Stamp) -> String {
     if feature.unselected {
         return "not selected in this run".to_owned();
     }
@@ -87,12 +101,12 @@ pub(super) fn why_waiting(feature: &FeatureView, now: Stamp) -> String {
         .map(|wait| wait_text(wait, now))
         .collect();
     if let Some(trouble) = &feature.detail {
-        parts.push(format!("last try: {trouble}"));
+        parts.push(format!("last try: {}", reason(trouble, REASON_COLUMNS)));
     }
-    if parts.is_empty() {
-        "ready".to_owned()
-    } else {
-        parts.join("; ")
+    match (parts.is_empty(), halted) {
+        (true, true) => "held back by HALT".to_owned(),
+        (true, false) => "ready".to_owned(),
+        (false, _) => parts.join("; "),
     }
 }
 
@@ -111,15 +125,27 @@ fn wait_text(wait: &Wait, now: Stamp) -> String {
     }
 }
 
-/// One line about it whatever its stage, escaped and at most `columns` wide.
+/// Columns for [`about`] where nothing forces a line to be short: what a person must read to act is not
+/// cut where the others are.
+pub(super) fn room(feature: &FeatureView, others: usize) -> usize {
+    if command(feature).is_some() {
+        others.max(REASON_COLUMNS)
+    } else {
+        others
+    }
+}
+
+/// One line about it whatever its stage, escaped and at most `columns` wide; see [`room`].
 pub(super) fn about(
     feature: &FeatureView,
+    halted: bool,
     output: Option<&String>,
     now: Stamp,
     columns: usize,
 ) -> String {
     let text = match feature.stage {
-        Stage::Waiting | Stage::Skipped => why_waiting(feature, now),
+        Stage::Waiting | Stage::Skipped => why_waiting(feature, halted, now),
+        Stage::Merged if feature.empty => NOTHING_TO_MERGE.to_owned(),
         Stage::Merged => match &feature.commit {
             Some(commit) => format!("{} {}", commit.short(), feature.title),
             None => feature.title.clone(),
@@ -131,11 +157,14 @@ pub(super) fn about(
             .cloned()
             .unwrap_or_default(),
     };
-    shown(&text, columns)
+    match feature.stage {
+        Stage::Tripped | Stage::Parked | Stage::Failed => reason(&text, columns),
+        _ => shown(&text, columns),
+    }
 }
 
 /// `███░░░░░ 7/12 merged · 2 working · 3 waiting`. Features outside the selection are told apart.
-pub(super) fn overall(view: &View, bar_columns: usize) -> String {
+pub(super) fn overall(view: &View, live: bool, bar_columns: usize) -> String {
     let mut counts = [0_usize; STAGES.len()];
     let (mut total, mut unselected) = (0, 0);
     for feature in &view.features {
@@ -152,8 +181,16 @@ pub(super) fn overall(view: &View, bar_columns: usize) -> String {
     let filled = (merged * bar_columns).checked_div(total).unwrap_or(0);
     let mut out = "█".repeat(filled) + &"░".repeat(bar_columns - filled);
     let _ = write!(out, " {}/{} merged", count(merged), count(total));
+    let mut told: Vec<(&str, usize)> = Vec::new();
     for (stage, number) in STAGES.iter().zip(counts).skip(1).filter(|(_, n)| *n > 0) {
-        let _ = write!(out, " · {} {}", count(number), stage_name(*stage));
+        let name = stage_shown(*stage, live);
+        match told.last_mut().filter(|(last, _)| *last == name) {
+            Some((_, sum)) => *sum += number,
+            None => told.push((name, number)),
+        }
+    }
+    for (name, number) in told {
+        let _ = write!(out, " · {} {name}", count(number));
     }
     if unselected > 0 {
         let _ = write!(out, " · {} not selected", count(unselected));

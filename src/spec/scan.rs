@@ -4,7 +4,9 @@
 
 use super::file::{self, Stamp};
 use super::{order, text};
-use crate::config::{Config, FeatureKeys, Reference, Source, Spot, nearest, quoted, read_text};
+use crate::config::{
+    Config, FeatureKeys, Reference, Source, Specs, Spot, nearest, quoted, read_text,
+};
 use crate::model::{AgentChoice, FeatureSpec, Problem, Slug, StuckRule};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,7 +159,7 @@ impl Scanner {
         let dir_stamp = Stamp::of(&dir, now);
         let order_stamp = Stamp::of(&self.root.join(&specs.order_file), now);
         let mut dir_problems = Vec::new();
-        let names = names_in(&dir, &specs.dir, &mut dir_problems);
+        let names = names_in(&dir, specs, &mut dir_problems);
         let known = self.last.iter().flat_map(|last| &last.seen);
         let known: BTreeMap<&OsStr, &Seen> =
             known.map(|seen| (seen.name.as_os_str(), seen)).collect();
@@ -289,6 +291,7 @@ impl Scanner {
             problems.extend(spec.problems.iter().cloned());
             match Slug::new(name) {
                 Ok(slug) => {
+                    problems.extend(reserved(&slug).map(|problem| problem.file(&shown)));
                     let yaml = self.config.features.get(&slug);
                     let (feature, references) = merged(slug.clone(), &shown, spec, yaml);
                     places.insert(slug.clone(), references);
@@ -302,8 +305,9 @@ impl Scanner {
             }
         }
         if nothing && problems.is_empty() {
-            let message = format!("there is no `*/{}` in it", specs.file.display());
-            let help = "`harness init` makes a first one";
+            let file = specs.file.display();
+            let message = format!("there is no `*/{file}` in it");
+            let help = format!("make {}/<name>/{file}", specs.dir.display());
             problems.push(Problem::error(message).file(&specs.dir).help(help));
         }
         let slugs: BTreeSet<Slug> = features.keys().cloned().collect();
@@ -361,13 +365,29 @@ impl Look {
     }
 }
 
+/// Names whose files in the state directory (`<slug>.log`, `<slug>.done`) are harness's own: `run.log`.
+/// Whatever else lives there (learnings.md, journal.jsonl, lock, HALT) has another ending or none.
+const RESERVED: [&str; 1] = ["run"];
+
+fn reserved(slug: &Slug) -> Option<Problem> {
+    RESERVED.contains(&slug.as_str()).then(|| {
+        let message = format!("a feature cannot be called `{slug}`: {slug}.log is harness's own");
+        Problem::error(message).help("rename its directory")
+    })
+}
+
 /// The directories that may hold a spec, sorted; hidden ones and templates (`_template`) are not.
-fn names_in(dir: &Path, shown: &Path, problems: &mut Vec<Problem>) -> Vec<OsString> {
+fn names_in(dir: &Path, specs: &Specs, problems: &mut Vec<Problem>) -> Vec<OsString> {
+    let shown = &specs.dir;
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
             let message = format!("cannot read the specs directory: {error}");
-            let help = "`harness init` makes one; `specs.dir` in harness.yaml names another";
+            let help = format!(
+                "make {}/<name>/{}, or name another directory with `specs.dir` in harness.yaml",
+                shown.display(),
+                specs.file.display()
+            );
             problems.push(Problem::error(message).file(shown).help(help));
             return Vec::new();
         }

@@ -309,7 +309,7 @@ fn no_specs_at_all_is_an_error_with_a_remedy() {
     assert!(repo.loaded().nothing);
     assert_eq!(
         repo.problems(),
-        ["specs: there is no `*/spec.md` in it (`harness init` makes a first one)"]
+        ["specs: there is no `*/spec.md` in it (make specs/<name>/spec.md)"]
     );
 }
 
@@ -417,5 +417,31 @@ proptest! {
         repo.write("specs/plain/spec.md", &text);
         repo.write("specs/front/spec.md", format!("---\n{text}\n---\n{text}"));
         repo.loaded();
+    }
+}
+
+#[test]
+fn names_of_files_in_the_state_directory_are_refused() {
+    let repo = Repo::new(&[
+        ("specs/run/spec.md", "# Run\n"),
+        ("specs/learnings/spec.md", "# Learnings\n"),
+        ("specs/runner/spec.md", "# Runner\n"),
+    ]);
+    let problems = repo.problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let expected = ["specs/run/spec.md", "run.log", "rename its directory"];
+    assert!(
+        expected.iter().all(|part| problems[0].contains(part)),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn missing_specs_say_what_to_make_and_promise_nothing() {
+    for repo in [Repo::new(&[]), Repo::new(&[("specs/note.txt", "")])] {
+        let problems = repo.problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("specs/<name>/spec.md"), "{problems:?}");
+        assert!(!problems[0].contains("init"), "{problems:?}");
     }
 }

@@ -1,11 +1,12 @@
 //! Candidates and landing: the target moves forward, and the user's checkout is never harmed.
 
 use super::*;
-use crate::model::LandOutcome;
+use crate::git::{Reconciled, integration_ref};
+use crate::model::{LandOutcome, Relation};
 
-fn in_the_way(outcome: &LandOutcome) -> &str {
+fn in_the_way(outcome: &PublishOutcome) -> &str {
     match outcome {
-        LandOutcome::CheckoutInTheWay { why } => why,
+        PublishOutcome::Waiting { why } => why,
         other => panic!("{other:?}"),
     }
 }
@@ -77,14 +78,13 @@ fn conflicts_name_their_paths_and_renames_do_not_conflict() {
     f.write("b.txt", "user\n");
     f.write("both\nü", "user");
     f.commit("clash");
-    let built = f
-        .repo()
-        .candidate(&slug("one"), MAIN, Strategy::Merge, "m")
-        .unwrap();
+    let main = f.oid("main");
+    let built = f.chain(&main, &main, &["one", "two"], Strategy::Merge);
     let paths = vec!["b.txt".to_owned(), "both\nü".to_owned()];
-    assert_eq!(built, Candidacy::Conflict { paths });
-    let missing = f.repo().candidate(&slug("two"), MAIN, Strategy::Merge, "m");
-    assert!(missing.unwrap_err().to_string().contains("harness/two"));
+    assert_eq!(built.conflicts, [(slug("one"), paths)]);
+    assert_eq!(built.failed[0].0, slug("two"));
+    assert!(built.failed[0].1.contains("harness/two"));
+    assert_eq!(built.chain.commit, main);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_feature_without_changes_is_the_target_itself() {
         (&candidate.commit, &candidate.onto),
         (&f.oid("main"), &f.oid("main"))
     );
-    assert_eq!(f.repo().land(MAIN, &candidate).unwrap(), LandOutcome::Done);
+    assert_eq!(f.publish(&candidate), PublishOutcome::Done);
     // The same content came another way.
     f.feature(&pool, "same", "same.txt", "x\n");
     f.write("same.txt", "x\n");
@@ -127,8 +127,7 @@ fn lands_in_a_checkout_and_keeps_changes_that_do_not_overlap() {
     f.write("a.txt", "my edit\n");
     f.write("mine.txt", "untracked\n");
     f.git(&f.root, &["add", "a.txt"]);
-    let repo = f.repo();
-    assert_eq!(repo.land(MAIN, &candidate).unwrap(), LandOutcome::Done);
+    assert_eq!(f.publish(&candidate), PublishOutcome::Done);
     assert_eq!(f.oid("main"), candidate.commit);
     assert_eq!(get(&f.root, "b.txt").as_deref(), Some("feature\n"));
     assert_eq!(get(&f.root, "a.txt").as_deref(), Some("my edit\n"));
@@ -137,16 +136,15 @@ fn lands_in_a_checkout_and_keeps_changes_that_do_not_overlap() {
         "M  a.txt\n?? mine.txt"
     );
     assert_eq!(
-        repo.land(MAIN, &candidate).unwrap(),
-        LandOutcome::Done,
+        f.publish(&candidate),
+        PublishOutcome::Done,
         "twice is harmless"
     );
-    f.commit("user goes on");
-    assert_eq!(
-        repo.land(MAIN, &candidate).unwrap(),
-        LandOutcome::Done,
-        "beyond it, too"
-    );
+    let beyond = f.commit("user goes on");
+    let PublishOutcome::Beyond { ground } = f.publish(&candidate) else {
+        panic!("it holds the candidate");
+    };
+    assert_eq!((ground.target, ground.relation), (beyond, Relation::Behind));
 }
 
 #[test]
@@ -167,7 +165,7 @@ fn the_users_files_in_the_way_are_left_untouched() {
             f.git(&f.root, &["add", file]);
         }
         let before = f.git(&f.root, &["status", "--porcelain", "--ignored"]);
-        let outcome = f.repo().land(MAIN, &candidate).unwrap();
+        let outcome = f.publish(&candidate);
         let why = in_the_way(&outcome);
         assert!(why.contains(file) && why.contains("my äpp"), "{why}");
         assert_eq!(f.oid("main"), candidate.onto);
@@ -182,10 +180,9 @@ fn the_users_files_in_the_way_are_left_untouched() {
 #[test]
 fn a_checkout_in_the_middle_of_something_is_left_alone() {
     let (f, candidate) = ready();
-    let repo = f.repo();
     let lock = f.root.join(".git/index.lock");
     fs::write(&lock, "").unwrap();
-    assert!(in_the_way(&repo.land(MAIN, &candidate).unwrap()).contains("index.lock"));
+    assert!(in_the_way(&f.publish(&candidate)).contains("index.lock"));
     assert!(lock.exists());
     fs::remove_file(&lock).unwrap();
     f.git(&f.root, &["branch", "topic", "main"]);
@@ -194,7 +191,7 @@ fn a_checkout_in_the_middle_of_something_is_left_alone() {
     f.commit("topic");
     f.git(&f.root, &["checkout", "-q", "main"]);
     f.git(&f.root, &["merge", "-q", "--no-ff", "--no-commit", "topic"]);
-    assert!(in_the_way(&repo.land(MAIN, &candidate).unwrap()).contains("merge is in progress"));
+    assert!(in_the_way(&f.publish(&candidate)).contains("merge is in progress"));
     f.git(&f.root, &["merge", "--abort"]);
     // In the middle of a rebase the branch is checked out nowhere by name, but git will move it.
     let (f, _) = ready();
@@ -206,9 +203,9 @@ fn a_checkout_in_the_middle_of_something_is_left_alone() {
     f.git(&f.root, &["checkout", "-q", "main"]);
     let candidate = f.candidate("one", Strategy::Merge);
     assert!(!f.try_git(&f.root, &["rebase", "upstream"]).0);
-    assert!(in_the_way(&f.repo().land(MAIN, &candidate).unwrap()).contains("rebase"));
+    assert!(in_the_way(&f.publish(&candidate)).contains("rebase"));
     f.git(&f.root, &["rebase", "--abort"]);
-    assert_eq!(f.repo().land(MAIN, &candidate).unwrap(), LandOutcome::Done);
+    assert_eq!(f.publish(&candidate), PublishOutcome::Done);
 }
 
 #[test]
@@ -217,14 +214,14 @@ fn lands_where_the_target_is_checked_out_elsewhere_nowhere_or_twice() {
     f.git(&f.root, &["checkout", "-q", "-b", "topic"]);
     f.git(&f.root, &["worktree", "add", "-q", "../else where", "main"]);
     let elsewhere = f.root.parent().unwrap().join("else where");
-    assert_eq!(f.repo().land(MAIN, &candidate).unwrap(), LandOutcome::Done);
+    assert_eq!(f.publish(&candidate), PublishOutcome::Done);
     assert_eq!(get(&elsewhere, "new.txt").as_deref(), Some("new\n"));
     assert_eq!(f.git(&elsewhere, &["status", "--porcelain"]), "");
     assert_eq!(get(&f.root, "new.txt"), None);
 
     let (f, candidate) = ready();
     f.git(&f.root, &["checkout", "-q", "--detach"]);
-    assert_eq!(f.repo().land(MAIN, &candidate).unwrap(), LandOutcome::Done);
+    assert_eq!(f.publish(&candidate), PublishOutcome::Done);
     assert_eq!(f.oid("main"), candidate.commit);
     assert_eq!(get(&f.root, "new.txt"), None);
     assert_eq!(f.git(&f.root, &["status", "--porcelain"]), "");
@@ -234,7 +231,7 @@ fn lands_where_the_target_is_checked_out_elsewhere_nowhere_or_twice() {
         &f.root,
         &["worktree", "add", "-q", "-f", "../twice", "main"],
     );
-    let outcome = f.repo().land(MAIN, &candidate).unwrap();
+    let outcome = f.publish(&candidate);
     assert!(in_the_way(&outcome).contains("twice"), "{outcome:?}");
     assert_eq!(f.oid("main"), candidate.onto);
     f.git(&f.root, &["worktree", "remove", "../twice"]);
@@ -242,7 +239,7 @@ fn lands_where_the_target_is_checked_out_elsewhere_nowhere_or_twice() {
     f.git(&f.root, &["checkout", "-q", "--detach"]);
     f.git(&f.root, &["worktree", "add", "-q", "../unplugged", "main"]);
     fs::remove_dir_all(f.root.parent().unwrap().join("unplugged")).unwrap();
-    let outcome = f.repo().land(MAIN, &candidate).unwrap();
+    let outcome = f.publish(&candidate);
     assert!(
         in_the_way(&outcome).contains("git worktree prune"),
         "{outcome:?}"
@@ -254,29 +251,164 @@ fn a_target_that_moved_is_never_moved_back() {
     let (f, candidate) = ready();
     f.write("user.txt", "x");
     let user = f.commit("user");
-    assert_eq!(
-        f.repo().land(MAIN, &candidate).unwrap(),
-        LandOutcome::TargetMoved
-    );
+    assert!(matches!(
+        f.publish(&candidate),
+        PublishOutcome::Moved { .. }
+    ));
     assert_eq!(f.oid("main"), user);
     let again = f.candidate("one", Strategy::Merge);
-    assert_eq!(f.repo().land(MAIN, &again).unwrap(), LandOutcome::Done);
+    assert_eq!(f.publish(&again), PublishOutcome::Done);
     assert!(f.repo().contains(MAIN, &user).unwrap());
     assert!(f.repo().contains(MAIN, &again.branch_tip).unwrap());
 }
 
 #[test]
-fn a_candidate_that_is_not_what_it_says_does_not_land() {
+fn a_target_that_is_gone_says_how_to_bring_it_back() {
     let (f, candidate) = ready();
-    let other_tree = Candidate {
-        tree: f.oid("main^{tree}"),
-        ..candidate.clone()
+    f.git(&f.root, &["checkout", "-q", "--detach"]);
+    f.git(&f.root, &["branch", "-q", "-D", "main"]);
+    let gone = f.publish(&candidate);
+    let command = format!("git branch main {}", candidate.commit);
+    assert!(in_the_way(&gone).contains(&command), "{gone:?}");
+}
+
+#[test]
+fn a_chain_merges_one_upon_the_other_and_tells_whose_conflict_it_is() {
+    let f = Fixture::new();
+    let pool = f.pool();
+    f.feature(&pool, "one", "one.txt", "x\n");
+    f.feature(&pool, "two", "two.txt", "x\n");
+    f.feature(&pool, "mate", "two.txt", "y\n");
+    f.feature(&pool, "old", "b.txt", "old\n");
+    f.write("b.txt", "user\n");
+    let main = f.commit("clashes with old");
+    let built = f.chain(
+        &main,
+        &main,
+        &["one", "two", "mate", "old"],
+        Strategy::Merge,
+    );
+    let steps: Vec<&str> = built
+        .chain
+        .steps
+        .iter()
+        .map(|step| step.slug.as_str())
+        .collect();
+    assert_eq!(steps, ["one", "two"]);
+    assert_eq!(
+        built.deferred,
+        [slug("mate")],
+        "only clashes with what has not landed"
+    );
+    assert_eq!(built.conflicts, [(slug("old"), vec!["b.txt".to_owned()])]);
+    let [one, two] = built.chain.steps.as_slice() else {
+        panic!();
     };
-    assert!(matches!(
-        f.repo().land(MAIN, &other_tree).unwrap(),
-        LandOutcome::Infra { .. }
-    ));
-    let gone = f.repo().land("refs/heads/gone", &candidate).unwrap();
-    assert!(matches!(gone, LandOutcome::Infra { .. }));
-    assert_eq!(f.oid("main"), candidate.onto);
+    assert_eq!(two.candidate.onto, one.candidate.commit);
+    assert_eq!(built.chain.tree, two.candidate.tree);
+    assert_ne!(two.candidate.tree, two.candidate.branch_tree);
+    // On top of a chain that has not landed, a conflict with that chain is nobody's fault either.
+    let next = f.chain(&built.chain.commit, &main, &["mate"], Strategy::Merge);
+    assert_eq!((next.deferred.len(), next.conflicts.len()), (1, 0));
+}
+
+#[test]
+fn landing_moves_only_the_integration_ref_and_only_forward() {
+    let (f, candidate) = ready();
+    let (repo, main) = (f.repo(), f.oid("main"));
+    let ground = repo.ground(MAIN, None).unwrap();
+    assert_eq!((&ground.tip, &ground.target), (&main, &main));
+    for _ in 0..2 {
+        let landed = repo.land(MAIN, &main, &candidate.commit).unwrap();
+        assert_eq!(landed, LandOutcome::Done, "twice is harmless");
+    }
+    assert_eq!(f.oid(&integration_ref(MAIN)), candidate.commit);
+    assert_eq!(f.oid("main"), main);
+    let ground = repo.ground(MAIN, Some(&main)).unwrap();
+    assert_eq!(
+        (ground.tip, ground.relation),
+        (candidate.commit.clone(), Relation::Behind)
+    );
+    // Not from where it does not stand.
+    f.feature(&f.pool(), "two", "two.txt", "x\n");
+    let other = f.candidate("two", Strategy::Merge);
+    let moved = repo.land(MAIN, &main, &other.commit).unwrap();
+    assert!(matches!(moved, LandOutcome::Moved { .. }));
+    assert_eq!(f.oid(&integration_ref(MAIN)), candidate.commit);
+}
+
+#[test]
+fn the_ground_knows_what_the_user_did() {
+    let (f, _) = ready();
+    let (repo, main) = (f.repo(), f.oid("main"));
+    let integration = integration_ref(MAIN);
+    repo.ground(MAIN, None).unwrap();
+    // All is published, and the user commits: followed.
+    f.write("user.txt", "1");
+    let first = f.commit("user");
+    assert!(repo.follow(MAIN, &first).unwrap().is_none());
+    let followed = repo.follow(MAIN, &main).unwrap().unwrap();
+    assert_eq!(
+        (&followed.tip, followed.relation),
+        (&first, Relation::Behind)
+    );
+    // All is published, and the user amends: followed too, and what it replaces is kept.
+    f.git(&f.root, &["commit", "-q", "--amend", "-m", "better"]);
+    let amended = f.oid("main");
+    let followed = repo.ground(MAIN, Some(&first)).unwrap();
+    assert_eq!(
+        (&followed.tip, followed.relation),
+        (&amended, Relation::Behind)
+    );
+    assert_eq!(f.refs("refs/harness/old/integration").len(), 1);
+    // Something is not published, and the user commits: to be merged.
+    let candidate = f.candidate("one", Strategy::Merge).commit;
+    assert_eq!(
+        repo.land(MAIN, &amended, &candidate).unwrap(),
+        LandOutcome::Done
+    );
+    f.write("user.txt", "2");
+    let second = f.commit("user again");
+    let ahead = repo.ground(MAIN, Some(&amended)).unwrap();
+    assert_eq!((&ahead.tip, ahead.relation), (&candidate, Relation::Ahead));
+    let Reconciled::Clean(chain) = repo.reconcile("2", &second, &candidate, "Both\n").unwrap()
+    else {
+        panic!("they go together");
+    };
+    assert_eq!(
+        repo.land(MAIN, &candidate, &chain.commit).unwrap(),
+        LandOutcome::Done
+    );
+    let published = repo.publish(MAIN, &amended, &chain.commit).unwrap();
+    assert_eq!(published, PublishOutcome::Done);
+    assert_eq!(get(&f.root, "user.txt").as_deref(), Some("2"));
+    assert_eq!(get(&f.root, "new.txt").as_deref(), Some("new\n"));
+    // Something is not published, and the user rewrites what was: only the user knows what that means.
+    f.feature(&f.pool(), "two", "two.txt", "x\n");
+    let tip = f.oid("main");
+    let two = f.candidate("two", Strategy::Merge).commit;
+    assert_eq!(repo.land(MAIN, &tip, &two).unwrap(), LandOutcome::Done);
+    f.git(&f.root, &["reset", "-q", "--hard", second.as_str()]);
+    f.write("other.txt", "2");
+    let rewritten = f.commit("another way");
+    let ground = repo.ground(MAIN, Some(&tip)).unwrap();
+    assert_eq!(
+        (ground.tip, ground.relation),
+        (two.clone(), Relation::Rewritten)
+    );
+    let refused = repo.publish(MAIN, &tip, &two).unwrap();
+    assert!(
+        matches!(refused, PublishOutcome::Moved { .. }),
+        "{refused:?}"
+    );
+    assert_eq!(f.oid("main"), rewritten);
+    // Set back onto the user's commits, keeping what had landed.
+    let ground = repo.rewind(MAIN).unwrap();
+    assert_eq!(
+        (&ground.tip, ground.relation),
+        (&rewritten, Relation::Behind)
+    );
+    assert_eq!(f.oid(&integration), rewritten);
+    let old = format!("refs/harness/old/integration/{}", two.short());
+    assert_eq!(f.oid(&old), two);
 }

@@ -113,9 +113,9 @@ fn features_do_not_get_in_each_others_way() {
     });
     for n in 1..=6 {
         let candidate = f.candidate(&format!("f{n}"), Strategy::Merge);
-        pool.gate_checkout(&candidate.commit).unwrap();
-        let landed = f.repo().land(MAIN, &candidate).unwrap();
-        assert_eq!(landed, crate::model::LandOutcome::Done);
+        pool.gate_checkout(&candidate.commit, 1, false).unwrap();
+        let landed = f.publish(&candidate);
+        assert_eq!(landed, crate::model::PublishOutcome::Done);
     }
     let files = f.git(&f.root, &["ls-files", "f*"]);
     assert_eq!(files.lines().count(), 18);
@@ -153,12 +153,9 @@ fn crashes_while_a_worktree_was_made_or_removed_are_repaired() {
     let f = Fixture::new();
     let pool = f.pool();
     let path = pool.path(W1);
-    // A directory git knows nothing of.
-    put(&path, "stray.txt", "stray");
+    // An empty directory git knows nothing of.
+    fs::create_dir_all(&path).unwrap();
     assert!(!f.prepare(&pool, "one", W1).recycled);
-    assert_eq!(get(&path, "stray.txt"), None);
-    let lost = f.refs("refs/harness/lost");
-    assert_eq!(f.show(&lost[0], "stray.txt").as_deref(), Some("stray"));
     // Registered, but its directory is gone.
     fs::remove_dir_all(&path).unwrap();
     assert!(!f.prepare(&pool, "one", W1).recycled);
@@ -202,6 +199,10 @@ fn what_is_not_ours_is_left_alone() {
     put(pool.dir(), "w1", "a file");
     assert!(refused().contains("not a directory"));
     fs::remove_file(pool.path(W1)).unwrap();
+    put(&pool.path(W1), "stray.txt", "stray");
+    assert!(refused().contains("harness did not put there"));
+    assert_eq!(get(&pool.path(W1), "stray.txt").as_deref(), Some("stray"));
+    fs::remove_dir_all(pool.path(W1)).unwrap();
     f.git(pool.dir(), &["clone", "-q", f.root.to_str().unwrap(), "w1"]);
     assert!(refused().contains("repository of its own"));
     f.git(&pool.path(W1), &["worktree", "add", "-q", "../w2"]);
@@ -293,7 +294,7 @@ fn the_gate_sees_exactly_the_commit() {
     f.write("b.txt", "changed");
     f.write("new.txt", "new");
     let second = f.commit("second");
-    let gate = pool.gate_checkout(&second).unwrap();
+    let gate = pool.gate_checkout(&second, 1, false).unwrap();
     assert_eq!(get(&gate, "new.txt").as_deref(), Some("new"));
     // A gate that leaves dirt, caches, an embedded repository, another branch and an unfinished merge.
     put(&gate, "b.txt", "dirt");
@@ -304,7 +305,7 @@ fn the_gate_sees_exactly_the_commit() {
     let admin = f.git(&gate, &["rev-parse", "--absolute-git-dir"]);
     fs::write(Path::new(&admin).join("index.lock"), "").unwrap();
     fs::write(Path::new(&admin).join("MERGE_HEAD"), format!("{second}\n")).unwrap();
-    assert_eq!(pool.gate_checkout(&first).unwrap(), gate);
+    assert_eq!(pool.gate_checkout(&first, 1, false).unwrap(), gate);
     assert_eq!(f.git(&gate, &["status", "--porcelain"]), "");
     assert_eq!(f.git(&gate, &["rev-parse", "HEAD"]), first.as_str());
     assert_eq!(get(&gate, "new.txt"), None);
@@ -312,7 +313,7 @@ fn the_gate_sees_exactly_the_commit() {
     assert!(!gate.join("inner").exists());
     assert_eq!(f.oid("gate-branch"), second);
     fs::write(Path::new(&admin).join("index"), "garbage").unwrap();
-    pool.gate_checkout(&second).unwrap();
+    pool.gate_checkout(&second, 1, false).unwrap();
     assert_eq!(f.git(&gate, &["status", "--porcelain"]), "");
 }
 
@@ -343,11 +344,8 @@ fn hooks_of_the_repository_do_not_run() {
         .snapshot(&prepared.path, &one, 1, &prepared.tip, "s", &[]);
     assert!(taken.unwrap().changed);
     let candidate = f.candidate("one", Strategy::Merge);
-    pool.gate_checkout(&candidate.commit).unwrap();
-    assert_eq!(
-        f.repo().land(MAIN, &candidate).unwrap(),
-        crate::model::LandOutcome::Done
-    );
+    pool.gate_checkout(&candidate.commit, 1, false).unwrap();
+    assert_eq!(f.publish(&candidate), crate::model::PublishOutcome::Done);
     pool.tidy(&[], &[], MAIN).unwrap();
     assert!(!f.home().join("ran").exists());
 }
@@ -363,8 +361,8 @@ fn tidy_leaves_the_users_repository_as_it_was() {
         f.snapshot(&open, "open", 1);
         put(&open.path, "half.txt", "half");
         let candidate = f.candidate("one", strategy);
-        pool.gate_checkout(&candidate.commit).unwrap();
-        f.repo().land(MAIN, &candidate).unwrap();
+        pool.gate_checkout(&candidate.commit, 1, false).unwrap();
+        f.publish(&candidate);
         assert_eq!(pool.list().unwrap().len(), 3);
         let landed = [
             (slug("one"), taken.tip.clone()),
@@ -405,9 +403,7 @@ fn a_branch_that_moved_on_or_is_in_use_survives_tidy() {
     let f = Fixture::new();
     let pool = f.pool();
     let taken = f.feature(&pool, "one", "new.txt", "x");
-    f.repo()
-        .land(MAIN, &f.candidate("one", Strategy::Merge))
-        .unwrap();
+    f.publish(&f.candidate("one", Strategy::Merge));
     let prepared = f.prepare(&pool, "one", W1);
     put(&prepared.path, "later.txt", "x");
     let later = f.snapshot(&prepared, "one", 2);
@@ -431,9 +427,7 @@ fn clean_removes_all_but_unmerged_work() {
     let f = Fixture::new();
     let pool = f.pool();
     f.feature(&pool, "done", "done.txt", "x");
-    f.repo()
-        .land(MAIN, &f.candidate("done", Strategy::Merge))
-        .unwrap();
+    f.publish(&f.candidate("done", Strategy::Merge));
     let open = f.feature(&pool, "open", "open.txt", "x");
     put(&pool.path(W1), "half.txt", "half");
     let mut read_only = fs::metadata(pool.path(W1)).unwrap().permissions();

@@ -244,7 +244,7 @@ fn in_the_gate() -> (Fixture, PathBuf, Oid, [Oid; 2]) {
     f.git(&f.root, &["add", "-f", "kept.lock"]);
     let main = f.commit("main");
     let (tree, commit, _) = rebuild(merge(&f, &main, &one, &["*.lock", "snaps/", "gen/"]));
-    let gate = f.pool().gate_checkout(&commit).unwrap();
+    let gate = f.pool().gate_checkout(&commit, 1, false).unwrap();
     (f, gate, tree, [main, one])
 }
 
@@ -319,13 +319,8 @@ fn takes_what_was_generated_and_tells_of_the_rest() {
     f.fsck();
     // It lands.
     f.git(&f.root, &["reset", "-q", "--hard"]);
-    let candidate = Candidate {
-        commit: made.commit.clone(),
-        tree: made.tree,
-        onto: parents[0].clone(),
-        branch_tip: parents[1].clone(),
-    };
-    f.repo().land(MAIN, &candidate).unwrap();
+    let published = f.repo().publish(MAIN, &parents[0], &made.commit).unwrap();
+    assert_eq!(published, PublishOutcome::Done);
     assert_eq!(f.oid("main"), made.commit);
 }
 

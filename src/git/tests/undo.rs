@@ -1,14 +1,12 @@
 //! Taking back what has landed.
 
 use super::*;
+use crate::git::Reverted;
 
-fn undo(repo: &Repo, onto: &Oid, landed: &Oid) -> Candidate {
-    match repo
-        .revert_candidate(onto, landed, "Take it back\n")
-        .unwrap()
-    {
-        Candidacy::Clean(candidate) => candidate,
-        Candidacy::Conflict { paths } => panic!("conflict in {paths:?}"),
+fn undo(repo: &Repo, onto: &Oid, landed: &Oid) -> Oid {
+    match repo.revert(onto, landed, "Take it back\n").unwrap() {
+        Reverted::Clean(commit) => commit,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -30,7 +28,7 @@ fn landed(strategy: Strategy) -> (Fixture, Oid, Oid) {
     std::os::unix::fs::symlink("b.txt", prepared.path.join("link")).unwrap();
     f.snapshot(&prepared, "one", 1);
     let candidate = f.candidate("one", strategy);
-    f.repo().land(MAIN, &candidate).unwrap();
+    assert_eq!(f.publish(&candidate), PublishOutcome::Done);
     (f, before, candidate.commit)
 }
 
@@ -44,15 +42,13 @@ fn a_merge_and_a_squash_are_taken_back_whole() {
         let pin = format!("refs/harness/candidates/undo-{}", landed.short());
         let repo = f.repo();
         let mut untouched = f.all_but_objects();
-        let candidate = undo(&repo, &onto, &landed);
-        assert_eq!((&candidate.onto, &candidate.branch_tip), (&onto, &landed));
-        assert_eq!(f.oid(&pin), candidate.commit);
-        let commit = candidate.commit.as_str();
+        let undone = undo(&repo, &onto, &landed);
+        assert_eq!(f.oid(&pin), undone);
+        let commit = undone.as_str();
         assert_eq!(
             f.git(&f.root, &["log", "-1", "--format=%P %B", commit]),
             format!("{onto} Take it back")
         );
-        assert_eq!(repo.tree_of(&candidate.commit).unwrap(), candidate.tree);
         // All that differs from before the feature is what came later, names, modes and links included.
         let left = f.git(&f.root, &["diff", "--name-status", before.as_str(), commit]);
         assert_eq!(left, "A\tlater.txt");
@@ -66,14 +62,16 @@ fn a_merge_and_a_squash_are_taken_back_whole() {
         f.fsck();
         // It lands like any other.
         f.git(&f.root, &["reset", "-q", "--hard"]);
-        repo.land(MAIN, &candidate).unwrap();
-        assert_eq!(f.oid("main"), candidate.commit);
+        let published = repo.publish(MAIN, &onto, &undone).unwrap();
+        assert_eq!(published, PublishOutcome::Done);
+        assert_eq!(f.oid("main"), undone);
         // And once it has, there is nothing left to take back.
-        let again = undo(&repo, &candidate.commit, &landed);
-        assert_eq!(again.commit, candidate.commit);
+        let again = repo.revert(&undone, &landed, "again\n").unwrap();
+        assert_eq!(again, Reverted::Nothing);
         // Taking back the taking back brings the feature again.
-        let back = undo(&repo, &candidate.commit, &candidate.commit);
-        assert_eq!(back.tree, repo.tree_of(&onto).unwrap());
+        let back = undo(&repo, &undone, &undone);
+        let tree = |commit: &Oid| repo.tree_of(commit).unwrap();
+        assert_eq!(tree(&back), tree(&onto));
     }
 }
 
@@ -82,15 +80,15 @@ fn later_work_on_the_same_places_conflicts_and_on_others_stays() {
     let (f, _, landed) = landed(Strategy::Merge);
     f.write("moved.txt", "1\n2\n3\n4\n5\n6\n7\n8\nlater\n");
     let onto = f.commit("edit what the feature renamed");
-    let candidate = undo(&f.repo(), &onto, &landed);
-    let text = f.show(candidate.commit.as_str(), "a.txt").unwrap();
+    let undone = undo(&f.repo(), &onto, &landed);
+    let text = f.show(undone.as_str(), "a.txt").unwrap();
     assert!(text.ends_with("8\nlater"));
     f.write("b.txt", "built on the feature\n");
     let onto = f.commit("build on it");
     let refs = f.refs("refs/");
-    let built = f.repo().revert_candidate(&onto, &landed, "m").unwrap();
+    let built = f.repo().revert(&onto, &landed, "m").unwrap();
     let paths = vec!["b.txt".to_owned()];
-    assert_eq!(built, Candidacy::Conflict { paths });
+    assert_eq!(built, Reverted::Conflict(paths));
     assert_eq!(f.refs("refs/"), refs);
 }
 
@@ -100,7 +98,7 @@ fn what_cannot_be_taken_back_is_refused() {
     let repo = f.repo();
     let state = f.all_but_objects();
     let why = |onto: &Oid, commit: &Oid| {
-        let refused = repo.revert_candidate(onto, commit, "m").unwrap_err();
+        let refused = repo.revert(onto, commit, "m").unwrap_err();
         refused.to_string()
     };
     assert!(why(&before, &landed).contains("is not in the history of"));
@@ -114,7 +112,7 @@ fn what_cannot_be_taken_back_is_refused() {
     assert!(why(&landed, &gone).contains("is not in the history of"));
     assert!(why(&gone, &landed).contains("cannot read"));
     let old = f.repo_with_old_git("2.39.4");
-    let refused = old.revert_candidate(&landed, &landed, "m").unwrap_err();
+    let refused = old.revert(&landed, &landed, "m").unwrap_err();
     assert!(refused.to_string().contains("needs git 2.40"));
     assert_eq!(f.all_but_objects(), state);
 }

@@ -54,9 +54,9 @@ impl TermLike for Screen {
         let columns = usize::from(self.columns);
         self.change(|lines, row| {
             for c in text.chars() {
-                let full = lines.get(*row).is_some_and(|line| {
-                    c != '\n' && crate::report::text::width(&format!("{line}{c}")) > columns
-                });
+                let full = lines
+                    .get(*row)
+                    .is_some_and(|line| c != '\n' && cells(line) + cells(&c.to_string()) > columns);
                 if c == '\n' || full {
                     *row += 1;
                 }
@@ -80,6 +80,12 @@ impl TermLike for Screen {
     fn flush(&self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Columns on a terminal that gives accents none of their own.
+fn cells(text: &str) -> usize {
+    let plain: String = text.chars().filter(|c| !is_combining(*c)).collect();
+    crate::report::text::width(&plain)
 }
 
 impl Write for Screen {
@@ -159,7 +165,25 @@ fn wide_words_keep_a_narrow_terminal_in_shape() {
             .collect();
         assert_eq!(starts[..2], ["auth", "bill"], "{columns}: {text}");
         assert_eq!(starts.len(), 3, "{columns}: {text}");
+        let first = text.lines().next().unwrap();
+        assert!(
+            columns < 47 || first.contains("日e\u{301}"),
+            "{columns}: {text}"
+        );
     }
+}
+
+#[test]
+fn wide_words_are_shown_as_they_are() {
+    let (mut bars, screen) = bars(100);
+    let mut working = feature("auth", Stage::Working);
+    working.last_words = "日本語、한국어 Grüße e\u{301} ✅ 🚀 👍🏽 ⚠\u{fe0f} \u{e000}".to_owned();
+    show(&mut bars, vec![working]);
+    let text = screen.text();
+    assert!(
+        text.contains("日本語、한국어 Grüße e\u{301} ✅ 🚀 👍 ⚠ ?\n"),
+        "{text}"
+    );
 }
 
 #[test]

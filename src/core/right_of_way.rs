@@ -1,0 +1,65 @@
+//! The right of way: a feature that keeps clashing with what lands is let through.
+//!
+//! Who has had two conflicts handed back has the right of way on the paths of the last one, until it lands,
+//! is given up, or its time is up: nothing that changes one of these paths lands before it. Otherwise slow
+//! work on a busy file would lose every race until its rounds are used up.
+//!
+//! It only says who waits for whom; what a branch changes is seen where chains are built.
+
+use super::feature::{Feature, Phase};
+use super::schedule::admits;
+use super::state::{Run, State};
+use crate::model::{Event, RightOfWay, Slug, Stamp};
+
+/// So many conflicts give it.
+pub(super) const ROUNDS: u32 = 2;
+
+/// How long it lasts at most.
+pub(super) const LONGEST_MS: u64 = 30 * 60 * 1000;
+
+/// Who has it, who got it first first.
+pub(super) fn holders(state: &State, run: &Run) -> Vec<RightOfWay> {
+    let granted = &state.merging.right_of_way;
+    let mut holders: Vec<(&Stamp, &Feature)> = granted
+        .iter()
+        .filter(|(slug, _)| has(state, run, slug))
+        .filter_map(|(slug, until)| Some((until, state.features.get(slug)?)))
+        .collect();
+    holders.sort_by_key(|(until, _)| **until);
+    let shown = holders.iter().map(|(_, feature)| RightOfWay {
+        slug: feature.spec.slug.clone(),
+        paths: feature.conflicts.clone(),
+    });
+    shown.collect()
+}
+
+/// Whether a feature has it and is on its way, so that waiting for it has an end.
+pub(super) fn has(state: &State, run: &Run, slug: &Slug) -> bool {
+    let granted = state.merging.right_of_way.contains_key(slug);
+    let feature = state.features.get(slug);
+    let Some(feature) = feature.filter(|feature| granted && feature.rounds >= ROUNDS) else {
+        return false;
+    };
+    let startable = admits(state, run) && feature.listed && state.is_selected(slug);
+    match feature.phase {
+        Phase::Pending => startable && feature.unmet == 0,
+        Phase::Working { running } => startable || running.is_some(),
+        Phase::Queued => feature.held_on.is_none() && feature.unmet == 0,
+        Phase::Preparing | Phase::Integrating { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether a feature waits for one that has it.
+pub(super) fn gives_way(state: &State, run: &Run, feature: &Feature) -> bool {
+    let to = feature.gives_way_to.as_ref();
+    to.is_some_and(|to| has(state, run, to))
+}
+
+/// The end of one whose time is up.
+pub(super) fn expired(state: &State, now: Stamp) -> Option<Event> {
+    let granted = state.merging.right_of_way.iter();
+    let mut over = granted.filter(|(_, until)| **until <= now);
+    over.next()
+        .map(|(slug, _)| Event::RightOfWayEnded { slug: slug.clone() })
+}
