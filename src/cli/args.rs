@@ -52,6 +52,8 @@ pub(super) enum Args {
     Status(StatusArgs),
     /// Show a feature's log
     Logs(LogsArgs),
+    /// Show which unfinished features would conflict with each other or with what has landed
+    Conflicts(ConflictsArgs),
     /// Put a tripped, failed, parked or blocked feature back in the queue
     Retry(RetryArgs),
     /// Answer a blocked feature
@@ -172,6 +174,13 @@ pub(super) struct LogsArgs {
     /// The agent's raw output of its last iteration instead
     #[arg(long)]
     pub(super) output: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConflictsArgs {
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -41,8 +41,7 @@ fn masked(key: &str, value: &str) -> String {
 }
 
 pub(super) fn schema() -> Result<u8, Failure> {
-    let text = serde_json::to_string_pretty(&config::schema()).map_err(anyhow::Error::new)?;
-    out::out(&format!("{text}\n"));
+    out::json(&config::schema())?;
     Ok(0)
 }
 

@@ -7,6 +7,7 @@ mod args;
 mod clean;
 mod command;
 mod config;
+mod conflicts;
 mod demo;
 mod desk;
 mod init;
@@ -61,6 +62,7 @@ pub fn main() -> u8 {
         Args::Pause(args) => command::pause(&desk, &args),
         Args::Resume => command::resume(&desk),
         Args::Clean(args) => clean::clean(&desk, &args),
+        Args::Conflicts(args) => conflicts::conflicts(&desk, &args),
         Args::Config(args) => config::config(&desk, &args),
         Args::Schema => config::schema(),
         Args::Prompt(args) => plan::prompt(&desk, &args),

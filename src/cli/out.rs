@@ -12,6 +12,13 @@ pub(super) fn out(text: &str) {
         .and_then(|()| stdout.flush());
 }
 
+/// Writes a value to stdout, for programs.
+pub(super) fn json(value: &serde_json::Value) -> Result<(), super::Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?;
+    out(&format!("{text}\n"));
+    Ok(())
+}
+
 /// Writes to stderr.
 pub(super) fn err(text: &str) {
     let mut stderr = std::io::stderr().lock();

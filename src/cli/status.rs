@@ -26,13 +26,11 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
     }
     let seen = look(desk, &place)?;
     let glance = seen.glance();
-    let text = if args.json {
-        let json = report::status_json(&glance);
-        format!(
-            "{}\n",
-            serde_json::to_string_pretty(&json).map_err(anyhow::Error::new)?
-        )
-    } else if args.plain || !out::is_terminal() {
+    if args.json {
+        out::json(&report::status_json(&glance))?;
+        return Ok(0);
+    }
+    let text = if args.plain || !out::is_terminal() {
         report::status_plain(&glance)
     } else {
         report::status(&glance, out::columns(), desk.colour)

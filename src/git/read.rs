@@ -80,8 +80,11 @@ impl Repo {
         }
     }
 
-    /// Whether `ancestor` is `oid` or in its history.
-    pub(super) fn descends(&self, oid: &Oid, ancestor: &Oid) -> Result<bool, GitError> {
+    /// Whether `ancestor` is `oid` or in its history; no, where it is not there.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn descends(&self, oid: &Oid, ancestor: &Oid) -> Result<bool, GitError> {
         if oid == ancestor {
             return Ok(true);
         }

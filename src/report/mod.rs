@@ -6,6 +6,7 @@
 
 mod bars;
 mod code;
+mod conflicts;
 mod line;
 mod merge_line;
 mod plan;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use bars::Bars;
 pub use code::code_meaning;
+pub use conflicts::{Conflict, Conflicts, Side};
 pub use line::line;
 pub use plan::plan_text;
 pub use status::status;

@@ -1,0 +1,125 @@
+//! What a person asks beside the run: which features clash, what was kept, taking a landing back, who
+//! waits in the merge queue.
+
+#![cfg(feature = "fake-agent")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use support::{Ran, Site, end};
+
+fn ok(ran: Ran) -> String {
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    ran.out
+}
+
+fn json(ran: Ran) -> serde_json::Value {
+    serde_json::from_str(&ok(ran)).unwrap()
+}
+
+/// Every file of the repository, the git directory included, with its content.
+fn everything(site: &Site) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![site.repo.clone()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.is_symlink() {
+                open.push(path.clone());
+                found.insert(path, Vec::new());
+            } else {
+                let content = std::fs::read(&path).unwrap_or_default();
+                found.insert(path, content);
+            }
+        }
+    }
+    found
+}
+
+/// Features that write these files and then need a person, so that their work stays on their branches.
+fn unfinished(features: &[(&str, &[&str])]) -> Site {
+    let site = Site::new();
+    site.config("");
+    for (slug, files) in features {
+        site.spec(slug, "");
+        let writes: Vec<String> = files
+            .iter()
+            .map(|file| format!("write {file} \"{slug}\\n\"\n"))
+            .collect();
+        let text = writes.concat() + "note \"wrote what I could write\"\nblock \"which colour?\"\n";
+        site.script(slug, &text);
+    }
+    site.commit("specs");
+    let ran = site.harness(&["run", "--parallel", "4"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    site
+}
+
+#[test]
+fn conflicts_names_who_clashes_with_whom_and_leaves_no_trace() {
+    let site = unfinished(&[
+        ("alone", &["alone.txt"]),
+        ("main", &["same.txt", "more.txt"]),
+        ("one", &["same.txt"]),
+        ("two", &["other.txt", "more.txt"]),
+    ]);
+    site.write("other.txt", "the user's\n");
+    site.commit("mine");
+    site.write("alone.txt", "not committed\n");
+    let before = everything(&site);
+    let found = ok(site.harness(&["conflicts"]));
+    let expected = "main × one: same.txt\nmain × two: more.txt\ntwo × main: other.txt\n";
+    assert_eq!(found, expected);
+    let found = json(site.harness(&["conflicts", "--json"]));
+    assert_eq!(found["schema"], "harness.conflicts");
+    assert_eq!(found["features"].as_array().unwrap().len(), 4);
+    let last = &found["conflicts"][2];
+    assert_eq!(last["a"]["name"], "two");
+    assert_eq!(last["b"]["kind"], "target");
+    assert_eq!(last["paths"][0], "other.txt");
+    assert_eq!(everything(&site), before);
+}
+
+#[test]
+fn conflicts_says_when_there_is_none() {
+    let site = Site::new();
+    site.config("");
+    site.spec("a", "");
+    site.commit("specs");
+    let before = everything(&site);
+    let none = ok(site.harness(&["conflicts"]));
+    assert!(none.contains("no unfinished feature has commits"), "{none}");
+    assert_eq!(everything(&site), before);
+
+    let site = unfinished(&[("one", &["one.txt"]), ("two", &["two.txt"])]);
+    let none = ok(site.harness(&["conflicts"]));
+    assert!(
+        none.starts_with("no conflicts: 2 unfinished features"),
+        "{none}"
+    );
+}
+
+#[test]
+fn conflicts_looks_while_a_run_lives() {
+    let site = Site::new();
+    site.config("");
+    let go = site.path("go");
+    for slug in ["a", "b"] {
+        site.spec(slug, "");
+        let text = format!(
+            "[1]\nwrite same.txt \"{slug}\\n\"\nnote \"wrote my half of it\"\n\
+             [2]\ntouch {:?}\nwait-for {go:?}\nblock \"which colour?\"\n",
+            site.path(slug)
+        );
+        site.script(slug, &text);
+    }
+    site.commit("specs");
+    let run = site.start(&["run", "--parallel", "2"]);
+    site.await_file(&site.path("a"));
+    site.await_file(&site.path("b"));
+    let found = ok(site.harness(&["conflicts"]));
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(end(run).code, Some(4));
+    assert_eq!(found, "a × b: same.txt\n");
+}
