@@ -123,3 +123,45 @@ fn conflicts_looks_while_a_run_lives() {
     assert_eq!(end(run).code, Some(4));
     assert_eq!(found, "a × b: same.txt\n");
 }
+
+#[test]
+fn who_works_on_is_told_what_landed_in_its_files() {
+    let site = Site::new();
+    site.config("");
+    let landed = site.repo.join(".harness/b.done");
+    for (slug, file) in [("a", "same.txt"), ("c", "c.txt")] {
+        site.spec(slug, "");
+        let (own, text) = (site.path(slug), "note \"wrote my half of it\"");
+        let script = format!(
+            "[1]\nwrite {file} \"{slug}\\n\"\n{text}\ntouch {own:?}\nwait-for {landed:?}\n\
+             [2]\n{text}\ndone \"all of it\"\n[3]\nwrite {file} \"a\\nb\\n\"\n{text}\ndone \"both\"\n"
+        );
+        site.script(slug, &script);
+    }
+    site.spec("b", "");
+    let (a, c) = (site.path("a"), site.path("c"));
+    site.script(
+        "b",
+        &format!(
+            "wait-for {a:?}\nwait-for {c:?}\nwrite same.txt \"b\\n\"\nnote \"wrote the shared file\"\ndone \"there\"\n"
+        ),
+    );
+    site.commit("specs");
+    ok(site.harness(&["run", "--parallel", "3"]));
+    let prompt =
+        |slug: &str, n: u32| site.read(&format!(".harness/iterations/{slug}/{n}/prompt.md"));
+    let told = prompt("a", 2);
+    assert!(
+        told.contains("has landed and touches files you changed"),
+        "{told}"
+    );
+    assert!(told.contains("Merge b: there: same.txt\n"), "{told}");
+    assert!(told.contains("would conflict in: same.txt\n"), "{told}");
+    for (slug, n) in [("a", 1), ("b", 1), ("c", 1), ("c", 2)] {
+        assert!(!prompt(slug, n).contains("Landed meanwhile"), "{slug} {n}");
+    }
+    // Where the merge itself is the task, that is said once.
+    let task = prompt("a", 3);
+    assert!(task.contains("This iteration's task: a merge"), "{task}");
+    assert!(!task.contains("Landed meanwhile"), "{task}");
+}

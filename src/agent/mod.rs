@@ -9,6 +9,7 @@ mod claude;
 mod command;
 mod env;
 mod handoff;
+mod meanwhile;
 pub mod outbox;
 pub mod prompt;
 mod text;
@@ -19,6 +20,7 @@ mod tests;
 pub use call::{Call, Called, Progress, call};
 pub use env::base_env;
 pub use handoff::{Handoff, handoff};
+pub use meanwhile::{Meanwhile, meanwhile};
 
 use crate::config::{Kind, Profile};
 use crate::process;

@@ -36,6 +36,8 @@ pub struct Materials<'a> {
     pub answer: Option<&'a str>,
     /// The merge that is this iteration's task, as [`handoff`](super::handoff) words it.
     pub handoff: Option<&'a str>,
+    /// What landed meanwhile in the feature's files, as [`meanwhile`](super::meanwhile) words it.
+    pub meanwhile: Option<&'a str>,
     /// Commands that will judge a done claim.
     pub verify: &'a [String],
     /// Paragraphs the user wants in every prompt.
@@ -80,9 +82,11 @@ fn standard(materials: &Materials<'_>) -> String {
         block_to(&mut out, "ANSWER", &contained(answer));
     }
     block_to(&mut out, "PRIOR_LOG", &contained(materials.prior_log));
-    if let Some(handoff) = materials.handoff {
-        out.push('\n');
-        out.push_str(&contained(handoff));
+    for part in [materials.meanwhile, materials.handoff] {
+        if let Some(part) = part {
+            out.push('\n');
+            out.push_str(&contained(part));
+        }
     }
     out
 }
@@ -162,6 +166,10 @@ fn one_line(text: &str) -> String {
 
 fn rendered(materials: &Materials<'_>, template: &Template<'_>) -> Result<String, AgentError> {
     let list = |items: &[String]| items.iter().map(String::as_str).collect::<Value>();
+    let maybe = |part: Option<&str>| match part {
+        Some(text) => Value::from(contained(text)),
+        None => Value::from(()),
+    };
     let variables = Value::from_pairs([
         ("rules", Value::from(RULES)),
         ("slug", Value::from(materials.slug)),
@@ -174,18 +182,9 @@ fn rendered(materials: &Materials<'_>, template: &Template<'_>) -> Result<String
         ("iteration", Value::from(materials.iteration)),
         ("prior_log", Value::from(contained(materials.prior_log))),
         ("learnings", Value::from(contained(materials.learnings))),
-        (
-            "answer",
-            materials
-                .answer
-                .map_or(Value::from(()), |text| Value::from(contained(text))),
-        ),
-        (
-            "handoff",
-            materials
-                .handoff
-                .map_or(Value::from(()), |text| Value::from(contained(text))),
-        ),
+        ("answer", maybe(materials.answer)),
+        ("handoff", maybe(materials.handoff)),
+        ("meanwhile", maybe(materials.meanwhile)),
         ("verify", list(materials.verify)),
         ("extra", list(materials.extra)),
         ("out_of_scope", list(materials.out_of_scope)),
@@ -228,6 +227,7 @@ mod tests {
             learnings: "",
             answer: None,
             handoff: None,
+            meanwhile: None,
             verify: &[],
             extra: &[],
             out_of_scope: &[],

@@ -3,6 +3,7 @@
 use super::error::DriverError;
 use super::place::Place;
 use super::preflight::Ready;
+use super::radar;
 use crate::agent;
 use crate::agent::prompt::{Materials, Template, build};
 use crate::config::{Config, Profile};
@@ -88,8 +89,7 @@ impl Crew {
         slug: &Slug,
         iteration: u32,
         spec_path: &Path,
-        answer: Option<&str>,
-        handoff: Option<&str>,
+        news: News<'_>,
     ) -> Result<String, DriverError> {
         let features = self.features.borrow();
         let template = self.template.as_ref();
@@ -99,7 +99,7 @@ impl Crew {
             memory: &self.memory,
             template: template.map(|(path, text)| (path.as_path(), text.as_str())),
         }
-        .write(&features, slug, iteration, spec_path, (answer, handoff))
+        .write(&features, slug, iteration, spec_path, news)
     }
 }
 
@@ -127,6 +127,17 @@ pub(super) fn token(state_dir: &Path, key: &EffectKey) -> String {
     format!("{place:016x}-{what}")
 }
 
+/// What an iteration's prompt tells besides the feature and its log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct News<'a> {
+    /// A person's answer.
+    pub(super) answer: Option<&'a str>,
+    /// The merge that is the task.
+    pub(super) handoff: Option<&'a str>,
+    /// What landed in the feature's files since its work began.
+    pub(super) meanwhile: Option<&'a str>,
+}
+
 /// Builds prompts from what is on disk.
 struct Scribe<'a> {
     place: &'a Place,
@@ -142,7 +153,7 @@ impl Scribe<'_> {
         slug: &Slug,
         iteration: u32,
         spec_path: &Path,
-        (answer, handoff): (Option<&str>, Option<&str>),
+        news: News<'_>,
     ) -> Result<String, DriverError> {
         let lines = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         let (title, own_verify, file) = match features.get(slug) {
@@ -175,8 +186,9 @@ impl Scribe<'_> {
             learnings: &self
                 .memory
                 .learnings(lines(self.config.prompt.learnings_lines))?,
-            answer,
-            handoff,
+            answer: news.answer,
+            handoff: news.handoff,
+            meanwhile: news.meanwhile,
             verify: &verify,
             extra: &self.config.prompt.extra,
             out_of_scope: &others,
@@ -218,6 +230,12 @@ pub fn prompt_for(
             red: handback.red.as_ref(),
         })
     });
+    let target = place.repo.target(config.target.as_deref()).ok();
+    // Of a merge that is the task, the handoff tells.
+    let meanwhile = target.filter(|_| handoff.is_none()).and_then(|target| {
+        let told = radar::meanwhile(&place.repo, &target.refname, slug);
+        told.ok().flatten()
+    });
     let features = by_slug(features.to_vec());
     let spec_path = match features.get(slug) {
         Some(spec) => {
@@ -240,7 +258,11 @@ pub fn prompt_for(
         slug,
         state.last_iteration(slug) + 1,
         &spec_path,
-        (state.answer(slug), handoff.as_deref()),
+        News {
+            answer: state.answer(slug),
+            handoff: handoff.as_deref(),
+            meanwhile: meanwhile.as_deref(),
+        },
     )
 }
 

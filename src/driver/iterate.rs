@@ -1,10 +1,11 @@
 //! One iteration: outbox, prompt, agent, snapshot, report. And making a worktree ready for it.
 
-use super::crew::{Crew, spec_path};
+use super::crew::{Crew, News, spec_path};
+use super::radar;
 use super::world::{Message, blocking};
 use crate::agent::{self, Call, Called, Progress, outbox};
 use crate::gate::{self, Checks, SetupError};
-use crate::git::{GitError, Iterated, Laid, Snapshot, integration_ref};
+use crate::git::{GitError, Iterated, Laid, Landed, Snapshot, integration_ref};
 use crate::model::{
     AgentChoice, EffectKey, Ending, Handback, InfraKind, Input, IterationReport, MergeTask, Oid,
     Slug, WorktreeName,
@@ -33,7 +34,7 @@ pub(super) async fn iterate(
     out: UnboundedSender<Message>,
 ) -> Input {
     let worktree = crew.worktrees.path(job.worktree);
-    let report = match before(&crew, &job, &worktree).await {
+    let report = match before(&crew, &job, &worktree, &out).await {
         Ok(begun) => {
             let tip = begun.tip.clone();
             let called = call(&crew, &job, &worktree, begun, stop, &out).await;
@@ -104,7 +105,12 @@ struct Beginning {
     tip: Oid,
 }
 
-async fn before(crew: &Rc<Crew>, job: &Iteration, worktree: &Path) -> Result<Beginning, String> {
+async fn before(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    worktree: &Path,
+    out: &UnboundedSender<Message>,
+) -> Result<Beginning, String> {
     let handoff = match &job.handback {
         Some(handback) => Some(hand_back(crew, job, handback).await?),
         None => None,
@@ -120,14 +126,42 @@ async fn before(crew: &Rc<Crew>, job: &Iteration, worktree: &Path) -> Result<Beg
         |spec| spec.path.clone(),
     );
     let spec_path = spec_path(crew.place.repo.root(), Some(worktree), &file);
-    let (answer, handoff) = (job.answer.as_deref(), handoff.as_deref());
+    // Of a merge that is the task, the handoff tells.
+    let meanwhile = match handoff {
+        Some(_) => None,
+        None => meanwhile(crew, job, out).await,
+    };
+    let news = News {
+        answer: job.answer.as_deref(),
+        handoff: handoff.as_deref(),
+        meanwhile: meanwhile.as_deref(),
+    };
     let prompt = crew
-        .prompt(&job.slug, job.number, &spec_path, answer, handoff)
+        .prompt(&job.slug, job.number, &spec_path, news)
         .map_err(|error| error.to_string())?;
     Ok(Beginning {
         prompt,
         spec_path,
         tip,
+    })
+}
+
+/// What has landed in the feature's files since its work began. Not to know it is no reason not to work.
+async fn meanwhile(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    out: &UnboundedSender<Message>,
+) -> Option<String> {
+    let (repo, target) = (crew.place.repo.clone(), crew.target.clone());
+    let slug = job.slug.clone();
+    let told = blocking(move || radar::meanwhile(&repo, &target, &slug)).await;
+    told.unwrap_or_else(|why| {
+        let text = format!(
+            "{} #{}: what landed meanwhile is not known: {why}",
+            job.slug, job.number
+        );
+        warn(out, &text);
+        None
     })
 }
 
@@ -155,6 +189,7 @@ async fn hand_back(
             Some(before) => repo.landed_since(before, &handback.onto, &paths)?,
             None => Vec::new(),
         };
+        let landed: Vec<String> = landed.iter().map(Landed::line).collect();
         Ok::<_, GitError>(agent::handoff(&agent::Handoff {
             onto: &handback.onto,
             round: handback.round,

@@ -1,11 +1,13 @@
-//! Which unfinished features would conflict with which: asked of git, in memory, whether a run lives or not.
+//! Which unfinished features would conflict with which, and what landed in a feature's files meanwhile: asked
+//! of git, in memory, whether a run lives or not.
 //!
 //! Reading only: nothing is locked, and nothing is written into the repository.
 
 use super::error::DriverError;
 use super::place::Place;
+use crate::agent;
 use crate::config::Config;
-use crate::git::integration_ref;
+use crate::git::{GitError, Repo, integration_ref};
 use crate::model::{Oid, Slug};
 use crate::report::{Conflict, Conflicts, Side};
 
@@ -57,6 +59,35 @@ pub fn conflicts(place: &Place, config: &Config) -> Result<Conflicts, DriverErro
         features,
         clashes,
     })
+}
+
+/// For a feature's prompt: what has landed since its branch last took in the target and touches its files.
+pub(super) fn meanwhile(
+    repo: &Repo,
+    target: &str,
+    slug: &Slug,
+) -> Result<Option<String>, GitError> {
+    let branch = format!("refs/heads/harness/{slug}");
+    let (Some(tip), Some(onto)) = (repo.tip(&branch)?, repo.tip(&integration_ref(target))?) else {
+        return Ok(None);
+    };
+    let paths = repo.own_paths(slug, &onto)?;
+    if paths.is_empty() || repo.descends(&tip, &onto)? {
+        return Ok(None);
+    }
+    let landed = repo.landed_since(&tip, &onto, &paths)?;
+    if landed.is_empty() {
+        return Ok(None);
+    }
+    let clashes = repo.clashes(&[("branch".to_owned(), tip), ("landed".to_owned(), onto)])?;
+    let landed: Vec<(String, Vec<String>)> = landed
+        .into_iter()
+        .map(|landed| (landed.line(), landed.paths))
+        .collect();
+    Ok(agent::meanwhile(&agent::Meanwhile {
+        landed: &landed,
+        conflicts: clashes.first().map_or(&[], |clash| &clash.paths),
+    }))
 }
 
 /// The tip of a feature's branch, if it holds anything that has not landed.

@@ -20,12 +20,6 @@ pub struct Commit {
     pub parents: Vec<Oid>,
 }
 
-/// Most commits that a hand-back names.
-const LANDED_LINES: usize = 20;
-
-/// Most commits that are looked at for that.
-const LOOKED_AT: usize = 500;
-
 /// The size of a difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiffStat {
@@ -223,21 +217,6 @@ impl Repo {
         Ok(shown.map(|path| path.into_owned()).collect())
     }
 
-    /// Paths that a feature's branch has changed since it parted from `onto`; none if it has no branch or no
-    /// common history.
-    ///
-    /// # Errors
-    /// When the repository cannot be read.
-    pub fn own_paths(&self, slug: &Slug, onto: &Oid) -> Result<Vec<String>, GitError> {
-        let Some(tip) = self.tip(&super::repo::branch_of(slug))? else {
-            return Ok(Vec::new());
-        };
-        match self.merge_base(onto, &tip)? {
-            Some(base) => self.changed_paths(&base, &tip),
-            None => Ok(Vec::new()),
-        }
-    }
-
     /// Paths whose content or mode differs between two trees; a rename counts as both paths.
     pub(super) fn changed_between(
         &self,
@@ -304,47 +283,6 @@ impl Repo {
             insertions: stats.insertions(),
             deletions: stats.deletions(),
         })
-    }
-
-    /// What landed on `onto` that `since` does not have: one line a commit, the newest first, at most 20; only
-    /// what touches `paths`, if there are any.
-    ///
-    /// # Errors
-    /// When one of them is not there.
-    pub fn landed_since(
-        &self,
-        since: &Oid,
-        onto: &Oid,
-        paths: &[String],
-    ) -> Result<Vec<String>, GitError> {
-        let library = self.library()?;
-        let read = || GitError::read(format!("read the history from {since} to {onto}"));
-        let mut walk = library.revwalk().map_err(read())?;
-        walk.push(raw(onto)?).map_err(read())?;
-        walk.hide(raw(since)?).map_err(read())?;
-        walk.simplify_first_parent().map_err(read())?;
-        let mut lines = Vec::new();
-        // Of a merge only what it brought is asked, which `git log` with paths does not tell: it leaves
-        // out a merge that is like one of its parents.
-        for oid in walk.take(LOOKED_AT) {
-            let commit = library.find_commit(oid.map_err(read())?).map_err(read())?;
-            let commit = shown(&commit)?;
-            let touches = match commit.parents.first() {
-                Some(parent) if !paths.is_empty() => {
-                    let changed =
-                        self.changed_between(&self.tree_of(parent)?, &self.tree_of(&commit.oid)?)?;
-                    paths.iter().any(|path| changed.contains(path.as_bytes()))
-                }
-                _ => true,
-            };
-            if touches {
-                lines.push(format!("{} {}", commit.oid.short(), commit.subject));
-            }
-            if lines.len() == LANDED_LINES {
-                break;
-            }
-        }
-        Ok(lines)
     }
 
     /// The newest commits of a ref, newest first, at most `limit`.
@@ -436,7 +374,7 @@ pub(super) fn open(git_dir: &Path) -> Result<git2::Repository, GitError> {
     })
 }
 
-fn shown(commit: &git2::Commit<'_>) -> Result<Commit, GitError> {
+pub(super) fn shown(commit: &git2::Commit<'_>) -> Result<Commit, GitError> {
     let subject = String::from_utf8_lossy(commit.message_bytes());
     Ok(Commit {
         oid: wrapped(commit.id())?,
