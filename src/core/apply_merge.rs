@@ -137,6 +137,7 @@ impl State {
                     run.tree = chain.tree;
                 }
                 self.merging.works();
+                self.merging.overtaken += 1;
                 self.merging.publishing = Publishing::Ready;
             }
             Event::ReconcileFailed { attempt, .. } => {
@@ -377,6 +378,7 @@ impl State {
         }
         self.merging.judged(true);
         self.merging.works();
+        self.merging.overtaken = 0;
         self.merging.right_of_way.remove(slug);
         if let Some(feature) = self.features.get_mut(slug) {
             feature.breakers.verified();
@@ -441,6 +443,7 @@ impl State {
         self.merging.publish = None;
         self.merging.stand(ground);
         if moved {
+            self.merging.overtaken += 1;
             let first = self.merging.attempts.keys().next().copied();
             if let Some(first) = first {
                 self.give_up(first, at);
@@ -459,6 +462,7 @@ impl State {
         merging.publish_final = false;
         merging.publishes_failed = 0;
         merging.rewinding = None;
+        merging.overtaken = 0;
         merging.works();
         merging.stand(ground);
         let landed = |attempt: &Attempt| {

@@ -43,6 +43,8 @@ pub struct RunView {
     pub publish_waits: Option<String>,
     /// What fails on the target by itself, if something does.
     pub broken_base: Option<String>,
+    /// Whether others commit to the target faster than features land, so that these go one at a time.
+    pub overtaken: bool,
     /// When it began.
     pub started: Stamp,
     /// When it ended.
@@ -187,6 +189,7 @@ pub fn view(state: &State, now: Stamp) -> View {
             unpublished: state.unpublished().map(|(slug, _)| slug.clone()).collect(),
             publish_waits: publish_waits(state, run),
             broken_base: base_failure(state, run).map(|red| red.command.clone()),
+            overtaken: state.merging.is_overtaken(),
             started: run.started,
             ended: run.ended.as_ref().map(|ended| ended.at),
             codes: run

@@ -125,6 +125,11 @@ pub(super) fn queue_words(run: &RunView) -> Vec<String> {
             "{target} is broken by itself: `{command}` fails there; only what repairs it can land"
         ));
     }
+    if run.overtaken && run.ended.is_none() {
+        out.push(format!(
+            "{target} moves faster than features land: one at a time until one has"
+        ));
+    }
     out
 }
 

@@ -43,6 +43,7 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
 pub(super) fn view_of(features: Vec<FeatureView>) -> View {
     View {
         run: Some(RunView {
+            overtaken: false,
             id: "20261123-221530-4f2a".to_owned(),
             target: "refs/heads/main".to_owned(),
             tip: oid('b'),

@@ -357,6 +357,31 @@ fn commits_of_the_user_are_followed_or_merged_or_merged_around() {
 }
 
 #[test]
+fn on_a_busy_target_features_go_one_at_a_time_until_one_lands() {
+    let mut story = claimed(3, &["a", "b", "c"], batch(4));
+    let view = |story: &Story| view(&story.state, story.now).run.unwrap().overtaken;
+    // The first is tried as soon as it claims, alone.
+    for (commit, chain) in [('1', 1), ('2', 3), ('3', 3), ('4', 3)] {
+        let (attempt, _, _, members) = story.asked().unwrap();
+        assert_eq!((members.len(), view(&story)), (chain, false));
+        let ground = Ground {
+            tip: oid(commit),
+            tree: oid('d'),
+            target: oid(commit),
+            relation: Relation::Behind,
+        };
+        let outcome = BuildOutcome::Moved { ground };
+        story.tell(Input::Built { attempt, outcome });
+    }
+    assert_eq!(names(&story.asked().unwrap().3), ["a"]);
+    assert!(view(&story));
+    story.green();
+    story.land(LandOutcome::Done);
+    assert_eq!(names(&story.asked().unwrap().3), ["b", "c"]);
+    assert!(!view(&story));
+}
+
+#[test]
 fn speculative_gates_land_in_order_and_fall_together() {
     let merge = MergeSettings {
         batch: 1,
