@@ -7,7 +7,7 @@ use super::command::{self, Text};
 use super::outbox::{self, blocked_line};
 use super::{AgentError, Kind, Profile, env};
 use crate::model::{AgentFailure, Ending, RunId, Slug, Usage};
-use crate::process::{self, Finished, Job, Stream};
+use crate::process::{self, Finished, Job, Keeper, Stream};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -52,6 +52,8 @@ pub struct Call<'a> {
     pub parent_env: &'a BTreeMap<OsString, OsString>,
     /// Unique to this call; see [`Job::token`].
     pub token: String,
+    /// Who sees to it that nothing outlives the call.
+    pub keeper: Keeper,
     /// Model, if not the profile's.
     pub model: Option<String>,
 }
@@ -185,6 +187,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         idle_timeout: call.idle_timeout,
         grace: call.grace,
         token: call.token.clone(),
+        keeper: call.keeper.clone(),
     };
     Ok((temporary, job))
 }

@@ -66,6 +66,7 @@ impl Bench {
             grace: Duration::from_secs(5),
             parent_env: &self.parent_env,
             token: format!("agent-{}", root.display()),
+            keeper: crate::process::Keeper::Groups,
             model: None,
         }
     }

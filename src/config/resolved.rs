@@ -3,7 +3,7 @@
 //! This file must never know where a value came from.
 
 use super::feature::FeatureKeys;
-use crate::model::{BreakerSettings, MergeSettings, OnHalt, Settings, Slug};
+use crate::model::{BreakerSettings, Containment, MergeSettings, OnHalt, Settings, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -190,6 +190,8 @@ impl Config {
                 max_red_rounds: self.merge.max_red_rounds,
                 publish: self.merge.publish,
             },
+            // What the system allows is found out where it is used.
+            containment: Containment::default(),
             only: self.only.clone(),
         }
     }

@@ -10,7 +10,8 @@ use super::queue::{AttemptStage, Publishing};
 use super::schedule::{admits, clash, hopeless_features, waits_after};
 use super::state::{Run, State};
 use crate::model::{
-    FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName,
+    Containment, FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage,
+    WorktreeName,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,8 @@ pub struct RunView {
     pub ended: Option<Stamp>,
     /// Its exit codes, most urgent first; empty while it lives.
     pub codes: Vec<u8>,
+    /// What keeps agents and commands in bounds.
+    pub containment: Containment,
     /// Slots.
     pub parallel: u32,
     /// Agent calls so far.
@@ -197,6 +200,7 @@ pub fn view(state: &State, now: Stamp) -> View {
                 .as_ref()
                 .map(|ended| ended.codes.clone())
                 .unwrap_or_default(),
+            containment: run.settings.containment.clone(),
             parallel: run.settings.parallel,
             iterations: run.iterations,
             max_iterations: run.settings.max_iterations,

@@ -10,6 +10,7 @@ use crate::core::State;
 use crate::git::Worktrees;
 use crate::learnings::Memory;
 use crate::model::{AgentChoice, EffectKey, FeatureSpec, RunId, Slug};
+use crate::process::Keeper;
 use crate::spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,8 @@ pub(super) struct Crew {
     pub(super) features: RefCell<BTreeMap<Slug, FeatureSpec>>,
     /// Which of the gates' worktrees are in use.
     pub(super) gates: RefCell<BTreeSet<u32>>,
+    /// Who sees to it that no process outlives what it was started for.
+    pub(super) keeper: Keeper,
 }
 
 impl Crew {
@@ -49,6 +52,7 @@ impl Crew {
             env: ready.env,
             features: RefCell::new(features),
             gates: RefCell::default(),
+            keeper: Keeper::find(),
         };
         (crew, ready.survey.scanner)
     }

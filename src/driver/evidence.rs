@@ -67,6 +67,7 @@ async fn fingerprint(crew: &Crew) -> Result<Vec<u8>, DriverError> {
         grace: crew.config.run.grace,
         log: log.clone(),
         token: crew.token(&EffectKey::Tidy),
+        keeper: crew.keeper.clone(),
     };
     match std::fs::remove_file(&log) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

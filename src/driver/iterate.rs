@@ -197,6 +197,7 @@ async fn call(
         grace: crew.config.run.grace,
         parent_env: &crew.env,
         token: crew.token(&EffectKey::Iterate(job.slug.clone(), job.number)),
+        keeper: crew.keeper.clone(),
         model,
     };
     let slug = job.slug.clone();
@@ -366,6 +367,7 @@ async fn ready(
         grace: crew.config.run.grace,
         log: crew.place.records(slug, 0).with_file_name("setup.log"),
         token: crew.token(&EffectKey::Prepare(slug.clone(), attempt)),
+        keeper: crew.keeper.clone(),
     };
     gate::setup(checks, stop).await.map_err(|error| {
         let kind = match error {

@@ -15,7 +15,7 @@ use super::world::{Hands, Message};
 use crate::core::{State, View, view, wake_at};
 use crate::journal::{Journal, Lock};
 use crate::learnings::Memory;
-use crate::model::{Event, Input, Record, RunId, Slug, Stamp};
+use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp};
 use crate::report;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -127,6 +127,9 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
     }
     let mut settings = crew.config.settings();
     settings.merge.gate = gate_digest(crew).await?;
+    settings.containment = Containment {
+        processes: crew.keeper.tier(),
+    };
     Ok(Input::RunBegins {
         run: crew.run.clone(),
         settings,

@@ -9,7 +9,7 @@ mod tail;
 mod tests;
 
 use crate::model::Ending;
-use crate::process::{self, Finished, Job};
+use crate::process::{self, Finished, Job, Keeper};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -40,6 +40,8 @@ pub struct Checks {
     pub log: PathBuf,
     /// A value unique to this gate; see [`Job::token`].
     pub token: String,
+    /// Who sees to it that nothing outlives a command.
+    pub keeper: Keeper,
 }
 
 /// What came of [`verify`].
@@ -155,6 +157,7 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         idle_timeout: None,
         grace: checks.grace,
         token: format!("{}-{n}", checks.token),
+        keeper: checks.keeper.clone(),
     }
 }
 

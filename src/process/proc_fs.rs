@@ -114,6 +114,12 @@ impl Stat {
     }
 }
 
+/// Whether `/proc` is there and tells of the processes as we number them.
+pub(super) fn is_ours() -> bool {
+    let own = std::process::id().to_string();
+    fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own.as_str())
+}
+
 /// The number of every process. Empty off Linux.
 pub(super) fn pids() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else {

@@ -42,6 +42,7 @@ impl Bench {
             idle_timeout: None,
             grace: Duration::from_secs(60),
             token: format!("test-{}-{unique}", std::process::id()),
+            keeper: Keeper::Groups,
         }
     }
 

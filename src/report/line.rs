@@ -5,7 +5,7 @@
 use super::code::codes_text;
 use super::merge_line;
 use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
-use super::words::{retry, unblock};
+use super::words::{contained, retry, unblock};
 use crate::model::{
     Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug, StopLevel,
 };
@@ -75,12 +75,13 @@ fn run_started(record: &Record, tz: &TimeZone) -> Option<String> {
         return None;
     };
     Some(format!(
-        "run {} started on {}: {} at once, onto {} at {}",
+        "run {} started on {}: {} at once, onto {} at {}; {}",
         shown(&run.0, 40),
         clock(record.at, tz, "%F"),
         settings.parallel,
         branch(target),
         ground.tip.short(),
+        contained(&settings.containment),
     ))
 }
 

@@ -5,7 +5,7 @@
 use super::Glance;
 use super::code::codes_text;
 use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, shown};
-use super::words::{about, command, is_active, overall, stage_shown};
+use super::words::{about, command, contained, is_active, overall, stage_shown};
 use crate::core::{FeatureView, RunView, Stage};
 use std::fmt::Write as _;
 
@@ -62,6 +62,9 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
         out.push((format!("HALT: {reason} (remove the file to go on)"), true));
     }
     let run = glance.view.run.as_ref();
+    if let Some(run) = run.filter(|_| glance.live.is_some()) {
+        out.push((contained(&run.containment), false));
+    }
     if let Some(text) = run.and_then(|run| run.account.as_ref()) {
         let text = reason(text, 400);
         out.push((format!("the agent's account: {text}"), true));
