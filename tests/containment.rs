@@ -4,12 +4,16 @@
 //! Who is left is asked of the kernel, not of the scripts: every process whose working directory is the
 //! script's. Nothing here may signal anything but its own parent.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it cannot test"
+)]
 
 mod support;
 
 use harness::model::Ending;
-use harness::process::{Job, Keeper, Stream, run};
+use harness::process::{Job, Keeper, Limits, Stream, run};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,7 +77,7 @@ impl Bench {
         }
     }
 
-    fn job(&self, script: &str) -> Job {
+    fn job(&self, script: &str, keeper: Keeper) -> Job {
         Job {
             program: "sh".into(),
             args: vec!["-c".into(), script.into()],
@@ -86,11 +90,45 @@ impl Bench {
             idle_timeout: None,
             grace: Duration::from_millis(200),
             token: String::new(),
-            keeper: Keeper::Supervisor {
-                program: env!("CARGO_BIN_EXE_harness").into(),
-            },
+            keeper,
+            limits: Limits::default(),
         }
     }
+}
+
+fn supervisor() -> Keeper {
+    Keeper::Supervisor {
+        program: env!("CARGO_BIN_EXE_harness").into(),
+        cgroup: None,
+    }
+}
+
+/// Every way of keeping processes that this system has, the supervisor alone first.
+fn keepers() -> Vec<Keeper> {
+    let mut keepers = vec![supervisor()];
+    // Tells the library that there is a supervisor, which for a test is another program.
+    assert_eq!(harness::process::supervise(std::iter::empty()), None);
+    match Keeper::find() {
+        Keeper::Supervisor {
+            cgroup: Some(parent),
+            ..
+        } => keepers.push(Keeper::Supervisor {
+            program: env!("CARGO_BIN_EXE_harness").into(),
+            cgroup: Some(parent),
+        }),
+        _ => eprintln!("SKIPPED with control groups: none can be made here"),
+    }
+    keepers
+}
+
+/// Every script with every keeper.
+fn each(
+    scripts: impl Iterator<Item = &'static (&'static str, &'static str)> + Clone,
+) -> impl Iterator<Item = (&'static str, &'static str, Keeper)> {
+    keepers().into_iter().flat_map(move |keeper| {
+        let scripts = scripts.clone();
+        scripts.map(move |(name, script)| (*name, *script, keeper.clone()))
+    })
 }
 
 /// Command lines of the running processes that work in `dir`.
@@ -136,9 +174,10 @@ fn readiness() -> (impl FnMut(Stream, &str), impl Future<Output = ()>) {
 
 #[test]
 fn nothing_is_left_of_what_ends_by_itself() {
-    for (name, script) in ESCAPES {
+    for (name, script, keeper) in each(ESCAPES.iter()) {
         let bench = Bench::new();
-        let finished = on_runtime(run(bench.job(script), pending(), |_, _| {}));
+        let job = bench.job(script, keeper);
+        let finished = on_runtime(run(job, pending(), |_, _| {}));
         assert_eq!(finished.ending, Ending::Exited { code: 0 }, "{name}");
         assert_eq!(working_in(bench.dir.path()), [""; 0], "{name}");
         let left = finished.leftovers;
@@ -148,11 +187,11 @@ fn nothing_is_left_of_what_ends_by_itself() {
 
 #[test]
 fn nothing_is_left_of_what_is_stopped() {
-    for (name, script) in ESCAPES.iter().chain(SABOTAGE) {
+    for (name, script, keeper) in each(ESCAPES.iter().chain(SABOTAGE)) {
         let bench = Bench::new();
         let (on_line, ready) = readiness();
         let script = format!("{script}; trap '' TERM; sleep 1000; sleep 1000");
-        let finished = on_runtime(run(bench.job(&script), ready, on_line));
+        let finished = on_runtime(run(bench.job(&script, keeper), ready, on_line));
         let killed = Ending::Signalled { signal: 9 };
         let ending = finished.ending;
         assert!(
@@ -165,13 +204,13 @@ fn nothing_is_left_of_what_is_stopped() {
 
 #[test]
 fn nothing_is_left_of_what_is_dropped() {
-    for (name, script) in ESCAPES {
+    for (name, script, keeper) in each(ESCAPES.iter()) {
         let bench = Bench::new();
         let (on_line, ready) = readiness();
         let script = format!("{script}; sleep 1000");
         on_runtime(async {
             tokio::select! {
-                finished = run(bench.job(&script), pending(), on_line) => panic!("{name}: {finished:?}"),
+                finished = run(bench.job(&script, keeper), pending(), on_line) => panic!("{name}: {finished:?}"),
                 () = ready => {}
             }
         });
@@ -189,7 +228,7 @@ fn what_cannot_start_is_said_by_the_supervisor_too() {
     let job = Job {
         program: script.into(),
         args: Vec::new(),
-        ..bench.job("")
+        ..bench.job("", supervisor())
     };
     let finished = on_runtime(run(job, pending(), |_, _| {}));
     let Ending::NotStarted { why } = finished.ending else {
@@ -240,5 +279,69 @@ fn when_harness_is_killed_nothing_it_started_stays() {
         harness.kill().unwrap();
         harness.wait().unwrap();
         site.await_that(name, || working_in(&site.path("")).is_empty());
+    }
+}
+
+#[test]
+fn who_uses_more_than_it_may_is_stopped_and_told() {
+    let mib = 1 << 20;
+    let memory = Limits {
+        memory: Some(32 * mib),
+        ..Limits::default()
+    };
+    let processes = Limits {
+        processes: Some(20),
+        ..Limits::default()
+    };
+    let table = [
+        (
+            memory,
+            "x=$(head -c 100000000 /dev/zero | tr '\\0' x); sleep 1000",
+            "memory: ",
+        ),
+        (
+            processes,
+            "n=0; while [ $n -lt 30 ]; do sleep 1000 & n=$((n + 1)); done; wait",
+            "processes: 31, 20 allowed",
+        ),
+    ];
+    for (limits, script, said) in table {
+        let bench = Bench::new();
+        let job = Job {
+            limits,
+            ..bench.job(script, supervisor())
+        };
+        let finished = on_runtime(run(job, pending(), |_, _| {}));
+        let Ending::OverLimit { what } = &finished.ending else {
+            panic!("{script}: {:?}", finished.ending);
+        };
+        assert!(what.starts_with(said), "{what}");
+        assert_eq!(working_in(bench.dir.path()), [""; 0], "{script}");
+    }
+}
+
+#[test]
+fn the_kernel_holds_each_process_to_its_limits() {
+    for keeper in [Keeper::Groups, supervisor()] {
+        let bench = Bench::new();
+        let job = Job {
+            limits: Limits {
+                open_files: Some(77),
+                file_size: Some(1 << 20),
+                ..Limits::default()
+            },
+            ..bench.job(
+                "ulimit -n; ulimit -c; head -c 2000000 /dev/zero >big; echo $(wc -c <big)",
+                keeper,
+            )
+        };
+        let finished = on_runtime(run(job, pending(), |_, _| {}));
+        assert_eq!(finished.ending, Ending::Exited { code: 0 });
+        let log = std::fs::read_to_string(bench.dir.path().join("output.log")).unwrap();
+        let numbers: Vec<&str> = log
+            .lines()
+            .filter(|line| line.bytes().all(|byte| byte.is_ascii_digit()))
+            .collect();
+        assert_eq!(numbers, ["77", "0", "1048576"], "{log}");
     }
 }

@@ -67,6 +67,8 @@ impl Bench {
             parent_env: &self.parent_env,
             token: format!("agent-{}", root.display()),
             keeper: crate::process::Keeper::Groups,
+            limits: crate::process::Limits::default(),
+            output_cap: 64 << 20,
             model: None,
         }
     }

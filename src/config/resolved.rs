@@ -27,6 +27,8 @@ pub struct Config {
     pub breakers: BreakerSettings,
     /// The worktrees that agents work in.
     pub worktrees: Worktrees,
+    /// What one agent or command may use.
+    pub resources: Resources,
     /// What a candidate must pass.
     pub verify: Verify,
     /// How features land.
@@ -114,6 +116,21 @@ pub struct Worktrees {
     pub include_file: String,
     /// Free disk space in bytes below which nothing is started.
     pub min_free: u64,
+}
+
+/// What one agent or command may use, with everything it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// Bytes of memory of its own; `None` leaves it to the machine's size.
+    pub memory: Option<u64>,
+    /// Processes at the same time.
+    pub processes: u64,
+    /// Files each process may have open; `None`: as many as harness.
+    pub open_files: Option<u64>,
+    /// Bytes a file may grow to.
+    pub file_size: Option<u64>,
+    /// Bytes of output that are kept.
+    pub output: u64,
 }
 
 /// What a candidate must pass.

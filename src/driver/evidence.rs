@@ -68,6 +68,7 @@ async fn fingerprint(crew: &Crew) -> Result<Vec<u8>, DriverError> {
         log: log.clone(),
         token: crew.token(&EffectKey::Tidy),
         keeper: crew.keeper.clone(),
+        limits: crew.limits,
     };
     match std::fs::remove_file(&log) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

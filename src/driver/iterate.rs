@@ -198,6 +198,8 @@ async fn call(
         parent_env: &crew.env,
         token: crew.token(&EffectKey::Iterate(job.slug.clone(), job.number)),
         keeper: crew.keeper.clone(),
+        limits: crew.limits,
+        output_cap: crew.config.resources.output,
         model,
     };
     let slug = job.slug.clone();
@@ -368,6 +370,7 @@ async fn ready(
         log: crew.place.records(slug, 0).with_file_name("setup.log"),
         token: crew.token(&EffectKey::Prepare(slug.clone(), attempt)),
         keeper: crew.keeper.clone(),
+        limits: crew.limits,
     };
     gate::setup(checks, stop).await.map_err(|error| {
         let kind = match error {

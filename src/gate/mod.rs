@@ -9,7 +9,7 @@ mod tail;
 mod tests;
 
 use crate::model::Ending;
-use crate::process::{self, Finished, Job, Keeper};
+use crate::process::{self, Finished, Job, Keeper, Limits};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -42,6 +42,8 @@ pub struct Checks {
     pub token: String,
     /// Who sees to it that nothing outlives a command.
     pub keeper: Keeper,
+    /// What a command may use.
+    pub limits: Limits,
 }
 
 /// What came of [`verify`].
@@ -158,6 +160,7 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         grace: checks.grace,
         token: format!("{}-{n}", checks.token),
         keeper: checks.keeper.clone(),
+        limits: checks.limits,
     }
 }
 
@@ -171,6 +174,9 @@ fn outcome(finished: &Finished, timeout: Duration) -> String {
             "stopped by harness after {seconds:.0} s: its time limit is {} s",
             timeout.as_secs_f64()
         ),
+        Ending::OverLimit { what } => {
+            format!("stopped by harness: it used more than it may: {what}")
+        }
         Ending::Stopped => "stopped by harness: the run is ending".to_owned(),
         Ending::NotStarted { why } => format!("not started: {why}"),
     }

@@ -18,6 +18,7 @@ fn checks(dir: &TempDir, commands: &[&str]) -> Checks {
         log: dir.path().join("records/gate.log"),
         token: format!("gate-{}", dir.path().display()),
         keeper: crate::process::Keeper::Groups,
+        limits: crate::process::Limits::default(),
     }
 }
 

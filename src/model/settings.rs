@@ -47,6 +47,8 @@ pub enum ProcessTier {
     Groups,
     /// By a supervisor that adopts orphans: nothing gets away.
     Supervisor,
+    /// By a supervisor and a control group: the kernel ends everything at once.
+    Cgroup,
 }
 
 /// How finished features reach the target.

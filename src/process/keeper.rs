@@ -38,6 +38,8 @@ pub enum Keeper {
     Supervisor {
         /// The program.
         program: PathBuf,
+        /// The directory of a control group in which one can be made for each job.
+        cgroup: Option<PathBuf>,
     },
 }
 
@@ -76,7 +78,10 @@ impl Keeper {
         // Also right after the program's file was replaced by a newer one.
         let program = PathBuf::from("/proc/self/exe");
         if HAS_MODE.load(Ordering::Relaxed) && proc_fs::is_ours() && adopt_orphans() {
-            Self::Supervisor { program }
+            Self::Supervisor {
+                program,
+                cgroup: cgroup(),
+            }
         } else {
             Self::Groups
         }
@@ -87,7 +92,8 @@ impl Keeper {
     pub fn tier(&self) -> ProcessTier {
         match self {
             Self::Groups => ProcessTier::Groups,
-            Self::Supervisor { .. } => ProcessTier::Supervisor,
+            Self::Supervisor { cgroup: None, .. } => ProcessTier::Supervisor,
+            Self::Supervisor { .. } => ProcessTier::Cgroup,
         }
     }
 }
@@ -100,6 +106,16 @@ fn adopt_orphans() -> bool {
 #[cfg(not(target_os = "linux"))]
 fn adopt_orphans() -> bool {
     false
+}
+
+#[cfg(target_os = "linux")]
+fn cgroup() -> Option<PathBuf> {
+    super::cgroup::parent()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cgroup() -> Option<PathBuf> {
+    None
 }
 
 /// The line to a job's supervisor.
@@ -128,12 +144,13 @@ pub(super) fn start(job: &Job) -> Result<Started, String> {
     let mut leaders = leaders();
     let (child, link) = match &job.keeper {
         Keeper::Groups => (spawn(job, &Start::Bare)?, None),
-        Keeper::Supervisor { program } => {
+        Keeper::Supervisor { program, cgroup } => {
             let (ours, theirs) = UnixStream::pair()
                 .and_then(|(ours, theirs)| ours.set_nonblocking(true).map(|()| (ours, theirs)))
                 .map_err(|error| format!("cannot talk to a supervisor: {error}"))?;
             let start = Start::Supervised {
                 program,
+                cgroup: cgroup.as_deref(),
                 socket: theirs,
             };
             (spawn(job, &start)?, Some(Link { socket: ours }))
@@ -145,6 +162,22 @@ pub(super) fn start(job: &Job) -> Result<Started, String> {
     };
     leaders.insert(pid.pid().as_raw());
     Ok(Started { child, pid, link })
+}
+
+/// Ends what is left in the control group of a supervisor that was killed, and the group.
+pub(super) fn end_group(keeper: &Keeper, supervisor: Killable) {
+    #[cfg(target_os = "linux")]
+    if let Keeper::Supervisor {
+        cgroup: Some(parent),
+        ..
+    } = keeper
+    {
+        let group = super::cgroup::Group::of(parent, supervisor.pid().as_raw());
+        group.kill();
+        group.remove();
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (keeper, supervisor);
 }
 
 /// To be called when a direct child is about to be reaped: its number may then be anybody's.
@@ -175,6 +208,9 @@ fn parse(text: &str) -> Option<Told> {
     }
     let (ending, left) = text.rsplit_once(" left ")?;
     let ending = match ending.split_once(' ') {
+        Some(("over", what)) => Ending::OverLimit {
+            what: what.to_owned(),
+        },
         Some(("exited", code)) => Ending::Exited {
             code: code.parse().ok()?,
         },
@@ -244,6 +280,10 @@ mod tests {
             end("exited 3 left 2"),
             Some((Ending::Exited { code: 3 }, 2))
         );
+        let over = Ending::OverLimit {
+            what: "processes: 9, 8 allowed".to_owned(),
+        };
+        assert_eq!(end("over processes: 9, 8 allowed left 9"), Some((over, 9)));
         let killed = Ending::Signalled { signal: 9 };
         assert_eq!(end("signalled 9 left 0"), Some((killed.clone(), 0)));
         assert_eq!(end("lost left 1"), Some((killed, 1)));

@@ -9,7 +9,10 @@
 //! belongs to it without a supervisor; `proc_fs` reads `/proc`.
 
 mod capture;
+#[cfg(target_os = "linux")]
+mod cgroup;
 mod keeper;
+mod limits;
 mod pipes;
 mod proc_fs;
 mod run;
@@ -22,7 +25,8 @@ mod tree;
 mod tests;
 
 pub use keeper::{Keeper, supervise};
-pub use proc_fs::{ProcessIdentity, alive, boot_id, start_time};
+pub use limits::Limits;
+pub use proc_fs::{ProcessIdentity, alive, boot_id, machine_memory, start_time};
 pub use run::run;
 pub use spawn::which;
 pub use tree::sweep;
@@ -66,6 +70,8 @@ pub struct Job {
     pub token: String,
     /// Who sees to it that nothing outlives the job.
     pub keeper: Keeper,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 /// What a finished [`Job`] left.

@@ -62,6 +62,7 @@ pub async fn run(
             (ending, leftovers)
         }
         Told::Nothing => {
+            keeper::end_group(&job.keeper, leader.tree.leader());
             let mut leftovers = clear(&leader.tree, &mut pipes).await;
             if !pipes.drain(DRAIN).await {
                 // Whoever holds a pipe now was missed: it was forked while we looked, or it hides from us.

@@ -4,7 +4,7 @@
 //! This file must never guess: what cannot be started is said in one sentence.
 
 use super::keeper::MODE;
-use super::{Job, TOKEN_VARIABLE};
+use super::{Job, Limits, TOKEN_VARIABLE};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::{AccessFlags, access, setsid};
 use std::ffi::OsStr;
@@ -43,6 +43,8 @@ pub(super) enum Start<'a> {
     Supervised {
         /// Its program.
         program: &'a Path,
+        /// A control group in which it may make one for the command.
+        cgroup: Option<&'a Path>,
         /// Its end of the line to us.
         socket: UnixStream,
     },
@@ -76,18 +78,20 @@ pub(super) fn spawn(job: &Job, start: &Start<'_>) -> Result<Child, String> {
     let mut command = match start {
         Start::Bare => {
             let mut command = Command::new(&program);
-            lead_session_and_die_with_us(&mut command);
+            lead_session_and_die_with_us(&mut command, job.limits);
             command
         }
         Start::Supervised {
             program: supervisor,
+            cgroup,
             socket,
         } => {
             let mut command = Command::new(supervisor);
             let grace = job.grace.as_millis();
             let numbers = [socket.as_raw_fd().to_string(), grace.to_string()];
             command.arg0("harness").arg(MODE).args(numbers);
-            command.arg(&program);
+            command.arg(job.limits.encode());
+            command.arg(cgroup.unwrap_or(Path::new("-"))).arg(&program);
             lead_session_and_inherit(&mut command, socket);
             command
         }
@@ -112,11 +116,12 @@ pub(super) fn spawn(job: &Job, start: &Start<'_>) -> Result<Child, String> {
     unsafe_code,
     reason = "std offers neither setsid nor the parent-death signal in stable form"
 )]
-fn lead_session_and_die_with_us(command: &mut Command) {
+fn lead_session_and_die_with_us(command: &mut Command, limits: Limits) {
     #[cfg(target_os = "linux")]
     let parent = nix::unistd::getpid();
     let before_exec = move || -> io::Result<()> {
         setsid()?;
+        limits.bind()?;
         #[cfg(target_os = "linux")]
         {
             nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
@@ -127,9 +132,8 @@ fn lead_session_and_die_with_us(command: &mut Command) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes three
-    // bare system calls (setsid, prctl, getppid), builds errors from a number without allocating, and
-    // owns nothing but a copied pid.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes bare
+    // system calls, builds errors from a number without allocating, and owns nothing but numbers.
     unsafe {
         command.pre_exec(before_exec);
     }

@@ -8,7 +8,9 @@
 //! Single-threaded, and it trusts nothing that runs below it. It must never know what the command is for.
 //! [`keeper`](super::keeper) is harness's side of the socket.
 
+use super::cgroup::Group;
 use super::keeper::KILL;
+use super::limits::Limits;
 use super::proc_fs::{self, Stat};
 use super::tree::{Killable, signal_each};
 use nix::errno::Errno;
@@ -27,6 +29,7 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -36,11 +39,14 @@ const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
 const GIVE_UP: Duration = Duration::from_secs(5);
 /// Between two looks at processes that were just killed.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// Between two looks at what the command uses.
+const LOOK_AT_LIMITS: Duration = Duration::from_millis(500);
 /// How often a frozen tree is looked through for processes forked meanwhile before it is killed.
 const FREEZES: usize = 16;
 
-/// Does the supervisor's work with the arguments behind [`MODE`](super::keeper::MODE): the number of the inherited socket, the
-/// grace in milliseconds, the program, its arguments. Returns the exit status of the process, which says
+/// Does the supervisor's work with the arguments behind [`MODE`](super::keeper::MODE): the number of the
+/// inherited socket, the grace in milliseconds, the limits, the control group above or `-`, the program, its
+/// arguments. Returns the exit status of the process, which says
 /// nothing: what harness wants to know comes through the socket.
 pub(super) fn serve(args: impl Iterator<Item = OsString>) -> u8 {
     let Some(order) = Order::parse(args) else {
@@ -63,6 +69,8 @@ pub(super) fn serve(args: impl Iterator<Item = OsString>) -> u8 {
 struct Order {
     socket: UnixStream,
     grace: Duration,
+    limits: Limits,
+    cgroup: Option<PathBuf>,
     program: OsString,
     args: Vec<OsString>,
 }
@@ -72,10 +80,14 @@ impl Order {
     fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Self> {
         let socket: RawFd = args.next()?.to_str()?.parse().ok()?;
         let grace: u64 = args.next()?.to_str()?.parse().ok()?;
+        let limits = Limits::decode(args.next()?.to_str()?)?;
+        let cgroup = args.next().filter(|word| word != "-").map(PathBuf::from);
         let program = args.next()?;
         Some(Self {
             socket: inherited(socket)?,
             grace: Duration::from_millis(grace),
+            limits,
+            cgroup,
             program,
             args: args.collect(),
         })
@@ -110,6 +122,8 @@ struct Supervisor {
     heard: bool,
     signals: SignalFd,
     grace: Duration,
+    limits: Limits,
+    group: Option<Group>,
     leader: Pid,
     /// How the command ended, as it is told to harness.
     ending: Option<String>,
@@ -117,6 +131,10 @@ struct Supervisor {
     deadline: Option<Instant>,
     /// Whether everything is to die at once.
     killing: bool,
+    /// Which limit was broken.
+    over: Option<String>,
+    /// When the limits are looked at again.
+    look: Instant,
     left: BTreeSet<i32>,
 }
 
@@ -145,7 +163,16 @@ impl Supervisor {
         let signals =
             SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
                 .map_err(|e| system("listen for signals", e))?;
-        let leader = start(order).map_err(socket)?;
+        let group = order.cgroup.as_deref().and_then(|parent| {
+            let name = std::process::id().to_string();
+            Group::make(parent, &name, &order.limits)
+        });
+        let leader = start(order, group.as_ref()).map_err(|why| {
+            if let Some(group) = &group {
+                group.remove();
+            }
+            socket(why)
+        })?;
         let supervisor = Self {
             socket: order
                 .socket
@@ -154,10 +181,14 @@ impl Supervisor {
             heard: true,
             signals,
             grace: order.grace,
+            limits: order.limits,
+            group,
             leader,
             ending: None,
             deadline: None,
             killing: false,
+            over: None,
+            look: Instant::now() + LOOK_AT_LIMITS,
             left: BTreeSet::new(),
         };
         let _ = supervisor.socket.set_nonblocking(true);
@@ -174,13 +205,25 @@ impl Supervisor {
             if self.ending.is_some() || over || self.killing {
                 return;
             }
-            self.sleep(self.deadline.map(|deadline| deadline - now));
+            self.look_at_limits(now);
+            let look = self.limits.are_watched().then_some(self.look);
+            let next = [self.deadline, look].into_iter().flatten().min();
+            self.sleep(next.map(|next| next.saturating_duration_since(now)));
             if self.told_to_stop() && self.deadline.is_none() {
                 // An error says that nobody is left there.
                 let _ = killpg(self.leader, Signal::SIGTERM);
                 self.deadline = Some(Instant::now() + self.grace);
             }
         }
+    }
+
+    fn look_at_limits(&mut self, now: Instant) {
+        if !self.limits.are_watched() || self.look > now {
+            return;
+        }
+        self.look = now + LOOK_AT_LIMITS;
+        self.over = self.limits.broken_by(&descendants());
+        self.killing |= self.over.is_some();
     }
 
     /// Ends whatever is left, tells harness, and returns when there is nothing.
@@ -206,11 +249,19 @@ impl Supervisor {
                     .collect();
                 signal_each(&fresh, Signal::SIGTERM);
             } else {
+                if let Some(group) = &self.group {
+                    group.kill();
+                }
                 freeze_and_kill(alive);
             }
             self.sleep(Some(LOOK_AGAIN));
         }
+        if let Some(group) = &self.group {
+            group.remove();
+        }
         let ending = self.ending.as_deref().unwrap_or("lost");
+        let over = self.over.as_ref().map(|what| format!("over {what}"));
+        let ending = over.as_deref().unwrap_or(ending);
         let _ = writeln!(self.socket, "{ending} left {}", self.left.len());
     }
 
@@ -274,11 +325,18 @@ impl Supervisor {
     unsafe_code,
     reason = "std offers neither setsid nor the parent-death signal in stable form"
 )]
-fn start(order: &Order) -> Result<Pid, String> {
+fn start(order: &Order, group: Option<&Group>) -> Result<Pid, String> {
     let supervisor = nix::unistd::getpid();
+    let limits = order.limits;
+    let entrance = group.and_then(Group::entrance);
     let before_exec = move || -> std::io::Result<()> {
         setsid()?;
         SigSet::empty().thread_set_mask()?;
+        if let Some(entrance) = &entrance {
+            // Without the group the supervisor does what it can.
+            let _ = nix::unistd::write(entrance, b"0");
+        }
+        limits.bind()?;
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         // The supervisor may have died before the kernel was told to watch it.
         if getppid() != supervisor {
@@ -288,8 +346,8 @@ fn start(order: &Order) -> Result<Pid, String> {
     };
     let mut command = Command::new(&order.program);
     command.args(&order.args);
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes four bare
-    // system calls, builds errors from a number without allocating, and owns nothing but a copied pid.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes bare system
+    // calls, builds errors from a number without allocating, and owns nothing but numbers and an open file.
     unsafe {
         command.pre_exec(before_exec);
     }

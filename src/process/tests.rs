@@ -43,6 +43,7 @@ impl Bench {
             grace: Duration::from_secs(60),
             token: format!("test-{}-{unique}", std::process::id()),
             keeper: Keeper::Groups,
+            limits: Limits::default(),
         }
     }
 

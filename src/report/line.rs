@@ -168,6 +168,10 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
         Ending::Signalled { signal } => format!("was killed by signal {signal} after {took}"),
         Ending::TimedOut => format!("was stopped after {took}, its time was up"),
         Ending::IdleTimedOut => format!("was stopped after {took}, it had gone silent"),
+        Ending::OverLimit { what } => format!(
+            "was stopped after {took}, it used more than it may ({})",
+            shown(what, 80)
+        ),
         Ending::Stopped => format!("was stopped with the run after {took}"),
         Ending::NotStarted { why } => {
             return format!(

@@ -202,6 +202,7 @@ pub(super) fn overall(view: &View, live: bool, bar_columns: usize) -> String {
 pub(super) fn contained(containment: &Containment) -> String {
     match containment.processes {
         ProcessTier::Supervisor => "contained by supervisor".to_owned(),
+        ProcessTier::Cgroup => "contained by supervisor and control group".to_owned(),
         ProcessTier::Groups => {
             "contained by process groups only: a daemon can outlive its agent".to_owned()
         }
