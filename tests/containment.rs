@@ -158,8 +158,8 @@ fn on_runtime<T>(future: impl Future<Output = T>) -> T {
     builder.enable_all().build().unwrap().block_on(future)
 }
 
-/// What to call with every line, and what to wait for until one is `ready`.
-fn readiness() -> (impl FnMut(Stream, &str), impl Future<Output = ()>) {
+/// What to call with every line, and what stops the job when one is `ready`.
+fn readiness() -> (impl FnMut(Stream, &str), impl Future<Output = Ending>) {
     let (tell, mut told) = unbounded_channel();
     let on_line = move |_: Stream, line: &str| {
         if line == "ready" {
@@ -169,6 +169,7 @@ fn readiness() -> (impl FnMut(Stream, &str), impl Future<Output = ()>) {
     };
     (on_line, async move {
         told.recv().await;
+        Ending::Stopped
     })
 }
 
@@ -211,7 +212,7 @@ fn nothing_is_left_of_what_is_dropped() {
         on_runtime(async {
             tokio::select! {
                 finished = run(bench.job(&script, keeper), pending(), on_line) => panic!("{name}: {finished:?}"),
-                () = ready => {}
+                _ = ready => {}
             }
         });
         assert_eq!(working_in(bench.dir.path()), [""; 0], "{name}");

@@ -115,11 +115,12 @@ impl Called {
     }
 }
 
-/// Calls an agent once and returns when its process tree is dead. `stop` ends it early. What cannot be
+/// Calls an agent once and returns when its process tree is dead. `stop` ends it early, with the ending to
+/// record. What cannot be
 /// started comes back as [`Ending::NotStarted`].
 pub async fn call(
     call: Call<'_>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ending>,
     mut on_progress: impl FnMut(Progress),
 ) -> Called {
     let (temporary, job) = match prepare(&call) {

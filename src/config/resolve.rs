@@ -64,6 +64,7 @@ impl Resolver<'_> {
                 open_files: shape.resources.open_files,
                 file_size: shape.resources.file_size.map(|size| size.0),
                 output: shape.resources.output.0,
+                pressure: shape.resources.pressure,
             },
             verify: Verify {
                 commands: shape.verify.commands.0,

@@ -131,6 +131,8 @@ pub struct Resources {
     pub file_size: Option<u64>,
     /// Bytes of output that are kept.
     pub output: u64,
+    /// Share of the time, in percent, for which the machine may stand still before nothing more is started.
+    pub pressure: Option<u32>,
 }
 
 /// What a candidate must pass.

@@ -225,6 +225,10 @@ pub(super) struct Resources {
     pub file_size: Option<Size>,
     /// Output that is kept; what comes beyond it is read and dropped.
     pub output: Size,
+    /// Start nothing while anything runs and the machine stood still for want of memory or disk throughput for
+    /// more than this share of the last ten seconds, in percent; null means never.
+    #[schemars(range(min = 1, max = 100))]
+    pub pressure: Option<u32>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -398,6 +402,7 @@ impl Default for Resources {
             open_files: None,
             file_size: None,
             output: Size(64 << 20),
+            pressure: Some(40),
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct RunView {
     pub max_iterations: u32,
     /// How hard it was asked to stop.
     pub stop: Option<StopLevel>,
+    /// What the machine is short of, so that nothing is started while anything runs.
+    pub strain: Option<String>,
     /// What the agent's CLI said about quota or login.
     pub account: Option<String>,
 }
@@ -205,6 +207,7 @@ pub fn view(state: &State, now: Stamp) -> View {
             iterations: run.iterations,
             max_iterations: run.settings.max_iterations,
             stop: run.stop,
+            strain: run.strain.clone(),
             account: run.account.as_ref().map(|failure| failure.text.clone()),
         }),
         halt: state.halt.clone(),

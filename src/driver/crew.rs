@@ -119,7 +119,7 @@ impl Crew {
 
 /// Three quarters of what there is: enough for any build, and the rest keeps the machine alive.
 fn default_memory() -> Option<u64> {
-    process::machine_memory().map(|bytes| bytes / 4 * 3)
+    process::machine::memory().map(|bytes| bytes / 4 * 3)
 }
 
 /// The token of an effect's processes.

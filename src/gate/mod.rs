@@ -108,7 +108,11 @@ pub async fn verify(checks: Checks, stop: impl Future<Output = ()>) -> Verdict {
         let mut tail = Tail::default();
         let job = job(&checks, n, command);
         let part = job.output.clone();
-        let finished = process::run(job, &mut stop, |_, line| tail.push(line)).await;
+        let stopped = async {
+            (&mut stop).await;
+            Ending::Stopped
+        };
+        let finished = process::run(job, stopped, |_, line| tail.push(line)).await;
         gate_ms = gate_ms.saturating_add(millis(finished.elapsed));
         let outcome = outcome(&finished, checks.timeout);
         // The verdict stands without its log; a full disk must not turn green into anything else.

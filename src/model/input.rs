@@ -98,6 +98,11 @@ pub enum Input {
     },
     /// Free worktrees, the gate's worktree and merged branches are gone.
     Tidied,
+    /// The machine is short of something, or no longer.
+    Strained {
+        /// Of what, and how much; `None`: no longer.
+        why: Option<String>,
+    },
     /// A person gave a command.
     Commanded(Command),
     /// A signal asks the run to stop.

@@ -13,6 +13,7 @@ mod capture;
 mod cgroup;
 mod keeper;
 mod limits;
+pub mod machine;
 mod pipes;
 mod proc_fs;
 mod run;
@@ -26,10 +27,10 @@ mod tests;
 
 pub use keeper::{Keeper, supervise};
 pub use limits::Limits;
-pub use proc_fs::{ProcessIdentity, alive, boot_id, machine_memory, start_time};
+pub use proc_fs::{ProcessIdentity, alive, boot_id, start_time};
 pub use run::run;
 pub use spawn::which;
-pub use tree::sweep;
+pub use tree::{sweep, written};
 
 use crate::model::Ending;
 use std::collections::BTreeMap;

@@ -133,18 +133,15 @@ pub(super) fn own_memory(pid: i32) -> u64 {
     }
 }
 
-/// Bytes of memory that processes here can have: the machine's, or less if our control group has less.
-#[must_use]
-pub fn machine_memory() -> Option<u64> {
-    let all = fs::read_to_string("/proc/meminfo").ok()?;
-    let total = all
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let total: u64 = total.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    let limit = own_cgroup().and_then(|dir| fs::read_to_string(dir.join("memory.max")).ok());
-    let limit = limit.and_then(|text| text.trim().parse::<u64>().ok());
-    let total = total.saturating_mul(1024);
-    Some(limit.map_or(total, |limit| limit.min(total)))
+/// Bytes that `pid` has caused to be written to disk. 0 if it is gone, or off Linux.
+pub(super) fn written(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let number = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|word| word.trim().parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    number("write_bytes:").saturating_sub(number("cancelled_write_bytes:"))
 }
 
 fn page_size() -> u64 {

@@ -23,7 +23,7 @@ const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
 /// How long output that is already on its way is waited for once the tree is dead.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// Runs a job to its end: by itself, by a limit, or because `stop` resolved. When it returns, nothing of
+/// Runs a job to its end: by itself, by a limit, or because `stop` resolved, with the ending to record. When it returns, nothing of
 /// the job's process tree is left running (see [`Finished::leftovers`]). Dropping the future kills the
 /// tree.
 ///
@@ -38,7 +38,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// Never fails: what cannot be started is an [`Ending::NotStarted`] that says why.
 pub async fn run(
     mut job: Job,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ending>,
     on_line: impl FnMut(Stream, &str),
 ) -> Finished {
     let begun = Instant::now();
@@ -105,7 +105,7 @@ async fn supervise<F: FnMut(Stream, &str)>(
     job: &Job,
     leader: &mut Leader,
     pipes: &mut Pipes<F>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ending>,
 ) -> Option<Ending> {
     let mut stop = pin!(stop);
     let mut time_up = pin!(sleep(job.timeout));
@@ -116,7 +116,7 @@ async fn supervise<F: FnMut(Stream, &str)>(
             // count before the idle limit does.
             biased;
             () = leader.exited() => return None,
-            () = &mut stop => return Some(Ending::Stopped),
+            ending = &mut stop => return Some(ending),
             () = &mut time_up => return Some(Ending::TimedOut),
             () = pipes.step() => {}
             () = idle => return Some(Ending::IdleTimedOut),

@@ -40,6 +40,15 @@ pub fn sweep(token: &str) -> usize {
     }
 }
 
+/// Bytes that the running processes which carry `token`, and their descendants, have written to disk so far;
+/// what those that ended wrote is not known. 0 off Linux.
+#[must_use]
+pub fn written(token: &str) -> u64 {
+    let alive = members(token, None);
+    let bytes = alive.iter().map(|pid| proc_fs::written(pid.0));
+    bytes.fold(0, u64::saturating_add)
+}
+
 /// A pid that may be signalled: not 0, not init, not a "minus something", not ourselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Killable(i32);

@@ -102,6 +102,11 @@ fn run_text(event: &Event) -> Option<String> {
             format!("halted: {reason}; nothing new is started (remove the HALT file to go on)")
         }
         Event::HaltCleared => "resumed: the HALT file is gone".to_owned(),
+        Event::Strained { why: Some(what) } => format!(
+            "short of {}; nothing new starts while anything runs",
+            shown(what, REASON_COLUMNS)
+        ),
+        Event::Strained { why: None } => "no longer short of anything".to_owned(),
         Event::StopRequested {
             level: StopLevel::Drain,
         } => "stopping: nothing new is started, running agents may finish".to_owned(),

@@ -65,6 +65,13 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
     if let Some(run) = run.filter(|_| glance.live.is_some()) {
         out.push((contained(&run.containment), false));
     }
+    if let Some(what) = run.and_then(|run| run.strain.as_ref()) {
+        let what = shown(what, 200);
+        out.push((
+            format!("short of {what}: nothing new starts while anything runs"),
+            false,
+        ));
+    }
     if let Some(text) = run.and_then(|run| run.account.as_ref()) {
         let text = reason(text, 400);
         out.push((format!("the agent's account: {text}"), true));

@@ -62,6 +62,7 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             iterations: 14,
             max_iterations: 200,
             stop: None,
+            strain: None,
             account: None,
         }),
         halt: None,
