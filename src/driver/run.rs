@@ -240,8 +240,10 @@ impl Session<'_> {
     }
 
     /// On a disk that is all but full everything fails; ending one feature's iteration saves the others.
+    /// Who has written little is not to blame, and ending it would not help.
     fn make_room(&mut self, why: &str) {
-        if let Some(who) = self.hands.end_largest_writer(why) {
+        let least = self.crew.config.worktrees.min_free / 8;
+        if let Some(who) = self.hands.end_largest_writer(least, why) {
             self.voice
                 .warn(&format!("{why}: {who} wrote most and is ended"));
         }

@@ -62,14 +62,19 @@ impl Hands {
         }
     }
 
-    /// Ends the iteration whose processes have written most, of those that run; says which. What its agent
-    /// leaves is snapshotted as ever.
-    pub(super) fn end_largest_writer(&mut self, why: &str) -> Option<String> {
+    /// Ends the iteration whose processes have written most, of those that run and have written at least so
+    /// much; says which. What its agent leaves is snapshotted as ever.
+    pub(super) fn end_largest_writer(&mut self, least: u64, why: &str) -> Option<String> {
         let running = self.stops.iter().filter(|(key, stop)| {
             let is_free = !stop.is_closed() && stop.borrow().is_none();
             matches!(key, EffectKey::Iterate(..)) && is_free
         });
-        let (key, stop) = running.max_by_key(|(key, _)| process::written(&self.crew.token(key)))?;
+        let written =
+            running.map(|running| (process::written(&self.crew.token(running.0)), running));
+        let (bytes, (key, stop)) = written.max_by_key(|(bytes, _)| *bytes)?;
+        if bytes < least {
+            return None;
+        }
         let EffectKey::Iterate(slug, number) = key else {
             return None;
         };

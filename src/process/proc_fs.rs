@@ -133,7 +133,8 @@ pub(super) fn own_memory(pid: i32) -> u64 {
     }
 }
 
-/// Bytes that `pid` has caused to be written to disk. 0 if it is gone, or off Linux.
+/// Bytes that `pid`, and the children it has waited for, have written: to disk, or at least by calls (which
+/// is what file systems in memory count). 0 if it is gone, or off Linux.
 pub(super) fn written(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
     let number = |name: &str| {
@@ -141,7 +142,8 @@ pub(super) fn written(pid: i32) -> u64 {
         line.and_then(|word| word.trim().parse::<u64>().ok())
             .unwrap_or(0)
     };
-    number("write_bytes:").saturating_sub(number("cancelled_write_bytes:"))
+    let to_disk = number("write_bytes:").saturating_sub(number("cancelled_write_bytes:"));
+    to_disk.max(number("wchar:"))
 }
 
 fn page_size() -> u64 {

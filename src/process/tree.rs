@@ -40,8 +40,8 @@ pub fn sweep(token: &str) -> usize {
     }
 }
 
-/// Bytes that the running processes which carry `token`, and their descendants, have written to disk so far;
-/// what those that ended wrote is not known. 0 off Linux.
+/// Bytes that the running processes which carry `token`, their descendants, and the children they have waited
+/// for have written so far. 0 off Linux.
 #[must_use]
 pub fn written(token: &str) -> u64 {
     let alive = members(token, None);
