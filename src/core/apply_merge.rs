@@ -402,13 +402,18 @@ impl State {
     }
 
     fn target_moved(&mut self, commit: &Oid, at: Stamp) {
+        let mut is_all = false;
         if let Some(run) = &mut self.run {
+            is_all = run.tip == *commit;
             run.target_tip = commit.clone();
             run.tidied = false;
         }
         let merging = &mut self.merging;
-        let publish = merging.publish.take();
-        let count = publish.map_or(0, |publish| publish.features);
+        // Whatever has landed is in the tip, even what was found to have landed after publishing began.
+        let count = match merging.publish.take() {
+            Some(publish) if !is_all => publish.features,
+            _ => usize::MAX,
+        };
         merging.publishing = Publishing::Ready;
         merging.publishes_failed = 0;
         self.made_public(count, at);
