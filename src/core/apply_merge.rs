@@ -317,7 +317,9 @@ impl State {
         });
         if feature.rounds >= right_of_way::ROUNDS {
             let until = at.plus_ms(right_of_way::LONGEST_MS);
-            self.merging.right_of_way.insert(slug.clone(), until);
+            let ways = &mut self.merging.right_of_way;
+            // Who has it already keeps its place before those who got it since.
+            ways.entry(slug.clone()).or_insert(until);
         }
         self.unjudged.insert(slug.clone());
         self.leave(slug, attempt, Phase::Pending, at);

@@ -615,6 +615,38 @@ fn who_clashed_twice_goes_first() {
 }
 
 #[test]
+fn two_with_the_right_of_way_never_wait_for_each_other() {
+    let mut story = a_goes_first();
+    let until = story.state.merging.right_of_way[&slug("a")];
+    let b = story.state.features.get_mut(&slug("b")).unwrap();
+    b.rounds = 2;
+    assert_eq!(b.gives_way_to, Some(slug("a")));
+    let ways = |state: &mut State, b: Stamp| {
+        state.merging.right_of_way.insert(slug("b"), b);
+    };
+    ways(&mut story.state, until.plus_ms(1));
+    story.settle();
+    assert!(story.asked().is_none(), "a got it first");
+    ways(&mut story.state, Stamp(until.0 - 1));
+    story.settle();
+    let (_, _, _, members) = story.asked().unwrap();
+    assert_eq!(names(&members), ["b"], "b did, whatever was before");
+}
+
+#[test]
+fn who_has_the_right_of_way_and_clashes_again_does_not_go_last() {
+    let mut story = a_goes_first();
+    let until = story.state.merging.right_of_way[&slug("a")];
+    let resolved = IterationReport {
+        merge: Some(MergeVerdict::Resolved),
+        ..claim()
+    };
+    story.end("a", resolved);
+    story.clash(&["cold.rs"]);
+    assert_eq!(story.state.merging.right_of_way[&slug("a")], until);
+}
+
+#[test]
 fn the_right_of_way_ends_with_its_time_or_its_holder() {
     let mut story = a_goes_first();
     let until = crate::core::wake_at(&story.state, story.now).unwrap();
