@@ -37,7 +37,7 @@ fn no_git_command_of_an_agent_fails() {
         "harness.yaml",
         &format!(
             "version: 1\nagent: soak\nagents:\n  soak:\n    kind: command\n    \
-             command: [sh, {agent:?}, {tally:?}, '{ROUNDS}']\nverify: {{commands: ['test -d work']}}\n"
+             command: [sh, {agent:?}, {tally:?}, '{ROUNDS}']\nverify: {{commands: ['test -d work']}}\nrun: {{max_iterations: 1000000}}\n"
         ),
     );
     let slugs: Vec<String> = (0..features).map(|n| format!("f{n:03}")).collect();
