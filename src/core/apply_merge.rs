@@ -318,7 +318,9 @@ impl State {
         });
         if feature.rounds >= right_of_way::ROUNDS {
             let until = at.plus_ms(right_of_way::LONGEST_MS);
-            self.merging.right_of_way.insert(slug.clone(), until);
+            let ways = &mut self.merging.right_of_way;
+            // Who has it already keeps its place before those who got it since.
+            ways.entry(slug.clone()).or_insert(until);
         }
         self.unjudged.insert(slug.clone());
         self.leave(slug, attempt, Phase::Pending, at);
@@ -404,13 +406,18 @@ impl State {
     }
 
     fn target_moved(&mut self, commit: &Oid, at: Stamp) {
+        let mut is_all = false;
         if let Some(run) = &mut self.run {
+            is_all = run.tip == *commit;
             run.target_tip = commit.clone();
             run.tidied = false;
         }
         let merging = &mut self.merging;
-        let publish = merging.publish.take();
-        let count = publish.map_or(0, |publish| publish.features);
+        // Whatever has landed is in the tip, even what was found to have landed after publishing began.
+        let count = match merging.publish.take() {
+            Some(publish) if !is_all => publish.features,
+            _ => usize::MAX,
+        };
         merging.publishing = Publishing::Ready;
         merging.publishes_failed = 0;
         self.made_public(count, at);

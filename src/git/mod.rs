@@ -27,6 +27,7 @@ mod land;
 mod merge;
 mod prepare;
 mod read;
+mod register;
 mod repo;
 mod sides;
 mod snapshot;

@@ -167,7 +167,11 @@ impl Fixture {
                 message: "Land it\n".to_owned(),
             })
             .collect();
-        self.repo().chain("1", onto, tip, &links, strategy).unwrap()
+        // An attempt's name is its own: only then may a lock left on its ref be removed.
+        let name = names.join("-");
+        self.repo()
+            .chain(&name, onto, tip, &links, strategy)
+            .unwrap()
     }
 
     pub(super) fn candidate(&self, name: &str, strategy: Strategy) -> Candidate {

@@ -52,7 +52,7 @@ fn a_candidate_is_a_merge_or_one_commit() {
             f.oid(&format!("{}^{{tree}}", candidate.commit)),
             candidate.tree
         );
-        assert_eq!(f.oid("refs/harness/candidates/1"), candidate.commit);
+        assert_eq!(f.oid("refs/harness/candidates/one"), candidate.commit);
     }
     assert_eq!(f.git(&f.root, &["status", "--porcelain"]), "");
     assert_eq!(f.oid("main"), onto, "building one moves nothing");
