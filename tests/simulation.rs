@@ -464,6 +464,10 @@ fn live(sim: &mut Sim, settings: &Settings) -> Option<u8> {
                     });
                 }
                 batch.push(seen);
+                if sim.dice().chance(5) {
+                    let why = sim.dice().chance(50).then(|| "memory".to_owned());
+                    batch.push(Input::Strained { why }.into());
+                }
             }
             (None, Some(at)) => {
                 sim.now = at;

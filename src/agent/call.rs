@@ -7,7 +7,7 @@ use super::command::{self, Text};
 use super::outbox::{self, blocked_line};
 use super::{AgentError, Kind, Profile, env};
 use crate::model::{AgentFailure, Ending, RunId, Slug, Usage};
-use crate::process::{self, Finished, Job, Stream};
+use crate::process::{self, Finished, Job, Keeper, Limits, Stream};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,9 +16,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The most of an agent's raw output that is kept on disk.
-const OUTPUT_CAP_BYTES: u64 = 64 * 1024 * 1024;
 
 /// One call to make.
 #[derive(Clone, Debug)]
@@ -52,6 +49,12 @@ pub struct Call<'a> {
     pub parent_env: &'a BTreeMap<OsString, OsString>,
     /// Unique to this call; see [`Job::token`].
     pub token: String,
+    /// Who sees to it that nothing outlives the call.
+    pub keeper: Keeper,
+    /// What it may use.
+    pub limits: Limits,
+    /// The most bytes of its raw output that are kept on disk.
+    pub output_cap: u64,
     /// Model, if not the profile's.
     pub model: Option<String>,
 }
@@ -112,11 +115,12 @@ impl Called {
     }
 }
 
-/// Calls an agent once and returns when its process tree is dead. `stop` ends it early. What cannot be
+/// Calls an agent once and returns when its process tree is dead. `stop` ends it early, with the ending to
+/// record. What cannot be
 /// started comes back as [`Ending::NotStarted`].
 pub async fn call(
     call: Call<'_>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ending>,
     mut on_progress: impl FnMut(Progress),
 ) -> Called {
     let (temporary, job) = match prepare(&call) {
@@ -180,11 +184,13 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         env,
         stdin: call.prompt.clone().into_bytes(),
         output: dir.join("output.log"),
-        output_cap: OUTPUT_CAP_BYTES,
+        output_cap: call.output_cap,
         timeout: call.timeout,
         idle_timeout: call.idle_timeout,
         grace: call.grace,
         token: call.token.clone(),
+        keeper: call.keeper.clone(),
+        limits: call.limits,
     };
     Ok((temporary, job))
 }

@@ -86,6 +86,7 @@ pub(super) fn failure(ending: &Ending, words: &str) -> Option<AgentFailure> {
         Ending::Exited { code: 0 } => return None,
         Ending::Exited { code } => format!("exit {code}"),
         Ending::Signalled { signal } => format!("ended by signal {signal}"),
+        Ending::OverLimit { what } => format!("used more than it may: {what}"),
         Ending::TimedOut | Ending::IdleTimedOut | Ending::Stopped | Ending::NotStarted { .. } => {
             return None;
         }

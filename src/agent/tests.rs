@@ -66,11 +66,14 @@ impl Bench {
             grace: Duration::from_secs(5),
             parent_env: &self.parent_env,
             token: format!("agent-{}", root.display()),
+            keeper: crate::process::Keeper::Groups,
+            limits: crate::process::Limits::default(),
+            output_cap: 64 << 20,
             model: None,
         }
     }
 
-    fn run(&self, call: Call<'_>, stop: impl Future<Output = ()>) -> (Called, Vec<Progress>) {
+    fn run(&self, call: Call<'_>, stop: impl Future<Output = Ending>) -> (Called, Vec<Progress>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -157,7 +160,7 @@ fn a_killed_agents_claim_does_not_count() {
         Kind::Command,
         "echo x > $HARNESS_OUTBOX/done; echo n > $HARNESS_OUTBOX/note.md; echo ready; exec sleep 1000",
     );
-    let (say, heard) = tokio::sync::oneshot::channel::<()>();
+    let (say, heard) = tokio::sync::oneshot::channel();
     let mut say = Some(say);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -166,7 +169,7 @@ fn a_killed_agents_claim_does_not_count() {
     let stop = async { heard.await.unwrap() };
     let called = runtime.block_on(super::call(bench.call(), stop, |_| {
         if let Some(say) = say.take() {
-            say.send(()).unwrap();
+            say.send(Ending::Stopped).unwrap();
         }
     }));
     assert_eq!(called.ending, Ending::Stopped);
@@ -246,7 +249,7 @@ fn what_cannot_be_started_says_why() {
     let bench = Bench::new(Kind::Command, "");
     let mut call = bench.call();
     call.worktree = bench.dir.path().join("missing");
-    let (called, _) = bench.run(call, ready(()));
+    let (called, _) = bench.run(call, ready(Ending::Stopped));
     assert!(matches!(called.ending, Ending::NotStarted { why } if why.contains("missing")));
     let mut call = bench.call();
     call.program = "/nonexistent/agent".into();

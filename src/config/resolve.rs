@@ -7,7 +7,7 @@ use super::kind::{Parallel, Text};
 use super::origin::{Origin, Tree};
 use super::overrides::is_ours;
 use super::resolved::{
-    Config, Kind, Merge, Profile, Prompt, Run, Specs, Strategy, Verify, Worktrees,
+    Config, Kind, Merge, Profile, Prompt, Resources, Run, Specs, Strategy, Verify, Worktrees,
 };
 use super::shape::{self, Selection, Shape};
 use super::source::{Place, Source, quoted};
@@ -58,6 +58,14 @@ impl Resolver<'_> {
             agents,
             breakers,
             worktrees: self.worktrees(shape.worktrees),
+            resources: Resources {
+                memory: shape.resources.memory.map(|size| size.0),
+                processes: shape.resources.processes,
+                open_files: shape.resources.open_files,
+                file_size: shape.resources.file_size.map(|size| size.0),
+                output: shape.resources.output.0,
+                pressure: shape.resources.pressure,
+            },
             verify: Verify {
                 commands: shape.verify.commands.0,
                 timeout: shape.verify.timeout.0,

@@ -3,7 +3,7 @@
 //! This file must never know where a value came from.
 
 use super::feature::FeatureKeys;
-use crate::model::{BreakerSettings, MergeSettings, OnHalt, Settings, Slug};
+use crate::model::{BreakerSettings, Containment, MergeSettings, OnHalt, Settings, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub struct Config {
     pub breakers: BreakerSettings,
     /// The worktrees that agents work in.
     pub worktrees: Worktrees,
+    /// What one agent or command may use.
+    pub resources: Resources,
     /// What a candidate must pass.
     pub verify: Verify,
     /// How features land.
@@ -116,6 +118,23 @@ pub struct Worktrees {
     pub min_free: u64,
 }
 
+/// What one agent or command may use, with everything it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// Bytes of memory of its own; `None` leaves it to the machine's size.
+    pub memory: Option<u64>,
+    /// Processes at the same time.
+    pub processes: u64,
+    /// Files each process may have open; `None`: as many as harness.
+    pub open_files: Option<u64>,
+    /// Bytes a file may grow to.
+    pub file_size: Option<u64>,
+    /// Bytes of output that are kept.
+    pub output: u64,
+    /// Share of the time, in percent, for which the machine may stand still before nothing more is started.
+    pub pressure: Option<u32>,
+}
+
 /// What a candidate must pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verify {
@@ -190,6 +209,8 @@ impl Config {
                 max_red_rounds: self.merge.max_red_rounds,
                 publish: self.merge.publish,
             },
+            // What the system allows is found out where it is used.
+            containment: Containment::default(),
             only: self.only.clone(),
         }
     }

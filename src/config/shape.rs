@@ -33,6 +33,8 @@ pub(super) struct Shape {
     pub breakers: Breakers,
     /// The git worktrees that agents work in.
     pub worktrees: Worktrees,
+    /// What one agent or command may use, with everything it starts.
+    pub resources: Resources,
     /// What a candidate must pass before it lands.
     pub verify: Verify,
     /// How features land.
@@ -210,6 +212,28 @@ pub(super) struct Worktrees {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
+pub(super) struct Resources {
+    /// Memory of its own; null means three quarters of the machine's.
+    pub memory: Option<Size>,
+    /// Processes at the same time.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub processes: u64,
+    /// Files each process may have open; null means as many as harness.
+    #[schemars(range(min = 64, max = 1_000_000_000))]
+    pub open_files: Option<u64>,
+    /// A file may grow to this; null means no limit.
+    pub file_size: Option<Size>,
+    /// Output that is kept; what comes beyond it is read and dropped.
+    pub output: Size,
+    /// Start nothing while anything runs and the machine stood still for want of memory or disk throughput for
+    /// more than this share of the last ten seconds, in percent; null means never.
+    #[schemars(range(min = 1, max = 100))]
+    pub pressure: Option<u32>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct Verify {
     /// Commands run in a clean checkout of the exact tree, in order, by sh -c.
     pub commands: Words,
@@ -305,6 +329,7 @@ impl Default for Shape {
             agents: BTreeMap::from([("claude".into(), claude)]),
             breakers: Breakers::default(),
             worktrees: Worktrees::default(),
+            resources: Resources::default(),
             verify: Verify::default(),
             merge: Merge::default(),
             prompt: Prompt::default(),
@@ -365,6 +390,19 @@ impl Default for Worktrees {
             setup: Words::default(),
             include_file: Name(".worktreeinclude".into()),
             min_free: Size(2 << 30),
+        }
+    }
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self {
+            memory: None,
+            processes: 2000,
+            open_files: None,
+            file_size: None,
+            output: Size(64 << 20),
+            pressure: Some(40),
         }
     }
 }

@@ -37,6 +37,7 @@ impl State {
                     started: at,
                     iterations: 0,
                     stop: None,
+                    strain: None,
                     account: None,
                     halted_by: None,
                     tidied: false,
@@ -47,27 +48,11 @@ impl State {
             Event::BacklogChanged { upserted, removed } => self.backlog(upserted, removed, at),
             Event::HaltSeen { reason } => self.halt = Some(reason.clone()),
             Event::HaltCleared => self.halt = None,
-            Event::StopRequested { level } => {
-                if let Some(run) = &mut self.run {
-                    run.stop = run.stop.max(Some(*level));
-                }
-            }
             Event::Written { through } => self.written(*through),
-            Event::Tidied => {
-                self.to_tidy.clear();
-                if let Some(run) = &mut self.run {
-                    run.tidied = true;
-                }
-            }
-            Event::RunEnded { code, codes } => {
-                if let Some(run) = &mut self.run {
-                    run.ended = Some(Ended {
-                        at,
-                        code: *code,
-                        codes: codes.clone(),
-                    });
-                }
-            }
+            Event::Strained { .. }
+            | Event::StopRequested { .. }
+            | Event::Tidied
+            | Event::RunEnded { .. } => self.apply_run(&record.event, at),
             Event::Started { .. }
             | Event::Prepared { .. }
             | Event::PrepareFailed { .. }
@@ -86,6 +71,29 @@ impl State {
                 self.note_empty(event);
                 self.apply_merge(event, at);
             }
+        }
+    }
+
+    /// What happens to the run as a whole.
+    fn apply_run(&mut self, event: &Event, at: Stamp) {
+        if *event == Event::Tidied {
+            self.to_tidy.clear();
+        }
+        let Some(run) = &mut self.run else {
+            return;
+        };
+        match event {
+            Event::Strained { why } => run.strain.clone_from(why),
+            Event::StopRequested { level } => run.stop = run.stop.max(Some(*level)),
+            Event::Tidied => run.tidied = true,
+            Event::RunEnded { code, codes } => {
+                run.ended = Some(Ended {
+                    at,
+                    code: *code,
+                    codes: codes.clone(),
+                });
+            }
+            _ => {}
         }
     }
 

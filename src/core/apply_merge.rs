@@ -137,6 +137,7 @@ impl State {
                     run.tree = chain.tree;
                 }
                 self.merging.works();
+                self.merging.overtaken += 1;
                 self.merging.publishing = Publishing::Ready;
             }
             Event::ReconcileFailed { attempt, .. } => {
@@ -317,7 +318,9 @@ impl State {
         });
         if feature.rounds >= right_of_way::ROUNDS {
             let until = at.plus_ms(right_of_way::LONGEST_MS);
-            self.merging.right_of_way.insert(slug.clone(), until);
+            let ways = &mut self.merging.right_of_way;
+            // Who has it already keeps its place before those who got it since.
+            ways.entry(slug.clone()).or_insert(until);
         }
         self.unjudged.insert(slug.clone());
         self.leave(slug, attempt, Phase::Pending, at);
@@ -377,6 +380,7 @@ impl State {
         }
         self.merging.judged(true);
         self.merging.works();
+        self.merging.overtaken = 0;
         self.merging.right_of_way.remove(slug);
         if let Some(feature) = self.features.get_mut(slug) {
             feature.breakers.verified();
@@ -402,13 +406,18 @@ impl State {
     }
 
     fn target_moved(&mut self, commit: &Oid, at: Stamp) {
+        let mut is_all = false;
         if let Some(run) = &mut self.run {
+            is_all = run.tip == *commit;
             run.target_tip = commit.clone();
             run.tidied = false;
         }
         let merging = &mut self.merging;
-        let publish = merging.publish.take();
-        let count = publish.map_or(0, |publish| publish.features);
+        // Whatever has landed is in the tip, even what was found to have landed after publishing began.
+        let count = match merging.publish.take() {
+            Some(publish) if !is_all => publish.features,
+            _ => usize::MAX,
+        };
         merging.publishing = Publishing::Ready;
         merging.publishes_failed = 0;
         self.made_public(count, at);
@@ -441,6 +450,7 @@ impl State {
         self.merging.publish = None;
         self.merging.stand(ground);
         if moved {
+            self.merging.overtaken += 1;
             let first = self.merging.attempts.keys().next().copied();
             if let Some(first) = first {
                 self.give_up(first, at);
@@ -459,6 +469,7 @@ impl State {
         merging.publish_final = false;
         merging.publishes_failed = 0;
         merging.rewinding = None;
+        merging.overtaken = 0;
         merging.works();
         merging.stand(ground);
         let landed = |attempt: &Attempt| {

@@ -69,6 +69,10 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             let fits = state.live().is_some_and(|run| !run.tidied);
             one(fits, Event::Tidied)
         }
+        Input::Strained { why } => {
+            let fits = state.live().is_some_and(|run| run.strain != why);
+            one(fits, Event::Strained { why })
+        }
         Input::Commanded(command) => commanded(state, command),
         Input::Stop(level) => {
             let fits = state.live().is_some_and(|run| run.stop < Some(level));

@@ -19,6 +19,8 @@ pub(super) fn run_begins(
     ground: Ground,
     lost: &[Slug],
 ) -> Vec<Event> {
+    let target_tip = ground.target.clone();
+    let all_public = ground.tip == ground.target;
     let mut events = vec![Event::RunStarted {
         run,
         settings: Box::new(settings),
@@ -34,6 +36,11 @@ pub(super) fn run_begins(
             .filter(landed)
             .map(|slug| Event::Unlanded { slug: slug.clone() }),
     );
+    // What the last run had started may have moved the target after it died.
+    let mut unheard = state.merging.unpublished.iter();
+    if all_public && unheard.any(|(slug, _)| !lost.contains(slug)) {
+        events.push(Event::Published { commit: target_tip });
+    }
     events
 }
 

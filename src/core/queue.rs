@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const RECENT: usize = 12;
 /// Fewer verdicts than this say nothing.
 const RECENT_LEAST: usize = 4;
+/// Having to begin anew this often without a landing is bad luck; more often, the target is a busy place.
+const OVERTAKEN_MOST: u32 = 3;
 
 /// Everything the queue remembers besides the features themselves.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,8 @@ pub(super) struct Merging {
     /// Failures in a row of git or the disk that concern no single feature.
     pub(super) infra: u32,
     pub(super) infra_text: String,
+    /// How often commits of others came first since something landed.
+    pub(super) overtaken: u32,
     /// Not before this is anything started again after such a failure.
     pub(super) not_before: Stamp,
 }
@@ -122,10 +126,18 @@ impl Merging {
         }
     }
 
+    /// Whether others commit to the target faster than features land: then the shortest way there is taken.
+    pub(super) fn is_overtaken(&self) -> bool {
+        self.overtaken > OVERTAKEN_MOST
+    }
+
     /// How many features the next chain may hold: the configured number, or one while more than a quarter
     /// of the recent ones were bad (then a chain is red more often than not, and separating costs more
-    /// than it saves).
+    /// than it saves), or while others keep coming first.
     pub(super) fn batch(&self, configured: u32) -> usize {
+        if self.is_overtaken() {
+            return 1;
+        }
         let bad = self.recent.iter().filter(|good| !**good).count();
         if self.recent.len() >= RECENT_LEAST && bad * 4 > self.recent.len() {
             return 1;

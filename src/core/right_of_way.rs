@@ -25,7 +25,7 @@ pub(super) fn holders(state: &State, run: &Run) -> Vec<RightOfWay> {
         .filter(|(slug, _)| has(state, run, slug))
         .filter_map(|(slug, until)| Some((until, state.features.get(slug)?)))
         .collect();
-    holders.sort_by_key(|(until, _)| **until);
+    holders.sort_by_key(|(until, feature)| (**until, &feature.spec.slug));
     let shown = holders.iter().map(|(_, feature)| RightOfWay {
         slug: feature.spec.slug.clone(),
         paths: feature.conflicts.clone(),
@@ -50,10 +50,16 @@ pub(super) fn has(state: &State, run: &Run, slug: &Slug) -> bool {
     }
 }
 
-/// Whether a feature waits for one that has it.
+/// Whether a feature waits for one that has it. Of two that have it only the later one waits, whoever gave way
+/// before: else each would wait for the other.
 pub(super) fn gives_way(state: &State, run: &Run, feature: &Feature) -> bool {
-    let to = feature.gives_way_to.as_ref();
-    to.is_some_and(|to| has(state, run, to))
+    let Some(to) = feature.gives_way_to.as_ref() else {
+        return false;
+    };
+    let own = &feature.spec.slug;
+    let order = |slug: &Slug| (state.merging.right_of_way.get(slug).copied(), slug.clone());
+    let goes_first = has(state, run, own) && order(own) < order(to);
+    has(state, run, to) && !goes_first
 }
 
 /// The end of one whose time is up.

@@ -35,6 +35,19 @@ fn admits_but_for_iterations(state: &State, run: &Run) -> bool {
     run.stop.is_none() && state.halt.is_none() && run.account.is_none() && run.halted_by.is_none()
 }
 
+/// Whether new work waits because the machine is short of something. What runs may end that; when nothing
+/// does, waiting would not help.
+fn is_held_back(state: &State, run: &Run) -> bool {
+    let runs = |slug: &Slug| {
+        let phase = state.features.get(slug).map(|feature| &feature.phase);
+        matches!(
+            phase,
+            Some(Phase::Preparing | Phase::Working { running: Some(_) })
+        )
+    };
+    run.strain.is_some() && (state.in_slots.iter().any(runs) || !state.merging.attempts.is_empty())
+}
+
 /// Whether claimed features may still be integrated. A used-up account or iteration budget does not
 /// keep finished work from landing; a person's wish to stop does.
 pub(super) fn integrates(state: &State, run: &Run) -> bool {
@@ -92,7 +105,7 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
 }
 
 fn start_iteration(state: &State, run: &Run, now: Stamp) -> Option<Event> {
-    if !admits(state, run) {
+    if !admits(state, run) || is_held_back(state, run) {
         return None;
     }
     state.in_slots.iter().find_map(|slug| {
@@ -110,7 +123,8 @@ fn start_iteration(state: &State, run: &Run, now: Stamp) -> Option<Event> {
 
 fn start_feature(state: &State, run: &Run, now: Stamp) -> Option<Event> {
     let slots = usize::try_from(run.settings.parallel).unwrap_or(usize::MAX);
-    if !admits(state, run) || state.in_slots.len() >= slots {
+    let full = state.in_slots.len() >= slots;
+    if !admits(state, run) || full || is_held_back(state, run) {
         return None;
     }
     let mut hopeless = None;

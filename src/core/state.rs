@@ -61,6 +61,8 @@ pub(super) struct Run {
     pub(super) started: Stamp,
     pub(super) iterations: u32,
     pub(super) stop: Option<StopLevel>,
+    /// What the machine is short of.
+    pub(super) strain: Option<String>,
     /// The agent's account cannot be used: quota or login.
     pub(super) account: Option<AgentFailure>,
     /// `on_halt: stop` and a feature blocked or tripped in this run.

@@ -922,3 +922,37 @@ fn exit_codes_come_in_their_order() {
     ));
     assert_eq!(exit_codes(&story.state), [5, 4, 8]);
 }
+
+#[test]
+fn a_strained_machine_starts_nothing_while_anything_runs() {
+    let mut story = Story::begin(3, vec![feature("a", &[]), feature("b", &[])]);
+    story.prepare();
+    assert_eq!(story.running(), ["a#1", "b#1"]);
+    let short = |why: Option<&str>| Input::Strained {
+        why: why.map(str::to_owned),
+    };
+    story.tell(short(Some("memory")));
+    story.end("a", report());
+    story.flush();
+    assert_eq!(
+        story.running(),
+        ["b#1"],
+        "a waits for b or for the end of it"
+    );
+    story.end("b", report());
+    story.flush();
+    assert_eq!(
+        story.running().len(),
+        1,
+        "with nothing under way one goes on"
+    );
+    story.tell(short(Some("memory")));
+    story.tell(short(None));
+    story.tell(short(None));
+    assert_eq!(story.running(), ["a#2", "b#2"]);
+    let told = story
+        .facts
+        .iter()
+        .filter(|f| matches!(f, Event::Strained { .. }));
+    assert_eq!(told.count(), 2, "only changes are facts");
+}

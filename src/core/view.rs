@@ -10,7 +10,8 @@ use super::queue::{AttemptStage, Publishing};
 use super::schedule::{admits, clash, hopeless_features, waits_after};
 use super::state::{Run, State};
 use crate::model::{
-    FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName,
+    Containment, FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage,
+    WorktreeName,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,12 +44,16 @@ pub struct RunView {
     pub publish_waits: Option<String>,
     /// What fails on the target by itself, if something does.
     pub broken_base: Option<String>,
+    /// Whether others commit to the target faster than features land, so that these go one at a time.
+    pub overtaken: bool,
     /// When it began.
     pub started: Stamp,
     /// When it ended.
     pub ended: Option<Stamp>,
     /// Its exit codes, most urgent first; empty while it lives.
     pub codes: Vec<u8>,
+    /// What keeps agents and commands in bounds.
+    pub containment: Containment,
     /// Slots.
     pub parallel: u32,
     /// Agent calls so far.
@@ -57,6 +62,8 @@ pub struct RunView {
     pub max_iterations: u32,
     /// How hard it was asked to stop.
     pub stop: Option<StopLevel>,
+    /// What the machine is short of, so that nothing is started while anything runs.
+    pub strain: Option<String>,
     /// What the agent's CLI said about quota or login.
     pub account: Option<String>,
 }
@@ -187,6 +194,7 @@ pub fn view(state: &State, now: Stamp) -> View {
             unpublished: state.unpublished().map(|(slug, _)| slug.clone()).collect(),
             publish_waits: publish_waits(state, run),
             broken_base: base_failure(state, run).map(|red| red.command.clone()),
+            overtaken: state.merging.is_overtaken(),
             started: run.started,
             ended: run.ended.as_ref().map(|ended| ended.at),
             codes: run
@@ -194,10 +202,12 @@ pub fn view(state: &State, now: Stamp) -> View {
                 .as_ref()
                 .map(|ended| ended.codes.clone())
                 .unwrap_or_default(),
+            containment: run.settings.containment.clone(),
             parallel: run.settings.parallel,
             iterations: run.iterations,
             max_iterations: run.settings.max_iterations,
             stop: run.stop,
+            strain: run.strain.clone(),
             account: run.account.as_ref().map(|failure| failure.text.clone()),
         }),
         halt: state.halt.clone(),

@@ -10,6 +10,7 @@ pub(super) fn ending_words(report: &IterationReport) -> String {
         Ending::Signalled { signal } => format!(" (killed by signal {signal})"),
         Ending::TimedOut => " (stopped: its time was up)".to_owned(),
         Ending::IdleTimedOut => " (stopped: no output for too long)".to_owned(),
+        Ending::OverLimit { what } => format!(" (stopped: it used more than it may: {what})"),
         Ending::Stopped => " (stopped with the run)".to_owned(),
         Ending::NotStarted { .. } => " (not started)".to_owned(),
     }

@@ -11,6 +11,7 @@ use crate::core::State;
 use crate::git::Worktrees;
 use crate::learnings::Memory;
 use crate::model::{AgentChoice, EffectKey, FeatureSpec, RunId, Slug};
+use crate::process::{self, Keeper, Limits};
 use crate::spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,11 +34,22 @@ pub(super) struct Crew {
     pub(super) features: RefCell<BTreeMap<Slug, FeatureSpec>>,
     /// Which of the gates' worktrees are in use.
     pub(super) gates: RefCell<BTreeSet<u32>>,
+    /// Who sees to it that no process outlives what it was started for.
+    pub(super) keeper: Keeper,
+    /// What an agent or command may use, with everything it starts.
+    pub(super) limits: Limits,
 }
 
 impl Crew {
     pub(super) fn new(ready: Ready, run: RunId, memory: Memory) -> (Self, spec::Scanner) {
         let features = by_slug(ready.survey.features);
+        let resources = &ready.config.resources;
+        let limits = Limits {
+            memory: resources.memory.or_else(default_memory),
+            processes: Some(resources.processes),
+            open_files: resources.open_files,
+            file_size: resources.file_size,
+        };
         let crew = Self {
             place: ready.place,
             config: ready.config,
@@ -50,6 +62,8 @@ impl Crew {
             env: ready.env,
             features: RefCell::new(features),
             gates: RefCell::default(),
+            keeper: Keeper::find(),
+            limits,
         };
         (crew, ready.survey.scanner)
     }
@@ -101,6 +115,11 @@ impl Crew {
         }
         .write(&features, slug, iteration, spec_path, news)
     }
+}
+
+/// Three quarters of what there is: enough for any build, and the rest keeps the machine alive.
+fn default_memory() -> Option<u64> {
+    process::machine::memory().map(|bytes| bytes / 4 * 3)
 }
 
 /// The token of an effect's processes.

@@ -67,6 +67,8 @@ async fn fingerprint(crew: &Crew) -> Result<Vec<u8>, DriverError> {
         grace: crew.config.run.grace,
         log: log.clone(),
         token: crew.token(&EffectKey::Tidy),
+        keeper: crew.keeper.clone(),
+        limits: crew.limits,
     };
     match std::fs::remove_file(&log) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -210,6 +210,8 @@ async fn gated(
         grace: crew.config.run.grace,
         log: log.clone(),
         token: crew.token(&EffectKey::Gate(job.attempt, job.reds)),
+        keeper: crew.keeper.clone(),
+        limits: crew.limits,
     };
     let verdict = gate::verify(checks, stop).await;
     for (slug, iteration) in &job.about {

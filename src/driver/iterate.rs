@@ -1,6 +1,7 @@
 //! One iteration: outbox, prompt, agent, snapshot, report. And making a worktree ready for it.
 
 use super::crew::{Crew, News, spec_path};
+use super::machine::free_space;
 use super::radar;
 use super::world::{Message, blocking};
 use crate::agent::{self, Call, Called, Progress, outbox};
@@ -30,7 +31,7 @@ pub(super) struct Iteration {
 pub(super) async fn iterate(
     crew: Rc<Crew>,
     job: Iteration,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ending>,
     out: UnboundedSender<Message>,
 ) -> Input {
     let worktree = crew.worktrees.path(job.worktree);
@@ -207,7 +208,7 @@ async fn call(
     job: &Iteration,
     worktree: &Path,
     begun: Beginning,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ending>,
     out: &UnboundedSender<Message>,
 ) -> Called {
     let (profile, program, model) = match crew.agent(&job.agent) {
@@ -232,6 +233,9 @@ async fn call(
         grace: crew.config.run.grace,
         parent_env: &crew.env,
         token: crew.token(&EffectKey::Iterate(job.slug.clone(), job.number)),
+        keeper: crew.keeper.clone(),
+        limits: crew.limits,
+        output_cap: crew.config.resources.output,
         model,
     };
     let slug = job.slug.clone();
@@ -401,6 +405,8 @@ async fn ready(
         grace: crew.config.run.grace,
         log: crew.place.records(slug, 0).with_file_name("setup.log"),
         token: crew.token(&EffectKey::Prepare(slug.clone(), attempt)),
+        keeper: crew.keeper.clone(),
+        limits: crew.limits,
     };
     gate::setup(checks, stop).await.map_err(|error| {
         let kind = match error {
@@ -425,18 +431,14 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 /// Refuses when the file system of the worktrees has less free space than configured.
 fn enough_space(crew: &Crew) -> Result<(), String> {
     let dir = crew.worktrees.dir();
-    // The pool's directory may not exist yet; its nearest ancestor is on the same file system.
-    let there = dir.ancestors().find(|path| path.exists()).unwrap_or(dir);
-    let stat = nix::sys::statvfs::statvfs(there)
-        .map_err(|error| format!("cannot ask for free space in {}: {error}", there.display()))?;
-    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+    let free = free_space(dir)?;
     if free >= crew.config.worktrees.min_free {
         return Ok(());
     }
     let [free, asked] = [free, crew.config.worktrees.min_free].map(crate::config::size_shown);
     Err(format!(
         "only {free} are free in {}, and worktrees.min_free asks for {asked}; make room or lower it",
-        there.display()
+        dir.display()
     ))
 }
 

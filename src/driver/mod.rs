@@ -10,6 +10,7 @@ mod evidence;
 mod integrate;
 mod iterate;
 mod lookout;
+mod machine;
 mod place;
 mod preflight;
 mod radar;

@@ -7,6 +7,7 @@ use super::crew::Crew;
 use super::error::DriverError;
 use super::evidence::gate_digest;
 use super::lookout::{Lookout, remove};
+use super::machine::{self, LOOK_EVERY, Machine};
 use super::place::{Place, wall_clock};
 use super::preflight::Ready;
 use super::signals::Signals;
@@ -15,7 +16,7 @@ use super::world::{Hands, Message};
 use crate::core::{State, View, view, wake_at};
 use crate::journal::{Journal, Lock};
 use crate::learnings::Memory;
-use crate::model::{Event, Input, Record, RunId, Slug, Stamp};
+use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp};
 use crate::report;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -93,6 +94,9 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
         engine,
         hands: Hands::new(Rc::clone(&crew), journal, sender),
         lookout: Lookout::new(Rc::clone(&crew), scanner),
+        machine: Machine::new(&crew),
+        machine_due: Instant::now(),
+        crew,
         signals: Signals::listen(),
         messages,
         voice: Voice {
@@ -127,6 +131,9 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
     }
     let mut settings = crew.config.settings();
     settings.merge.gate = gate_digest(crew).await?;
+    settings.containment = Containment {
+        processes: crew.keeper.tier(),
+    };
     Ok(Input::RunBegins {
         run: crew.run.clone(),
         settings,
@@ -140,6 +147,10 @@ struct Session<'a> {
     engine: Engine,
     hands: Hands,
     lookout: Lookout,
+    machine: Machine,
+    /// When the machine is looked at next.
+    machine_due: Instant,
+    crew: Rc<Crew>,
     signals: Signals,
     messages: UnboundedReceiver<Message>,
     voice: Voice<'a>,
@@ -209,12 +220,32 @@ impl Session<'_> {
                     self.lookout.expect(changed);
                     return Ok(batch);
                 }
+                () = tokio::time::sleep_until(self.machine_due.into()) => {
+                    self.machine_due = Instant::now() + LOOK_EVERY;
+                    let finding = self.machine.judge(machine::look(&self.crew));
+                    if let Some(why) = finding.emergency {
+                        self.make_room(&why);
+                    }
+                    if let Some(input) = finding.input {
+                        return Ok(vec![input.into()]);
+                    }
+                }
                 () = sleep_ms(wake) => return Ok(vec![Input::Tick.into()]),
                 () = pause(redraw) => {
                     let state = self.engine.state();
                     self.voice.audience.glance(state, now, &self.words);
                 }
             }
+        }
+    }
+
+    /// On a disk that is all but full everything fails; ending one feature's iteration saves the others.
+    /// Who has written little is not to blame, and ending it would not help.
+    fn make_room(&mut self, why: &str) {
+        let least = self.crew.config.worktrees.min_free / 8;
+        if let Some(who) = self.hands.end_largest_writer(least, why) {
+            self.voice
+                .warn(&format!("{why}: {who} wrote most and is ended"));
         }
     }
 

@@ -8,7 +8,7 @@ use super::iterate::{Iteration, iterate, prepare};
 use super::turn::{Observation, World};
 use crate::core::{State, wanted};
 use crate::journal::{Journal, JournalError};
-use crate::model::{Effect, EffectKey, Input, Record, Slug, WriteJob};
+use crate::model::{Effect, EffectKey, Ending, Input, Record, Slug, WriteJob};
 use crate::process;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -33,7 +33,7 @@ pub(super) struct Hands {
     crew: Rc<Crew>,
     journal: Journal,
     out: mpsc::UnboundedSender<Message>,
-    stops: BTreeMap<EffectKey, watch::Sender<bool>>,
+    stops: BTreeMap<EffectKey, watch::Sender<Option<Ending>>>,
     writer: std::sync::mpsc::Sender<WriteJob>,
 }
 
@@ -62,12 +62,33 @@ impl Hands {
         }
     }
 
+    /// Ends the iteration whose processes have written most, of those that run and have written at least so
+    /// much; says which. What its agent leaves is snapshotted as ever.
+    pub(super) fn end_largest_writer(&mut self, least: u64, why: &str) -> Option<String> {
+        let running = self.stops.iter().filter(|(key, stop)| {
+            let is_free = !stop.is_closed() && stop.borrow().is_none();
+            matches!(key, EffectKey::Iterate(..)) && is_free
+        });
+        let written =
+            running.map(|running| (process::written(&self.crew.token(running.0)), running));
+        let (bytes, (key, stop)) = written.max_by_key(|(bytes, _)| *bytes)?;
+        if bytes < least {
+            return None;
+        }
+        let EffectKey::Iterate(slug, number) = key else {
+            return None;
+        };
+        let what = why.to_owned();
+        stop.send_replace(Some(Ending::OverLimit { what }));
+        Some(format!("{slug} #{number}"))
+    }
+
     fn spawn(
         &mut self,
         key: EffectKey,
         task: impl FnOnce(Rc<Crew>, Stop) -> std::pin::Pin<Box<dyn Future<Output = Input>>>,
     ) {
-        let (sender, receiver) = watch::channel(false);
+        let (sender, receiver) = watch::channel(None);
         self.stops.retain(|_, stop| !stop.is_closed());
         self.stops.insert(key.clone(), sender);
         let work = task(Rc::clone(&self.crew), Stop(receiver));
@@ -150,12 +171,20 @@ impl Hands {
 }
 
 /// Completes when the effect is to stop; never completes when the run forgot about it.
-struct Stop(watch::Receiver<bool>);
+struct Stop(watch::Receiver<Option<Ending>>);
 
 impl Stop {
-    async fn wait(mut self) {
-        if self.0.wait_for(|stop| *stop).await.is_err() {
-            std::future::pending::<()>().await;
+    async fn wait(self) {
+        self.ending().await;
+    }
+
+    /// Completes with what is to be recorded as the ending.
+    async fn ending(mut self) -> Ending {
+        let stop = self.0.wait_for(Option::is_some).await;
+        let ending = stop.ok().and_then(|ending| ending.clone());
+        match ending {
+            Some(ending) => ending,
+            None => std::future::pending().await,
         }
     }
 }
@@ -196,7 +225,7 @@ impl World for Hands {
                     handback,
                 };
                 self.spawn(key, move |crew, stop| {
-                    Box::pin(iterate(crew, job, stop.wait(), out))
+                    Box::pin(iterate(crew, job, stop.ending(), out))
                 });
             }
             Effect::Write(job) => {
@@ -215,7 +244,7 @@ impl World for Hands {
 
     fn stop(&mut self, key: &EffectKey) {
         if let Some(stop) = self.stops.get(key) {
-            stop.send_replace(true);
+            stop.send_replace(Some(Ending::Stopped));
         }
     }
 

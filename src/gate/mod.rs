@@ -9,7 +9,7 @@ mod tail;
 mod tests;
 
 use crate::model::Ending;
-use crate::process::{self, Finished, Job};
+use crate::process::{self, Finished, Job, Keeper, Limits};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -40,6 +40,10 @@ pub struct Checks {
     pub log: PathBuf,
     /// A value unique to this gate; see [`Job::token`].
     pub token: String,
+    /// Who sees to it that nothing outlives a command.
+    pub keeper: Keeper,
+    /// What a command may use.
+    pub limits: Limits,
 }
 
 /// What came of [`verify`].
@@ -104,7 +108,11 @@ pub async fn verify(checks: Checks, stop: impl Future<Output = ()>) -> Verdict {
         let mut tail = Tail::default();
         let job = job(&checks, n, command);
         let part = job.output.clone();
-        let finished = process::run(job, &mut stop, |_, line| tail.push(line)).await;
+        let stopped = async {
+            (&mut stop).await;
+            Ending::Stopped
+        };
+        let finished = process::run(job, stopped, |_, line| tail.push(line)).await;
         gate_ms = gate_ms.saturating_add(millis(finished.elapsed));
         let outcome = outcome(&finished, checks.timeout);
         // The verdict stands without its log; a full disk must not turn green into anything else.
@@ -155,6 +163,8 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         idle_timeout: None,
         grace: checks.grace,
         token: format!("{}-{n}", checks.token),
+        keeper: checks.keeper.clone(),
+        limits: checks.limits,
     }
 }
 
@@ -168,6 +178,9 @@ fn outcome(finished: &Finished, timeout: Duration) -> String {
             "stopped by harness after {seconds:.0} s: its time limit is {} s",
             timeout.as_secs_f64()
         ),
+        Ending::OverLimit { what } => {
+            format!("stopped by harness: it used more than it may: {what}")
+        }
         Ending::Stopped => "stopped by harness: the run is ending".to_owned(),
         Ending::NotStarted { why } => format!("not started: {why}"),
     }

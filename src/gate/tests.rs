@@ -17,6 +17,8 @@ fn checks(dir: &TempDir, commands: &[&str]) -> Checks {
         grace: Duration::from_secs(5),
         log: dir.path().join("records/gate.log"),
         token: format!("gate-{}", dir.path().display()),
+        keeper: crate::process::Keeper::Groups,
+        limits: crate::process::Limits::default(),
     }
 }
 

@@ -33,6 +33,7 @@ mod radar;
 mod read;
 mod recover;
 mod regenerate;
+mod register;
 mod repo;
 mod scratch;
 mod sides;

@@ -253,9 +253,11 @@ impl Fixture {
                 message: "Land it\n".to_owned(),
             })
             .collect();
+        // An attempt's name is its own: only then may a lock left on its ref be removed.
         let name = names.join("-");
-        let built = self.repo().chain(&name, onto, tip, &links, strategy);
-        built.unwrap()
+        self.repo()
+            .chain(&name, onto, tip, &links, strategy)
+            .unwrap()
     }
 
     pub(super) fn candidate(&self, name: &str, strategy: Strategy) -> Candidate {

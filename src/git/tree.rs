@@ -71,14 +71,19 @@ impl Tree {
         for entry in entries {
             let admin = entry.map_err(GitError::io("list", &all))?.path();
             if worktree_of(&admin).is_some_and(|found| same(&found, path)) {
-                return Ok(Some(Self {
-                    path: path.to_owned(),
-                    git: repo.git().on(&admin).at(path),
-                    admin,
-                }));
+                return Ok(Some(Self::at(repo, path, admin)));
             }
         }
         Ok(None)
+    }
+
+    /// The worktree at `path` with this administrative directory.
+    pub(super) fn at(repo: &Repo, path: &Path, admin: PathBuf) -> Self {
+        Self {
+            path: path.to_owned(),
+            git: repo.git().on(&admin).at(path),
+            admin,
+        }
     }
 
     /// Whether its directory is there and its creation was not cut short.
@@ -86,6 +91,11 @@ impl Tree {
         let is_dir = fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.is_dir());
         let locked = fs::read_to_string(self.admin.join("locked")).unwrap_or_default();
         is_dir && !locked.contains("initializing")
+    }
+
+    /// Notes that its creation has come to its end.
+    pub(super) fn unlock(&self) -> Result<(), GitError> {
+        remove_file(&self.admin.join("locked"))
     }
 
     /// Removes locks of killed git processes and repairs the links between the worktree and the
@@ -385,7 +395,8 @@ fn reads(path: &Path, text: &[u8]) -> bool {
         && fs::read(path).is_ok_and(|found| found.trim_ascii_end() == text)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
+/// Writes a file.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
     fs::write(path, bytes).map_err(GitError::io("write", path))
 }
 

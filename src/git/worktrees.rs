@@ -14,9 +14,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How often adding a worktree is tried: other git processes can make a try fail for no lasting reason.
-const ADD_TRIES: u32 = 3;
-
 /// The pool. Cheap to clone; clones share the lock.
 #[derive(Clone, Debug)]
 pub struct Worktrees {
@@ -204,22 +201,12 @@ impl Worktrees {
 
     /// A new worktree at `path`, where nothing is, HEAD detached.
     pub(super) fn add(&self, path: &Path, commit: &Oid) -> Result<Tree, GitError> {
-        fs::create_dir_all(&self.dir).map_err(GitError::io("create", &self.dir))?;
-        let mut tries = 1;
-        loop {
-            let call = self
-                .repo
-                .git()
-                .call(["worktree", "add", "--quiet", "--detach"]);
-            let added = call.arg(path).arg(commit.as_str()).run()?;
-            let tree = Tree::find(&self.repo, path)?.filter(Tree::is_whole);
-            match tree {
-                Some(tree) if added.code == 0 => return Ok(tree),
-                _ if tries >= ADD_TRIES => return Err(added.failed()),
-                _ => self.remove(path)?,
-            }
-            tries += 1;
-        }
+        fs::create_dir_all(path).map_err(GitError::io("create", path))?;
+        let tree = Tree::at(&self.repo, path, self.repo.register(path, commit)?);
+        tree.heal(None, &self.repo)?;
+        tree.switch(commit)?;
+        tree.unlock()?;
+        Ok(tree)
     }
 
     /// Removes the worktree at `path` from disk and from git's list. What it holds must be kept before.
@@ -229,15 +216,10 @@ impl Worktrees {
             self.refuse_foreign(path)?;
         }
         remove_any(path)?;
-        if tree.is_some() {
-            // Twice forced: one that was being made when harness died is locked.
-            let call = self
-                .repo
-                .git()
-                .call(["worktree", "remove", "--force", "--force"]);
-            call.arg(path).ok()?;
+        match tree {
+            Some(tree) => self.repo.forget_worktree(&tree.admin),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// An error when what is at `path` is somebody else's: a file, a link, a repository, or a worktree of

@@ -6,8 +6,15 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const FILE_NAME: &str = "lock";
+
+/// Between `fork` and `exec` a child shares its parent's open files, and with them the lock: for the moment
+/// that takes, a lock may seem held whose holder was killed. So who finds it held looks again this often.
+const LOOKS: u32 = 5;
+/// Time between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// Who holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,10 +81,15 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Held::By(read_holder(dir))),
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+        let mut looks = 1;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if looks < LOOKS => std::thread::sleep(BETWEEN_LOOKS),
+                Err(TryLockError::WouldBlock) => return Err(Held::By(read_holder(dir))),
+                Err(TryLockError::Error(source)) => return Err(io(source)),
+            }
+            looks += 1;
         }
         let text = serde_json::to_string(holder).unwrap_or_default();
         file.set_len(0)
@@ -90,8 +102,11 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // An empty file says that nobody holds it; the kernel releases the lock with the descriptor.
+        // An empty file says that nobody holds it.
         let _ = self.file.set_len(0);
+        // Not left to closing: a child that has not come to its `exec` yet keeps the open file, and closing
+        // alone would leave the lock with it.
+        let _ = self.file.unlock();
     }
 }
 
@@ -134,6 +149,17 @@ mod tests {
         drop(first);
         assert!(read_holder(dir.path()).is_none());
         assert!(Lock::take(dir.path(), &holder("run r2")).is_ok());
+    }
+
+    #[test]
+    fn giving_it_back_does_not_wait_for_who_shares_the_open_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path(), &holder("run r1")).unwrap();
+        // What a forked child has.
+        let shared = first.file.try_clone().unwrap();
+        drop(first);
+        assert!(Lock::take(dir.path(), &holder("run r2")).is_ok());
+        drop(shared);
     }
 
     #[test]

@@ -58,6 +58,11 @@ pub enum Event {
     },
     /// The HALT file is gone.
     HaltCleared,
+    /// The machine is short of something: nothing is started while anything runs.
+    Strained {
+        /// Of what, and how much; `None`: no longer.
+        why: Option<String>,
+    },
     /// The run was asked to stop.
     StopRequested {
         /// How hard.

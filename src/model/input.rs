@@ -98,6 +98,11 @@ pub enum Input {
     },
     /// Free worktrees, the gate's worktree and merged branches are gone.
     Tidied,
+    /// The machine is short of something, or no longer.
+    Strained {
+        /// Of what, and how much; `None`: no longer.
+        why: Option<String>,
+    },
     /// A person gave a command.
     Commanded(Command),
     /// A signal asks the run to stop.
@@ -176,6 +181,11 @@ pub enum Ending {
     TimedOut,
     /// harness killed it: no output for too long.
     IdleTimedOut,
+    /// harness killed it: it used more than it may.
+    OverLimit {
+        /// Which limit, and by how much.
+        what: String,
+    },
     /// harness killed it because the run was told to stop.
     Stopped,
     /// It never ran; nothing the feature did.
@@ -189,7 +199,10 @@ impl Ending {
     /// Whether harness ended it. Then nothing it claimed counts.
     #[must_use]
     pub fn killed_by_us(&self) -> bool {
-        matches!(self, Self::TimedOut | Self::IdleTimedOut | Self::Stopped)
+        matches!(
+            self,
+            Self::TimedOut | Self::IdleTimedOut | Self::OverLimit { .. } | Self::Stopped
+        )
     }
 }
 

@@ -25,4 +25,4 @@ pub use input::{
     Relation, Step, StopLevel, Usage,
 };
 pub use problem::{Problem, Problems, Severity};
-pub use settings::{BreakerSettings, MergeSettings, OnHalt, Settings};
+pub use settings::{BreakerSettings, Containment, MergeSettings, OnHalt, ProcessTier, Settings};

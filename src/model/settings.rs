@@ -22,9 +22,33 @@ pub struct Settings {
     /// How finished features reach the target.
     #[serde(default)]
     pub merge: MergeSettings,
+    /// What keeps agents and commands in bounds.
+    #[serde(default)]
+    pub containment: Containment,
     /// Features the run is limited to; `None` means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<BTreeSet<Slug>>,
+}
+
+/// What keeps agents and commands in bounds during a run: what the system at hand allows, not what was asked
+/// for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Containment {
+    /// How processes are kept from outliving what they were started for.
+    pub processes: ProcessTier,
+}
+
+/// How processes are kept from outliving what they were started for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessTier {
+    /// By session, process group and a token in the environment: what leaves all three gets away.
+    #[default]
+    Groups,
+    /// By a supervisor that adopts orphans: nothing gets away.
+    Supervisor,
+    /// By a supervisor and a control group: the kernel ends everything at once.
+    Cgroup,
 }
 
 /// How finished features reach the target.
@@ -94,6 +118,7 @@ impl Default for Settings {
             on_halt: OnHalt::Isolate,
             breakers: BreakerSettings::default(),
             merge: MergeSettings::default(),
+            containment: Containment::default(),
             only: None,
         }
     }

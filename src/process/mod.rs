@@ -5,22 +5,32 @@
 //! than 1, may ever reach `kill`.
 //!
 //! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
-//! its bytes; `tree` finds and kills whatever belongs to it; `proc_fs` reads `/proc`.
+//! its bytes; `keeper` and `supervisor` see to it that nothing outlives it; `tree` finds and kills what
+//! belongs to it without a supervisor; `proc_fs` reads `/proc`.
 
 mod capture;
+#[cfg(target_os = "linux")]
+mod cgroup;
+mod keeper;
+mod limits;
+pub mod machine;
 mod pipes;
 mod proc_fs;
 mod run;
 mod spawn;
+#[cfg(target_os = "linux")]
+mod supervisor;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
+pub use keeper::{Keeper, supervise};
+pub use limits::Limits;
 pub use proc_fs::{ProcessIdentity, alive, boot_id, start_time};
 pub use run::run;
 pub use spawn::which;
-pub use tree::sweep;
+pub use tree::{sweep, written};
 
 use crate::model::Ending;
 use std::collections::BTreeMap;
@@ -59,6 +69,10 @@ pub struct Job {
     /// A value unique to this job, set as `HARNESS_TOKEN` in the child's environment; what still
     /// carries it after the process group is dead is killed too.
     pub token: String,
+    /// Who sees to it that nothing outlives the job.
+    pub keeper: Keeper,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 /// What a finished [`Job`] left.

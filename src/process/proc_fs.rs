@@ -8,6 +8,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Which process, beyond reuse of its number: kept in a lock file to tell a living holder from a
 /// stranger who got the same pid later.
@@ -114,6 +115,63 @@ impl Stat {
     }
 }
 
+/// Whether `/proc` is there and tells of the processes as we number them.
+pub(super) fn is_ours() -> bool {
+    let own = std::process::id().to_string();
+    fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own.as_str())
+}
+
+/// Bytes of memory that only `pid` has: neither of files nor shared. 0 if it is gone, or off Linux.
+pub(super) fn own_memory(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let mut pages = text.split(' ').skip(1).map(|word| word.parse::<u64>());
+    match (pages.next(), pages.next()) {
+        (Some(Ok(resident)), Some(Ok(shared))) => {
+            resident.saturating_sub(shared).saturating_mul(page_size())
+        }
+        _ => 0,
+    }
+}
+
+/// Bytes that `pid`, and the children it has waited for, have written: to disk, or at least by calls (which
+/// is what file systems in memory count). 0 if it is gone, or off Linux.
+pub(super) fn written(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let number = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|word| word.trim().parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    let to_disk = number("write_bytes:").saturating_sub(number("cancelled_write_bytes:"));
+    to_disk.max(number("wchar:"))
+}
+
+fn page_size() -> u64 {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    size.ok().flatten().map_or(4096, |size| size.unsigned_abs())
+}
+
+/// The directory of our own control group of version 2, if there is one.
+pub(super) fn own_cgroup() -> Option<PathBuf> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    mounts.lines().find_map(|line| cgroup_dir(line, own))
+}
+
+/// Where a group is, by one line of `mountinfo`: fields 4 and 5 are the mounted directory and its place, and
+/// the kind follows a lone dash.
+fn cgroup_dir(mount: &str, group: &str) -> Option<PathBuf> {
+    let (place, kind) = mount.split_once(" - ")?;
+    if !kind.starts_with("cgroup2 ") {
+        return None;
+    }
+    let mut fields = place.split(' ').skip(3);
+    let (root, point) = (fields.next()?, fields.next()?);
+    let below = Path::new(group).strip_prefix(root).ok()?;
+    Some(Path::new(point).join(below)).filter(|_| !group.contains(".."))
+}
+
 /// The number of every process. Empty off Linux.
 pub(super) fn pids() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -151,6 +209,19 @@ mod tests {
         assert_eq!(Stat::parse(b"42 (a"), None);
         assert_eq!(Stat::parse(b")("), None);
         assert_eq!(Stat::parse(b"1 (a) R 1"), None);
+    }
+
+    #[test]
+    fn a_control_group_is_found_by_its_mount() {
+        let line = "35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate";
+        let dir = |line: &str, group: &str| cgroup_dir(line, group);
+        let found = Path::new("/sys/fs/cgroup/user.slice/a.scope").to_owned();
+        assert_eq!(dir(line, "/user.slice/a.scope"), Some(found));
+        assert_eq!(dir(line, "/"), Some("/sys/fs/cgroup/".into()));
+        let nested = line.replace("0:30 / ", "0:30 /box ");
+        assert_eq!(dir(&nested, "/box/a"), Some("/sys/fs/cgroup/a".into()));
+        assert_eq!(dir(&nested, "/a"), None);
+        assert_eq!(dir(&line.replace("cgroup2", "cgroup"), "/a"), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -4,9 +4,9 @@
 //! what a job is for.
 
 use super::capture::{Capture, Log};
+use super::keeper::{self, STOP, Started, Told};
 use super::pipes::Pipes;
-use super::spawn::spawn;
-use super::tree::{GIVE_UP, Killable, LOOK_AGAIN, Tree, signal_each};
+use super::tree::{GIVE_UP, LOOK_AGAIN, Tree, signal_each};
 use super::{Finished, Job, Stream};
 use crate::model::Ending;
 use nix::sys::signal::Signal;
@@ -23,7 +23,7 @@ const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
 /// How long output that is already on its way is waited for once the tree is dead.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// Runs a job to its end: by itself, by a limit, or because `stop` resolved. When it returns, nothing of
+/// Runs a job to its end: by itself, by a limit, or because `stop` resolved, with the ending to record. When it returns, nothing of
 /// the job's process tree is left running (see [`Finished::leftovers`]). Dropping the future kills the
 /// tree.
 ///
@@ -38,7 +38,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// Never fails: what cannot be started is an [`Ending::NotStarted`] that says why.
 pub async fn run(
     mut job: Job,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ending>,
     on_line: impl FnMut(Stream, &str),
 ) -> Finished {
     let begun = Instant::now();
@@ -54,13 +54,24 @@ pub async fn run(
     if killed.is_some() {
         stop_leader(&mut leader, &mut pipes, job.grace).await;
     }
-    let mut leftovers = clear(&leader.tree, &mut pipes).await;
-    if !pipes.drain(DRAIN).await {
-        // Whoever holds a pipe now was missed: it was forked while we looked, or it hides from us.
-        leftovers += clear(&leader.tree, &mut pipes).await;
-        pipes.drain(DRAIN).await;
-    }
-    let by_itself = leader.reap();
+    let (by_itself, leftovers) = match leader.tree.told() {
+        Told::End(ending, leftovers) => {
+            // The supervisor ended after everything below it.
+            pipes.drain(DRAIN).await;
+            leader.reap();
+            (ending, leftovers)
+        }
+        Told::Nothing => {
+            keeper::end_group(&job.keeper, leader.tree.leader());
+            let mut leftovers = clear(&leader.tree, &mut pipes).await;
+            if !pipes.drain(DRAIN).await {
+                // Whoever holds a pipe now was missed: it was forked while we looked, or it hides from us.
+                leftovers += clear(&leader.tree, &mut pipes).await;
+                pipes.drain(DRAIN).await;
+            }
+            (leader.reap(), leftovers)
+        }
+    };
     pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)
 }
 
@@ -70,13 +81,9 @@ fn start(job: &Job) -> Result<(Leader, Log), String> {
         .map_err(|error| format!("cannot listen for the end of child processes: {error}"))?;
     let log = Log::create(&job.output, job.output_cap)
         .map_err(|error| format!("cannot create {}: {error}", job.output.display()))?;
-    let child = spawn(job)?;
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-    let Some(pid) = pid.and_then(Killable::new) else {
-        return Err("the system gave the new process no usable number".to_owned());
-    };
+    let Started { child, pid, link } = keeper::start(job)?;
     let leader = Leader {
-        tree: Tree::new(pid, job.token.clone()),
+        tree: Tree::new(pid, job.token.clone(), link),
         child,
         child_ends,
     };
@@ -98,7 +105,7 @@ async fn supervise<F: FnMut(Stream, &str)>(
     job: &Job,
     leader: &mut Leader,
     pipes: &mut Pipes<F>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ending>,
 ) -> Option<Ending> {
     let mut stop = pin!(stop);
     let mut time_up = pin!(sleep(job.timeout));
@@ -109,7 +116,7 @@ async fn supervise<F: FnMut(Stream, &str)>(
             // count before the idle limit does.
             biased;
             () = leader.exited() => return None,
-            () = &mut stop => return Some(Ending::Stopped),
+            ending = &mut stop => return Some(ending),
             () = &mut time_up => return Some(Ending::TimedOut),
             () = pipes.step() => {}
             () = idle => return Some(Ending::IdleTimedOut),
@@ -123,8 +130,16 @@ async fn stop_leader<F: FnMut(Stream, &str)>(
     pipes: &mut Pipes<F>,
     grace: Duration,
 ) {
-    for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, GIVE_UP)] {
-        leader.tree.signal_group(signal);
+    // A supervisor does all of it, and needs a moment for the last step.
+    let polite = match leader.tree.say(STOP) {
+        true => grace + GIVE_UP,
+        false => grace,
+    };
+    for (signal, patience) in [(Signal::SIGTERM, polite), (Signal::SIGKILL, GIVE_UP)] {
+        // One that does not end, because somebody has frozen it, is killed like anybody.
+        if signal == Signal::SIGKILL || polite == grace {
+            leader.tree.signal_group(signal);
+        }
         tokio::select! {
             biased;
             exited = timeout(patience, leader.exited()) => if exited.is_ok() { return },

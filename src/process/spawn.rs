@@ -3,10 +3,14 @@
 //!
 //! This file must never guess: what cannot be started is said in one sentence.
 
-use super::{Job, TOKEN_VARIABLE};
+use super::keeper::MODE;
+use super::{Job, Limits, TOKEN_VARIABLE};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::{AccessFlags, access, setsid};
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::{Child, Command};
@@ -31,8 +35,23 @@ fn is_executable(file: &Path) -> bool {
     file.is_file() && access(file, AccessFlags::X_OK).is_ok()
 }
 
+/// What the direct child of a job is.
+pub(super) enum Start<'a> {
+    /// The command; on Linux it dies with us.
+    Bare,
+    /// A supervisor, which starts the command.
+    Supervised {
+        /// Its program.
+        program: &'a Path,
+        /// A control group in which it may make one for the command.
+        cgroup: Option<&'a Path>,
+        /// Its end of the line to us.
+        socket: UnixStream,
+    },
+}
+
 /// Spawns the job's direct child with piped output. The error is a sentence.
-pub(super) fn spawn(job: &Job) -> Result<Child, String> {
+pub(super) fn spawn(job: &Job, start: &Start<'_>) -> Result<Child, String> {
     let name = job.program.display();
     let cwd = job.cwd.display();
     if !job.cwd.is_dir() {
@@ -56,7 +75,27 @@ pub(super) fn spawn(job: &Job) -> Result<Child, String> {
     } else {
         Stdio::piped()
     };
-    let mut command = Command::new(&program);
+    let mut command = match start {
+        Start::Bare => {
+            let mut command = Command::new(&program);
+            lead_session_and_die_with_us(&mut command, job.limits);
+            command
+        }
+        Start::Supervised {
+            program: supervisor,
+            cgroup,
+            socket,
+        } => {
+            let mut command = Command::new(supervisor);
+            let grace = job.grace.as_millis();
+            let numbers = [socket.as_raw_fd().to_string(), grace.to_string()];
+            command.arg0("harness").arg(MODE).args(numbers);
+            command.arg(job.limits.encode());
+            command.arg(cgroup.unwrap_or(Path::new("-"))).arg(&program);
+            lead_session_and_inherit(&mut command, socket);
+            command
+        }
+    };
     command
         .args(&job.args)
         .current_dir(&job.cwd)
@@ -66,7 +105,6 @@ pub(super) fn spawn(job: &Job) -> Result<Child, String> {
         .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    lead_session_and_die_with_us(&mut command);
     command
         .spawn()
         .map_err(|error| format!("cannot start {} in {cwd}: {error}", program.display()))
@@ -78,11 +116,12 @@ pub(super) fn spawn(job: &Job) -> Result<Child, String> {
     unsafe_code,
     reason = "std offers neither setsid nor the parent-death signal in stable form"
 )]
-fn lead_session_and_die_with_us(command: &mut Command) {
+fn lead_session_and_die_with_us(command: &mut Command, limits: Limits) {
     #[cfg(target_os = "linux")]
     let parent = nix::unistd::getpid();
     let before_exec = move || -> io::Result<()> {
         setsid()?;
+        limits.bind()?;
         #[cfg(target_os = "linux")]
         {
             nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
@@ -93,9 +132,29 @@ fn lead_session_and_die_with_us(command: &mut Command) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes three
-    // bare system calls (setsid, prctl, getppid), builds errors from a number without allocating, and
-    // owns nothing but a copied pid.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes bare
+    // system calls, builds errors from a number without allocating, and owns nothing but numbers.
+    unsafe {
+        command.pre_exec(before_exec);
+    }
+}
+
+/// Makes the child leader of a session of its own, with one more descriptor than usual.
+#[expect(
+    unsafe_code,
+    reason = "std offers neither setsid nor a way to hand down one descriptor"
+)]
+fn lead_session_and_inherit(command: &mut Command, socket: &UnixStream) {
+    let number = socket.as_raw_fd();
+    let before_exec = move || -> io::Result<()> {
+        setsid()?;
+        // SAFETY: the socket is open in the parent while it spawns, and so it is in the child.
+        let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        fcntl(socket, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes two bare
+    // system calls, builds errors from a number without allocating, and owns nothing but a number.
     unsafe {
         command.pre_exec(before_exec);
     }

@@ -42,6 +42,8 @@ impl Bench {
             idle_timeout: None,
             grace: Duration::from_secs(60),
             token: format!("test-{}-{unique}", std::process::id()),
+            keeper: Keeper::Groups,
+            limits: Limits::default(),
         }
     }
 
@@ -87,7 +89,7 @@ fn stop_when_ready(job: Job) -> Finished {
         if line == "ready"
             && let Some(tell) = tell.take()
         {
-            tell.send(()).unwrap();
+            tell.send(Ending::Stopped).unwrap();
         }
     }))
 }
@@ -153,7 +155,11 @@ fn stop_lets_it_say_goodbye_and_exit_zero_is_still_a_stop() {
 
 #[test]
 fn a_stop_that_is_already_there_works() {
-    let finished = on_runtime(run(Bench::new().job(FOREVER), ready(()), |_, _| {}));
+    let finished = on_runtime(run(
+        Bench::new().job(FOREVER),
+        ready(Ending::Stopped),
+        |_, _| {},
+    ));
     assert_eq!(finished.ending, Ending::Stopped);
 }
 

@@ -6,6 +6,7 @@
 //! the tree is cleared *before* the child is reaped. This file must never signal a pid it did not get
 //! from a successful spawn or from that definition.
 
+use super::keeper::{self, KILL, Link, Told};
 use super::proc_fs::{self, Stat};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -39,6 +40,15 @@ pub fn sweep(token: &str) -> usize {
     }
 }
 
+/// Bytes that the running processes which carry `token`, their descendants, and the children they have waited
+/// for have written so far. 0 off Linux.
+#[must_use]
+pub fn written(token: &str) -> u64 {
+    let alive = members(token, None);
+    let bytes = alive.iter().map(|pid| proc_fs::written(pid.0));
+    bytes.fold(0, u64::saturating_add)
+}
+
 /// A pid that may be signalled: not 0, not init, not a "minus something", not ourselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Killable(i32);
@@ -59,18 +69,33 @@ pub(super) struct Tree {
     leader: Killable,
     started: u64,
     token: String,
+    link: Option<Link>,
     armed: bool,
 }
 
 impl Tree {
     /// The tree of a direct child that was just spawned as leader of its own session.
-    pub(super) fn new(leader: Killable, token: String) -> Self {
+    pub(super) fn new(leader: Killable, token: String, link: Option<Link>) -> Self {
         Self {
             leader,
             started: Stat::of(leader.0).map_or(0, |stat| stat.start_time),
             token,
+            link,
             armed: true,
         }
+    }
+
+    /// Says a word to the supervisor; `false` if there is none.
+    pub(super) fn say(&self, word: u8) -> bool {
+        self.link.as_ref().is_some_and(|link| {
+            link.say(word);
+            true
+        })
+    }
+
+    /// What the supervisor, which has ended, has told.
+    pub(super) fn told(&self) -> Told {
+        self.link.as_ref().map_or(Told::Nothing, Link::told)
     }
 
     /// The direct child.
@@ -86,13 +111,22 @@ impl Tree {
 
     /// Everything of the tree that still runs. Off Linux nothing can be seen.
     pub(super) fn survivors(&self) -> Vec<Killable> {
-        members(&self.token, Some((self.leader, self.started)))
+        let mut found = members(&self.token, Some((self.leader, self.started)));
+        if self.link.is_some() {
+            // If the supervisor was killed, what was below it is ours now; whose it was cannot be told,
+            // and need not be: it has no right to live.
+            found.extend(keeper::orphans());
+            found.sort_unstable();
+            found.dedup();
+        }
+        found
     }
 
     /// To be called when the direct child is about to be reaped: from then on its number may be
     /// somebody else's.
     pub(super) fn disarm(&mut self) {
         self.armed = false;
+        keeper::forget(self.leader);
     }
 }
 
@@ -100,6 +134,9 @@ impl Drop for Tree {
     fn drop(&mut self) {
         if !self.armed {
             return;
+        }
+        if self.say(KILL) {
+            keeper::wait_for(self.leader);
         }
         self.signal_group(Signal::SIGKILL);
         let mut known = BTreeSet::new();
@@ -112,6 +149,7 @@ impl Drop for Tree {
                 break;
             }
         }
+        keeper::forget(self.leader);
     }
 }
 

@@ -5,7 +5,7 @@
 use super::code::codes_text;
 use super::merge_line;
 use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
-use super::words::{retry, unblock};
+use super::words::{contained, retry, unblock};
 use crate::model::{
     Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug, StopLevel,
 };
@@ -75,12 +75,13 @@ fn run_started(record: &Record, tz: &TimeZone) -> Option<String> {
         return None;
     };
     Some(format!(
-        "run {} started on {}: {} at once, onto {} at {}",
+        "run {} started on {}: {} at once, onto {} at {}; {}",
         shown(&run.0, 40),
         clock(record.at, tz, "%F"),
         settings.parallel,
         branch(target),
         ground.tip.short(),
+        contained(&settings.containment),
     ))
 }
 
@@ -101,6 +102,11 @@ fn run_text(event: &Event) -> Option<String> {
             format!("halted: {reason}; nothing new is started (remove the HALT file to go on)")
         }
         Event::HaltCleared => "resumed: the HALT file is gone".to_owned(),
+        Event::Strained { why: Some(what) } => format!(
+            "short of {}; nothing new starts while anything runs",
+            shown(what, REASON_COLUMNS)
+        ),
+        Event::Strained { why: None } => "no longer short of anything".to_owned(),
         Event::StopRequested {
             level: StopLevel::Drain,
         } => "stopping: nothing new is started, running agents may finish".to_owned(),
@@ -167,6 +173,10 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
         Ending::Signalled { signal } => format!("was killed by signal {signal} after {took}"),
         Ending::TimedOut => format!("was stopped after {took}, its time was up"),
         Ending::IdleTimedOut => format!("was stopped after {took}, it had gone silent"),
+        Ending::OverLimit { what } => format!(
+            "was stopped after {took}, it used more than it may ({})",
+            shown(what, 80)
+        ),
         Ending::Stopped => format!("was stopped with the run after {took}"),
         Ending::NotStarted { why } => {
             return format!(

@@ -5,7 +5,7 @@
 use super::Glance;
 use super::code::codes_text;
 use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, shown};
-use super::words::{about, command, is_active, overall, stage_shown};
+use super::words::{about, command, contained, is_active, overall, stage_shown};
 use crate::core::{FeatureView, RunView, Stage};
 use std::fmt::Write as _;
 
@@ -62,6 +62,16 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
         out.push((format!("HALT: {reason} (remove the file to go on)"), true));
     }
     let run = glance.view.run.as_ref();
+    if let Some(run) = run.filter(|_| glance.live.is_some()) {
+        out.push((contained(&run.containment), false));
+    }
+    if let Some(what) = run.and_then(|run| run.strain.as_ref()) {
+        let what = shown(what, 200);
+        out.push((
+            format!("short of {what}: nothing new starts while anything runs"),
+            false,
+        ));
+    }
     if let Some(text) = run.and_then(|run| run.account.as_ref()) {
         let text = reason(text, 400);
         out.push((format!("the agent's account: {text}"), true));
@@ -123,6 +133,11 @@ pub(super) fn queue_words(run: &RunView) -> Vec<String> {
         let command = shown(command, 80);
         out.push(format!(
             "{target} is broken by itself: `{command}` fails there; only what repairs it can land"
+        ));
+    }
+    if run.overtaken && run.ended.is_none() {
+        out.push(format!(
+            "{target} moves faster than features land: one at a time until one has"
         ));
     }
     out

@@ -183,26 +183,25 @@ impl Site {
             .collect()
     }
 
-    /// Waits until a file exists.
-    pub fn await_file(&self, path: &Path) {
+    /// Waits until something is so.
+    pub fn await_that(&self, what: &str, is_so: impl Fn() -> bool) {
         let until = Instant::now() + PATIENCE;
-        while !path.exists() {
-            assert!(Instant::now() < until, "{} never came", path.display());
+        while !is_so() {
+            assert!(Instant::now() < until, "never came: {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until a file exists.
+    pub fn await_file(&self, path: &Path) {
+        self.await_that(&path.to_string_lossy(), || path.exists());
     }
 
     /// Waits until the journal mentions a word.
     pub fn await_journal(&self, word: &str) {
         let journal = self.repo.join(".harness/journal.jsonl");
-        let until = Instant::now() + PATIENCE;
-        while !std::fs::read_to_string(&journal)
-            .unwrap_or_default()
-            .contains(word)
-        {
-            assert!(Instant::now() < until, "`{word}` never came");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let text = || std::fs::read_to_string(&journal).unwrap_or_default();
+        self.await_that(word, || text().contains(word));
     }
 
     /// No worktree, branch or uncommitted change is left behind.

@@ -302,6 +302,57 @@ fn a_dirty_checkout_delays_publishing_and_nothing_else() {
     assert_eq!(story.finish(), [0]);
 }
 
+/// The next run finds the integration ref at the tip and the target there or at the base.
+fn begins_at(story: &mut Story, tip: &Oid, target: &Oid, lost: &[&str]) {
+    story.tell(Input::RunBegins {
+        run: RunId("again".into()),
+        settings: Settings::default(),
+        target: "refs/heads/main".into(),
+        ground: Ground {
+            tip: tip.clone(),
+            tree: oid('d'),
+            target: target.clone(),
+            relation: Relation::Behind,
+        },
+        lost: lost.iter().map(|name| slug(name)).collect(),
+    });
+}
+
+#[test]
+fn what_was_published_unheard_is_public_in_the_next_run() {
+    for lost in [false, true] {
+        let mut story = claimed(1, &["a"], batch(1));
+        story.green();
+        story.land(LandOutcome::Done);
+        // harness dies here, and the git it had started moves the target all the same.
+        let tip = story.state.run.as_ref().unwrap().tip.clone();
+        let missing: &[&str] = if lost { &["a"] } else { &[] };
+        begins_at(&mut story, &tip, &tip, missing);
+        let marked = story.state.features[&slug("a")].marker_write > 0;
+        if lost {
+            assert_eq!((story.stage("a"), marked), (Stage::Gating, false));
+        } else {
+            assert!(marked && story.state.unpublished().next().is_none());
+            assert_eq!(story.finish(), [0]);
+        }
+    }
+}
+
+#[test]
+fn what_landed_unheard_is_published_with_all_the_rest() {
+    let mut story = claimed(1, &["a"], batch(1));
+    let base = story.state.run.as_ref().unwrap().tip.clone();
+    story.green();
+    // harness dies here, and the git it had started moves the integration ref all the same.
+    let attempt = story.state.merging.attempts.values().next().unwrap();
+    let tip = attempt.chain().unwrap().commit.clone();
+    begins_at(&mut story, &tip, &base, &[]);
+    // Publishing begins before the landing is heard of.
+    story.land(LandOutcome::Done);
+    story.publish(PublishOutcome::Done);
+    assert_eq!(story.finish(), [0]);
+}
+
 #[test]
 fn commits_of_the_user_are_followed_or_merged_or_merged_around() {
     let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &[])]);
@@ -354,6 +405,31 @@ fn commits_of_the_user_are_followed_or_merged_or_merged_around() {
     assert_eq!(story.stage("a"), Stage::Gating);
     let (_, _, onto, members) = story.asked().unwrap();
     assert_eq!((names(&members), onto), (vec!["a"], oid('8')));
+}
+
+#[test]
+fn on_a_busy_target_features_go_one_at_a_time_until_one_lands() {
+    let mut story = claimed(3, &["a", "b", "c"], batch(4));
+    let view = |story: &Story| view(&story.state, story.now).run.unwrap().overtaken;
+    // The first is tried as soon as it claims, alone.
+    for (commit, chain) in [('1', 1), ('2', 3), ('3', 3), ('4', 3)] {
+        let (attempt, _, _, members) = story.asked().unwrap();
+        assert_eq!((members.len(), view(&story)), (chain, false));
+        let ground = Ground {
+            tip: oid(commit),
+            tree: oid('d'),
+            target: oid(commit),
+            relation: Relation::Behind,
+        };
+        let outcome = BuildOutcome::Moved { ground };
+        story.tell(Input::Built { attempt, outcome });
+    }
+    assert_eq!(names(&story.asked().unwrap().3), ["a"]);
+    assert!(view(&story));
+    story.green();
+    story.land(LandOutcome::Done);
+    assert_eq!(names(&story.asked().unwrap().3), ["b", "c"]);
+    assert!(!view(&story));
 }
 
 #[test]
@@ -561,6 +637,38 @@ fn who_clashed_twice_goes_first() {
     story.publish(PublishOutcome::Done);
     let (_, _, _, members) = story.asked().unwrap();
     assert_eq!(names(&members), ["b"]);
+}
+
+#[test]
+fn two_with_the_right_of_way_never_wait_for_each_other() {
+    let mut story = a_goes_first();
+    let until = story.state.merging.right_of_way[&slug("a")];
+    let b = story.state.features.get_mut(&slug("b")).unwrap();
+    b.rounds = 2;
+    assert_eq!(b.gives_way_to, Some(slug("a")));
+    let ways = |state: &mut State, b: Stamp| {
+        state.merging.right_of_way.insert(slug("b"), b);
+    };
+    ways(&mut story.state, until.plus_ms(1));
+    story.settle();
+    assert!(story.asked().is_none(), "a got it first");
+    ways(&mut story.state, Stamp(until.0 - 1));
+    story.settle();
+    let (_, _, _, members) = story.asked().unwrap();
+    assert_eq!(names(&members), ["b"], "b did, whatever was before");
+}
+
+#[test]
+fn who_has_the_right_of_way_and_clashes_again_does_not_go_last() {
+    let mut story = a_goes_first();
+    let until = story.state.merging.right_of_way[&slug("a")];
+    let resolved = IterationReport {
+        merge: Some(MergeVerdict::Resolved),
+        ..claim()
+    };
+    story.end("a", resolved);
+    story.clash(&["cold.rs"]);
+    assert_eq!(story.state.merging.right_of_way[&slug("a")], until);
 }
 
 #[test]

@@ -188,6 +188,56 @@ fn crashes_while_a_worktree_was_made_or_removed_are_repaired() {
 }
 
 #[test]
+fn nobody_ever_sees_half_a_worktree() {
+    let f = Fixture::new();
+    let pool = f.pool();
+    let all = f.root.join(".git/worktrees");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let look = scope.spawn(|| {
+            let mut seen = 0;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                for admin in fs::read_dir(&all).into_iter().flatten().flatten() {
+                    // Gone in between is fine, half there is not.
+                    for file in ["commondir", "gitdir", "HEAD"] {
+                        match fs::read(admin.path().join(file)) {
+                            Ok(text) => assert!(text.ends_with(b"\n"), "{file}: {text:?}"),
+                            Err(_) => assert!(!admin.path().exists(), "{file} is missing"),
+                        }
+                        seen += 1;
+                    }
+                }
+            }
+            seen
+        });
+        // No name twice: what is gone stays gone.
+        for number in 1..=20 {
+            f.prepare(&pool, "one", WorktreeName(number));
+            pool.tidy(&[], &[], MAIN).unwrap();
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(look.join().unwrap() > 0);
+    });
+}
+
+#[test]
+fn a_sparse_checkout_stays_one_in_worktrees() {
+    let f = Fixture::new();
+    f.write("docs/big.txt", "x");
+    f.commit("docs");
+    f.git(&f.root, &["sparse-checkout", "set", "--no-cone", "/a.txt"]);
+    f.git(&f.root, &["config", "--worktree", "core.bare", "false"]);
+    let made = f.prepare(&f.pool(), "one", W1);
+    assert_eq!(get(&made.path, "docs/big.txt"), None);
+    assert!(get(&made.path, "a.txt").is_some());
+    assert_eq!(f.git(&made.path, &["status", "--porcelain"]), "");
+    assert!(
+        !f.try_git(&made.path, &["config", "--worktree", "core.bare"])
+            .0
+    );
+}
+
+#[test]
 fn what_is_not_ours_is_left_alone() {
     let f = Fixture::new();
     let pool = f.pool();
