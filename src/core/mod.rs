@@ -6,6 +6,7 @@
 //! equal decisions on every machine, which is what makes the simulation and the resume trustworthy.
 
 mod apply;
+mod apply_ground;
 mod apply_merge;
 mod breaker;
 mod decide;
