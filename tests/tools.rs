@@ -2,6 +2,7 @@
 //! waits in the merge queue.
 
 #![cfg(feature = "fake-agent")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod support;
 

@@ -82,11 +82,12 @@ fn standard(materials: &Materials<'_>) -> String {
         block_to(&mut out, "ANSWER", &contained(answer));
     }
     block_to(&mut out, "PRIOR_LOG", &contained(materials.prior_log));
-    for part in [materials.meanwhile, materials.handoff] {
-        if let Some(part) = part {
-            out.push('\n');
-            out.push_str(&contained(part));
-        }
+    for part in [materials.meanwhile, materials.handoff]
+        .into_iter()
+        .flatten()
+    {
+        out.push('\n');
+        out.push_str(&contained(part));
     }
     out
 }

@@ -5,7 +5,7 @@ use super::queue::{Attempt, AttemptStage, Publish, Publishing};
 use super::right_of_way;
 use super::state::State;
 use super::words::{conflict_text, park_text, red_text};
-use crate::model::{Chain, Event, Ground, Handback, Oid, Red, Slug, Stamp, Trial, Writing};
+use crate::model::{Chain, Event, Ground, Handback, Oid, Red, Slug, Stamp, Trial};
 
 /// First wait after git or the disk failed; each further one waits four times as long.
 const INFRA_BACKOFF_MS: u64 = 1_000;
