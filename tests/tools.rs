@@ -166,3 +166,74 @@ fn who_works_on_is_told_what_landed_in_its_files() {
     assert!(task.contains("This iteration's task: a merge"), "{task}");
     assert!(!task.contains("Landed meanwhile"), "{task}");
 }
+
+#[test]
+fn recover_lists_every_iteration_and_brings_one_back_beside_the_project() {
+    let site = Site::new();
+    site.config("");
+    site.spec("alpha", "");
+    site.script(
+        "alpha",
+        "[1]\nwrite first.txt \"one\\n\"\nnote \"wrote the first of the files\"\n\
+         [2]\nwrite first.txt \"two\\n\"\nnote \"wrote it once more, in full\"\nblock \"which colour?\"\n",
+    );
+    site.commit("specs");
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    let found = json(site.harness(&["recover", "alpha", "--json"]));
+    assert_eq!(found["schema"], "harness.kept");
+    let names: Vec<&str> = found["states"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["1", "2"]);
+    let listed = ok(site.harness(&["recover", "alpha"]));
+    assert!(listed.contains("harness recover alpha 2 --to"), "{listed}");
+
+    let before = everything(&site);
+    let dir = site.path("back");
+    let text = dir.to_str().unwrap().to_owned();
+    ok(site.harness(&["recover", "alpha", "1", "--to", &text]));
+    assert_eq!(
+        std::fs::read_to_string(dir.join("first.txt")).unwrap(),
+        "one\n"
+    );
+    assert!(dir.join("specs/alpha/spec.md").is_file());
+    assert_eq!(everything(&site), before);
+
+    // A second time it is in the way, and stays as it is.
+    let again = site.harness(&["recover", "alpha", "2", "--to", &text]);
+    assert_eq!(again.code, Some(2));
+    assert!(again.err.contains("not empty"), "{}", again.err);
+    assert_eq!(
+        std::fs::read_to_string(dir.join("first.txt")).unwrap(),
+        "one\n"
+    );
+
+    let commit = found["states"][1]["commit"].as_str().unwrap();
+    ok(site.harness(&["recover", "alpha", &commit[..8], "--branch", "look"]));
+    assert_eq!(site.git(&["rev-parse", "look"]).trim(), commit);
+    for (args, word) in [
+        (
+            ["recover", "alpha", "2", "--branch", "look"],
+            "name another",
+        ),
+        (
+            ["recover", "alpha", "2", "--branch", "a..b"],
+            "can be called so",
+        ),
+        (
+            ["recover", "alpha", "9", "--branch", "new"],
+            "what is kept: 1, 2",
+        ),
+        (
+            ["recover", "alpa", "1", "--branch", "new"],
+            "did you mean `alpha`",
+        ),
+    ] {
+        let refused = site.harness(&args);
+        assert_eq!(refused.code, Some(2), "{args:?}");
+        assert!(refused.err.contains(word), "{args:?}: {}", refused.err);
+    }
+}

@@ -54,6 +54,8 @@ pub(super) enum Args {
     Logs(LogsArgs),
     /// Show which unfinished features would conflict with each other or with what has landed
     Conflicts(ConflictsArgs),
+    /// List what was kept of a feature, or bring one state of it back beside the project
+    Recover(RecoverArgs),
     /// Put a tripped, failed, parked or blocked feature back in the queue
     Retry(RetryArgs),
     /// Answer a blocked feature
@@ -180,6 +182,24 @@ pub(super) struct LogsArgs {
 pub(super) struct ConflictsArgs {
     /// For programs
     #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RecoverArgs {
+    /// Which feature
+    pub(super) slug: String,
+    /// Which of the listed states: an iteration's number, or a commit id
+    #[arg(requires = "where")]
+    pub(super) state: Option<String>,
+    /// Write its files, those that were never committed included, into this new or empty directory
+    #[arg(long, value_name = "DIR", group = "where", requires = "state")]
+    pub(super) to: Option<PathBuf>,
+    /// Make a new branch there
+    #[arg(long, value_name = "NAME", group = "where", requires = "state")]
+    pub(super) branch: Option<String>,
+    /// The list for programs
+    #[arg(long, conflicts_with = "state")]
     pub(super) json: bool,
 }
 

@@ -14,6 +14,7 @@ mod init;
 mod logs;
 mod out;
 mod plan;
+mod recover;
 mod run;
 mod shell;
 mod status;
@@ -57,6 +58,7 @@ pub fn main() -> u8 {
         Args::Plan(args) => plan::plan(&desk, args),
         Args::Status(args) => status::status(&desk, &args),
         Args::Logs(args) => logs::logs(&desk, &args),
+        Args::Recover(args) => recover::recover(&desk, &args),
         Args::Retry(args) => command::retry(&desk, &args),
         Args::Unblock(args) => command::unblock(&desk, args),
         Args::Pause(args) => command::pause(&desk, &args),

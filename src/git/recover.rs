@@ -2,7 +2,7 @@
 //!
 //! Nothing that is kept is ever removed here, and no file, index or HEAD of the user's changes.
 
-use super::error::GitError;
+use super::error::{GitError, visible};
 use super::repo::{RefEdit, Repo, branch_of, short};
 use super::scratch::ScratchIndex;
 use super::snapshot::lost_ref;
@@ -106,6 +106,25 @@ impl Repo {
             let _ = remove_any(&dir);
         }
         restored
+    }
+
+    /// Makes a new branch at a commit.
+    ///
+    /// # Errors
+    /// The name cannot be a branch's or is taken, the commit is not there, or git failed.
+    pub fn branch_at(&self, kept: &Oid, name: &str) -> Result<(), GitError> {
+        let act = || format!("make the branch `{}`", visible(name));
+        if !git2::Branch::name_is_valid(name).unwrap_or(false) {
+            return Err(GitError::refused(act(), "no branch can be called so"));
+        }
+        if !self.is_commit(kept)? {
+            return Err(GitError::refused(act(), "there is no such commit"));
+        }
+        let branch = format!("refs/heads/{name}");
+        if self.tip(&branch)?.is_some() {
+            return Err(GitError::refused(act(), "there is one; name another"));
+        }
+        self.update_refs("harness: recover", &[RefEdit::Move(&branch, None, kept)])
     }
 
     fn check_out(&self, tree: &Oid, dir: &Path) -> Result<usize, GitError> {
