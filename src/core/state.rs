@@ -103,6 +103,18 @@ impl State {
         self.run.as_ref().filter(|run| run.ended.is_none())
     }
 
+    /// The target of the current or last run, and what each feature that is merged landed as; features that
+    /// were merged by other hands have no commit and are left out.
+    pub fn landings(&self) -> Option<(&str, impl Iterator<Item = (&Slug, &Oid)>)> {
+        let landed = self.features.iter().filter_map(|(slug, feature)| {
+            let Phase::Merged { commit } = &feature.phase else {
+                return None;
+            };
+            Some((slug, commit.as_ref()?))
+        });
+        Some((self.run.as_ref()?.target.as_str(), landed))
+    }
+
     /// Whether a run has ended (or never began).
     #[must_use]
     pub fn exit_code(&self) -> Option<u8> {

@@ -6,8 +6,8 @@ use super::place::{Place, profiles_in_use};
 use crate::agent;
 use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
-use crate::git::{Target, Worktrees};
-use crate::model::{FeatureSpec, Problem, Severity, Slug};
+use crate::git::{Target, Worktrees, integration_ref};
+use crate::model::{FeatureSpec, Oid, Problem, Severity, Slug};
 use crate::spec::{Loaded, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -70,8 +70,11 @@ pub fn preflight(
     config: Config,
     env: BTreeMap<OsString, OsString>,
 ) -> Result<Ready, DriverError> {
-    let survey = survey(&place, &config)?;
+    let mut survey = survey(&place, &config)?;
     let target = place.repo.target(config.target.as_deref())?;
+    survey
+        .warnings
+        .extend(not_held(&place, &survey.features, &target)?);
     let profiles = programs(&place, &config, &survey.features, &env)?;
     let template = match &config.prompt.template {
         Some(path) => {
@@ -179,6 +182,58 @@ fn landed(place: &Place, features: &[FeatureSpec]) -> BTreeSet<Slug> {
         })
         .cloned()
         .collect()
+}
+
+/// Features that are merged by the journal, but not in this target. On the target they landed on that is a
+/// warning: its history was rewritten, and what it should hold is its owner's to say.
+///
+/// # Errors
+/// When they landed on another target: to take them as done would be wrong, to do them again perhaps too.
+fn not_held(
+    place: &Place,
+    features: &[FeatureSpec],
+    target: &Target,
+) -> Result<Option<Problem>, DriverError> {
+    let reading = place.read()?;
+    let Some((landed_on, landed)) = reading.state.landings() else {
+        return Ok(None);
+    };
+    let listed: BTreeSet<&Slug> = features.iter().map(|spec| &spec.slug).collect();
+    let ahead = place.repo.tip(&integration_ref(&target.refname))?;
+    let mut missing = Vec::new();
+    let unpublished: BTreeSet<&Slug> = reading.state.unpublished().map(|(slug, _)| slug).collect();
+    // Who lost its marker is to be done again.
+    let counts = |slug: &Slug| {
+        let marker = place.state_dir.join(format!("{slug}.done"));
+        listed.contains(slug) && (unpublished.contains(slug) || marker.is_file())
+    };
+    for (slug, commit) in landed.filter(|(slug, _)| counts(slug)) {
+        let in_tip = |tip: &Oid| place.repo.holds(tip, commit);
+        let held = in_tip(&target.tip)? || ahead.as_ref().map(in_tip).transpose()? == Some(true);
+        if !held {
+            missing.push(slug.as_str());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let short = |name: &str| name.trim_start_matches("refs/heads/").to_owned();
+    let (here, there) = (short(&target.refname), short(landed_on));
+    let names = missing.join(", ");
+    let again = format!(
+        "to have one done again, delete its marker, {}/<feature>.done",
+        place.state_dir.display()
+    );
+    if here == there {
+        let text = format!("`{here}` no longer holds what these features landed as: {names}");
+        return Ok(Some(
+            Problem::warning(text).help(format!("they count as merged; {again}")),
+        ));
+    }
+    let text = format!("these features are merged into `{there}`, not into `{here}`: {names}");
+    Err(DriverError::problem(Problem::error(text).help(format!(
+        "run with --target {there}, or merge `{there}` into `{here}` first; {again}"
+    ))))
 }
 
 fn programs(

@@ -332,11 +332,12 @@ impl Repo {
     }
 
     /// Whether `tip` holds all the commit brings: it is in its history, or merging it would change nothing.
+    /// A commit that is not in the repository is held by nothing.
     ///
     /// # Errors
     /// When the repository cannot be read.
     pub fn holds(&self, tip: &Oid, commit: &Oid) -> Result<bool, GitError> {
-        self.is_absorbed(tip, commit)
+        Ok(self.is_commit(commit)? && self.is_absorbed(tip, commit)?)
     }
 
     /// Whether the target holds all the commit brings: it is in its history, or merging it would change
