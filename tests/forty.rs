@@ -185,3 +185,48 @@ fn one_at_a_time_on_four_gates() {
 fn four_at_a_time_on_four_gates() {
     println!("{} gates for 39 landed", burn_down(4, 4));
 }
+
+/// The end-to-end twin of the table that `tests/gates.rs` computes: a backlog of forty, one in twenty bad.
+#[test]
+fn a_backlog_costs_at_most_six_gates_for_ten_landed() {
+    let site = Site::new();
+    let (claimed, gates) = (site.path("claimed"), site.path("gates"));
+    fs::create_dir(&claimed).unwrap();
+    // The first gate waits until everybody is in the queue.
+    site.write(
+        "check.sh",
+        &format!(
+            "while [ $(ls '{}' | wc -l) -lt 40 ]; do sleep 0.02; done\necho gate >>'{}'\n\
+             ! ls own/*.bad >/dev/null 2>&1 || {{ echo 'that is bad'; exit 1; }}\n",
+            claimed.display(),
+            gates.display()
+        ),
+    );
+    site.config("verify: {commands: [sh check.sh], retries: 0}\nmerge: {batch: 4}");
+    for n in 1..=40 {
+        site.spec(&slug(n), "");
+        let (own, text) = (slug(n), "note \"wrote the file that is asked for\"");
+        let claim = claimed.join(&own);
+        let bad = if n % 20 == 7 {
+            format!("write own/{own}.bad x\n")
+        } else {
+            String::new()
+        };
+        site.script(
+            &own,
+            &format!(
+                "[1]\nwrite own/{own}.txt x\n{bad}{text}\ntouch {claim:?}\ndone \"there\"\n\
+                 [2]\ndelete own/{own}.bad\n{text}\ndone \"repaired\"\n"
+            ),
+        );
+    }
+    site.commit("specs");
+    let ran = site.harness(&["run", "--parallel", "8"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    assert_eq!(site.landed().len(), 40);
+    let mut charged = slugs_of(&site, "rejected");
+    charged.sort();
+    assert_eq!(charged, ["f07", "f27"]);
+    let gates = fs::read_to_string(gates).unwrap().lines().count();
+    assert!(gates <= 24, "{gates} gates for 40 landed");
+}
