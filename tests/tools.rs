@@ -168,6 +168,54 @@ fn who_works_on_is_told_what_landed_in_its_files() {
 }
 
 #[test]
+fn queue_tells_who_is_tried_and_who_comes_next() {
+    let site = Site::new();
+    let (gate, go) = (site.path("gate"), site.path("go"));
+    let empty = ok(site.harness(&["queue"]));
+    assert_eq!(empty, "the merge queue is empty\n");
+    site.config(&format!(
+        "verify: {{commands: [\"[ ! -e a.txt ] || {{ touch '{}'; while [ ! -e '{}' ]; do sleep 0.02; done; }}\"]}}",
+        gate.display(),
+        go.display()
+    ));
+    for slug in ["a", "b", "c"] {
+        site.spec(slug, "");
+        let wait = if slug == "a" {
+            String::new()
+        } else {
+            format!("wait-for {gate:?}\n")
+        };
+        site.script(
+            slug,
+            &format!(
+                "{wait}write {slug}.txt x\nnote \"wrote the file asked for\"\ndone \"there\"\n"
+            ),
+        );
+    }
+    site.commit("specs");
+    let run = site.start(&["run", "--parallel", "3"]);
+    site.await_that("two that wait", || {
+        let seen = json(site.harness(&["queue", "--json"]));
+        let waiting = seen["queue"]["waiting"].as_array().map_or(0, Vec::len);
+        waiting == 2
+    });
+    let seen = json(site.harness(&["queue", "--json"]));
+    let text = ok(site.harness(&["queue"]));
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(end(run).code, Some(0));
+    assert_eq!(seen["schema"], "harness.queue");
+    assert_eq!(seen["live"], true);
+    assert_eq!(seen["queue"]["attempts"][0]["members"][0], "a");
+    assert_eq!(seen["queue"]["attempts"][0]["stage"], "gating");
+    // The one under way, and one that tries both.
+    assert_eq!(seen["queue"]["waiting"][1]["gates_ahead"], 2);
+    for part in [": a  being gated for ", "1. ", "2. ", "(2 gates)"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(ok(site.harness(&["queue"])), "the merge queue is empty\n");
+}
+
+#[test]
 fn recover_lists_every_iteration_and_brings_one_back_beside_the_project() {
     let site = Site::new();
     site.config("");

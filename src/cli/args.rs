@@ -52,6 +52,8 @@ pub(super) enum Args {
     Status(StatusArgs),
     /// Show a feature's log
     Logs(LogsArgs),
+    /// Show the merge queue: what is being tried, who comes next, who waits for what
+    Queue(QueueArgs),
     /// Show which unfinished features would conflict with each other or with what has landed
     Conflicts(ConflictsArgs),
     /// List what was kept of a feature, or bring one state of it back beside the project
@@ -176,6 +178,13 @@ pub(super) struct LogsArgs {
     /// The agent's raw output of its last iteration instead
     #[arg(long)]
     pub(super) output: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct QueueArgs {
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -14,6 +14,7 @@ mod init;
 mod logs;
 mod out;
 mod plan;
+mod queue;
 mod recover;
 mod run;
 mod shell;
@@ -58,6 +59,7 @@ pub fn main() -> u8 {
         Args::Plan(args) => plan::plan(&desk, args),
         Args::Status(args) => status::status(&desk, &args),
         Args::Logs(args) => logs::logs(&desk, &args),
+        Args::Queue(args) => queue::queue(&desk, &args),
         Args::Recover(args) => recover::recover(&desk, &args),
         Args::Retry(args) => command::retry(&desk, &args),
         Args::Unblock(args) => command::unblock(&desk, args),

@@ -28,9 +28,10 @@ impl State {
                 tree,
                 gate,
                 red,
-                ..
+                gate_ms,
             } => {
                 self.merging.works();
+                self.merging.took(*gate_ms);
                 self.merging.gated(tree, gate, red.as_ref());
                 if let Some(found) = self.merging.attempts.get_mut(attempt) {
                     found.gated = true;

@@ -28,6 +28,8 @@ pub(super) struct Merging {
     pub(super) red: BTreeMap<(Oid, GateId), Failed>,
     /// Whether the last features that were judged alone or landed were good.
     recent: VecDeque<bool>,
+    /// How long the last gates took, in milliseconds.
+    gate_times: VecDeque<u64>,
     /// Whether the base was gated, or need not be, since the run began.
     pub(super) base_asked: bool,
     /// Landed and not in the target: the feature and its branch's tip.
@@ -124,6 +126,21 @@ impl Merging {
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
+    }
+
+    /// Remembers how long a gate took.
+    pub(super) fn took(&mut self, gate_ms: u64) {
+        self.gate_times.push_back(gate_ms);
+        if self.gate_times.len() > RECENT {
+            self.gate_times.pop_front();
+        }
+    }
+
+    /// The median of the last gates.
+    pub(super) fn usual_gate_ms(&self) -> Option<u64> {
+        let mut times: Vec<u64> = self.gate_times.iter().copied().collect();
+        times.sort_unstable();
+        times.get(times.len() / 2).copied()
     }
 
     /// Whether others commit to the target faster than features land: then the shortest way there is taken.

@@ -215,7 +215,7 @@ pub fn view(state: &State, now: Stamp) -> View {
     }
 }
 
-fn publish_waits(state: &State, run: &Run) -> Option<String> {
+pub(super) fn publish_waits(state: &State, run: &Run) -> Option<String> {
     if run.tip == run.target_tip {
         return None;
     }
