@@ -67,3 +67,51 @@ fn a_rewritten_target_is_told_and_stops_nothing() {
     assert!(ran.err.contains(told), "{}", ran.err);
     assert!(!site.repo.join("a.txt").exists());
 }
+
+#[test]
+fn the_gate_has_what_a_worktree_has() {
+    let site = Site::new();
+    site.config(
+        "worktrees: {setup: ['mkdir -p modules && cat wanted.txt >modules/installed']}\n\
+         verify: {commands: ['grep -q secret .env && cmp wanted.txt modules/installed']}",
+    );
+    site.write(".gitignore", ".env\nmodules/\n");
+    site.write(".worktreeinclude", ".env\n");
+    site.write(".env", "secret\n");
+    site.write("wanted.txt", "0\n");
+    for (slug, front) in [("a", ""), ("b", "depends_on: a")] {
+        site.spec(slug, front);
+        site.script(
+            slug,
+            &format!(
+                "expect-file .env\nexpect-file modules/installed\nwrite wanted.txt \"{slug}\\n\"\n\
+                 note \"asked for another module\"\ndone \"there\"\n"
+            ),
+        );
+    }
+    site.commit("specs");
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    assert_eq!(site.read("wanted.txt"), "b\n");
+}
+
+#[test]
+fn what_does_not_set_up_does_not_land() {
+    let site = Site::new();
+    site.config(
+        "worktrees: {setup: ['! grep -q typo wanted.txt || { echo no such module; exit 1; }']}\n\
+         verify: {commands: ['true']}",
+    );
+    site.write("wanted.txt", "0\n");
+    site.spec("a", "");
+    site.script(
+        "a",
+        "write wanted.txt \"typo\\n\"\nnote \"asked for another module\"\ndone \"there\"\n",
+    );
+    site.commit("specs");
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    assert_eq!(site.read("wanted.txt"), "0\n");
+    let log = site.read(".harness/a.log");
+    assert!(log.contains("no such module"), "{log}");
+}

@@ -81,6 +81,12 @@ impl Crew {
         Ok((profile, program, model))
     }
 
+    /// The file that names the ignored files of the main checkout which worktrees need.
+    pub(super) fn include_file(&self) -> PathBuf {
+        let root = self.place.repo.root();
+        root.join(&self.config.worktrees.include_file)
+    }
+
     /// The environment of setup commands (of a feature) and verify commands (of a tree, whoever made it).
     pub(super) fn command_env(&self, slug: Option<&Slug>) -> BTreeMap<OsString, OsString> {
         let mut env = agent::base_env(&self.env, &[]);

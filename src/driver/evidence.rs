@@ -21,8 +21,8 @@ const SESSION_ONLY: [&str; 9] = [
     "HARNESS",
 ];
 
-/// Digest of the verify commands and of what besides the tree can change their verdict: their environment
-/// and the fingerprint; `None` without commands.
+/// Digest of the verify commands and of what besides the tree can change their verdict: the setup commands before
+/// them, their environment and the fingerprint; `None` without commands.
 ///
 /// # Errors
 /// A fingerprint command fails.
@@ -32,7 +32,7 @@ pub(super) async fn gate_digest(crew: &Crew) -> Result<Option<String>, DriverErr
         return Ok(None);
     }
     let mut text = Vec::new();
-    for command in commands {
+    for command in crew.config.worktrees.setup.iter().chain(commands) {
         text.extend_from_slice(command.as_bytes());
         text.push(0);
     }

@@ -195,8 +195,15 @@ async fn gated(
 ) -> Result<GateOutcome, String> {
     let pool = crew.worktrees.clone();
     let (commit, again) = (job.commit.clone(), job.reds > 0);
-    let cwd = blocking(move || pool.gate_checkout(&commit, place, again)).await?;
-    let mut commands = Vec::new();
+    let include = crew.include_file();
+    let cwd = blocking(move || {
+        let cwd = pool.gate_checkout(&commit, place, again)?;
+        pool.include(&include, &cwd, &commit, !again)?;
+        Ok::<_, GitError>(cwd)
+    })
+    .await?;
+    // What setup brings may depend on the tree (a lock file, say), and the gate's place holds another one now.
+    let mut commands = crew.config.worktrees.setup.clone();
     if !job.gate.common.is_empty() {
         commands.extend(crew.config.verify.commands.iter().cloned());
     }

@@ -372,11 +372,7 @@ async fn ready(
     let system = |why: String| (InfraKind::System, why);
     enough_space(crew).map_err(system)?;
     let pool = crew.worktrees.clone();
-    let include = crew
-        .place
-        .repo
-        .root()
-        .join(&crew.config.worktrees.include_file);
+    let include = crew.include_file();
     let (target, whose) = (integration_ref(&crew.target), slug.clone());
     let prepared = blocking(move || pool.prepare(&whose, worktree, &target, fresh, &include))
         .await

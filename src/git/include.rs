@@ -6,6 +6,7 @@
 use super::error::GitError;
 use super::repo::{Repo, to_path};
 use super::tree::{OUTBOX, remove_file};
+use super::worktrees::Worktrees;
 use crate::model::Oid;
 use rayon::prelude::*;
 use std::fs;
@@ -13,6 +14,23 @@ use std::path::{Component, Path, PathBuf};
 
 /// harness's own state directories, which never leave the main checkout.
 const STATE_DIRS: [&str; 2] = [OUTBOX, "logs/feature-runner"];
+
+impl Worktrees {
+    /// Copies what the patterns in the file `include`, which need not exist, name from the main checkout into a
+    /// worktree that holds `commit`. With `keep`, files that are there already stay.
+    ///
+    /// # Errors
+    /// git or the disk failed.
+    pub fn include(
+        &self,
+        include: &Path,
+        worktree: &Path,
+        commit: &Oid,
+        keep: bool,
+    ) -> Result<usize, GitError> {
+        copy(&self.repo, include, worktree, commit, keep)
+    }
+}
 
 /// Copies what the patterns in the file `include` (gitignore syntax) name from the main checkout into
 /// `worktree`, which holds `commit`. With `keep`, files that are there already stay. Gives the number of
