@@ -96,7 +96,7 @@ fn the_gate_has_what_a_worktree_has() {
 }
 
 #[test]
-fn what_does_not_set_up_does_not_land() {
+fn who_breaks_the_setup_repairs_it() {
     let site = Site::new();
     site.config(
         "worktrees: {setup: ['! grep -q typo wanted.txt || { echo no such module; exit 1; }']}\n\
@@ -106,12 +106,17 @@ fn what_does_not_set_up_does_not_land() {
     site.spec("a", "");
     site.script(
         "a",
-        "write wanted.txt \"typo\\n\"\nnote \"asked for another module\"\ndone \"there\"\n",
+        "[1]\nwrite wanted.txt \"typo\\n\"\nnote \"asked for another module\"\ndone \"there\"\n\
+         [2]\nstdin-contains \"no such module\"\nwrite wanted.txt \"1\\n\"\nnote \"wrote its name as it is\"\ndone \"there\"\n",
     );
     site.commit("specs");
     let ran = site.harness(&["run"]);
-    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
-    assert_eq!(site.read("wanted.txt"), "0\n");
-    let log = site.read(".harness/a.log");
-    assert!(log.contains("no such module"), "{log}");
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    assert!(
+        ran.err
+            .contains("a goes on in a worktree that is not ready"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(site.read("wanted.txt"), "1\n");
 }

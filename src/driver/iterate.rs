@@ -342,16 +342,24 @@ fn not_started(why: String) -> IterationReport {
     report(Called::not_started(why), None)
 }
 
+/// A worktree to make ready.
+pub(super) struct Preparing {
+    pub(super) slug: Slug,
+    pub(super) worktree: WorktreeName,
+    pub(super) attempt: u32,
+    pub(super) fresh: bool,
+}
+
 /// Makes a worktree ready: free space, checkout, setup commands.
 pub(super) async fn prepare(
     crew: Rc<Crew>,
-    slug: Slug,
-    worktree: WorktreeName,
-    attempt: u32,
-    fresh: bool,
+    job: Preparing,
+    out: UnboundedSender<Message>,
     stop: impl Future<Output = ()>,
 ) -> Input {
-    match ready(&crew, &slug, worktree, attempt, fresh, stop).await {
+    let prepared = ready(&crew, &job, &out, stop).await;
+    let Preparing { slug, worktree, .. } = job;
+    match prepared {
         Ok(base) => Input::Prepared {
             slug,
             worktree,
@@ -363,12 +371,11 @@ pub(super) async fn prepare(
 
 async fn ready(
     crew: &Rc<Crew>,
-    slug: &Slug,
-    worktree: WorktreeName,
-    attempt: u32,
-    fresh: bool,
+    job: &Preparing,
+    out: &UnboundedSender<Message>,
     stop: impl Future<Output = ()>,
 ) -> Result<Oid, (InfraKind, String)> {
+    let (slug, worktree, fresh) = (&job.slug, job.worktree, job.fresh);
     let system = |why: String| (InfraKind::System, why);
     enough_space(crew).map_err(system)?;
     let pool = crew.worktrees.clone();
@@ -400,17 +407,26 @@ async fn ready(
         timeout: crew.config.verify.timeout,
         grace: crew.config.run.grace,
         log: crew.place.records(slug, 0).with_file_name("setup.log"),
-        token: crew.token(&EffectKey::Prepare(slug.clone(), attempt)),
+        token: crew.token(&EffectKey::Prepare(slug.clone(), job.attempt)),
         keeper: crew.keeper.clone(),
         limits: crew.limits,
     };
-    gate::setup(checks, stop).await.map_err(|error| {
-        let kind = match error {
-            SetupError::Failed { .. } => InfraKind::Setup,
-            _ => InfraKind::System,
-        };
-        (kind, error.to_string())
-    })?;
+    match gate::setup(checks, stop).await {
+        Ok(()) => {}
+        // Perhaps its own work is what cannot be set up. Its agent is the one to repair that, and whatever
+        // else is the reason, the gate sets up before it verifies.
+        Err(error @ SetupError::Failed { .. }) if prepared.tip != prepared.base => {
+            warn(
+                out,
+                &format!("{slug} goes on in a worktree that is not ready: {error}"),
+            );
+            return Ok(prepared.base);
+        }
+        Err(error @ SetupError::Failed { .. }) => {
+            return Err((InfraKind::Setup, error.to_string()));
+        }
+        Err(error) => return Err((InfraKind::System, error.to_string())),
+    }
     let written = std::fs::create_dir_all(stamp.with_file_name(""))
         .and_then(|()| std::fs::write(&stamp, expected));
     written.map_err(io)?;

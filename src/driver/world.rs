@@ -4,7 +4,7 @@
 
 use super::crew::Crew;
 use super::integrate::{Building, Gating, build, land, publish, rewind, run_gate};
-use super::iterate::{Iteration, iterate, prepare};
+use super::iterate::{Iteration, Preparing, iterate, prepare};
 use super::turn::{Observation, World};
 use crate::core::{State, wanted};
 use crate::journal::{Journal, JournalError};
@@ -202,9 +202,18 @@ impl World for Hands {
                 worktree,
                 attempt,
                 fresh,
-            } => self.spawn(key, move |crew, stop| {
-                Box::pin(prepare(crew, slug, worktree, attempt, fresh, stop.wait()))
-            }),
+            } => {
+                let out = self.out.clone();
+                let job = Preparing {
+                    slug,
+                    worktree,
+                    attempt,
+                    fresh,
+                };
+                self.spawn(key, move |crew, stop| {
+                    Box::pin(prepare(crew, job, out, stop.wait()))
+                });
+            }
             Effect::Iterate {
                 slug,
                 worktree,
