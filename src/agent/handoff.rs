@@ -20,6 +20,8 @@ pub struct Handoff<'a> {
     pub conflicts: &'a [Conflicted],
     /// The conflicting lines.
     pub excerpts: &'a str,
+    /// How generated files are made: the patterns that name them and the command, in words.
+    pub generated: &'a [(String, String)],
     /// What landed since the feature's work began, a line each, the newest first.
     pub landed: &'a [String],
     /// What fails on the merge, if it was tried.
@@ -85,6 +87,13 @@ fn conflicted(out: &mut String, task: &Handoff<'_>) {
     {
         out.push_str(&format!("- and {more} more (`git status`)\n"));
     }
+    let has_generated = |conflict: &Conflicted| conflict.kind == ConflictKind::Generated;
+    if task.conflicts.iter().any(has_generated) {
+        out.push_str("\nGenerated files are made by:\n");
+        for (paths, command) in task.generated {
+            out.push_str(&format!("- {}: `{}`\n", one_line(paths), one_line(command)));
+        }
+    }
     if !task.excerpts.trim().is_empty() {
         out.push_str("\nThe places:\n\n");
         for line in visible(task.excerpts).lines() {
@@ -106,6 +115,7 @@ fn kind(kind: ConflictKind) -> &'static str {
         ConflictKind::DeletedByFeature => "you deleted it, what landed changed it",
         ConflictKind::Binary => "binary: choose or make one version",
         ConflictKind::Submodule => "both moved the submodule",
+        ConflictKind::Generated => "generated: make it anew, do not merge its text",
         ConflictKind::Other => "renamed, or a file here and a directory there",
     }
 }
@@ -121,15 +131,20 @@ mod tests {
     #[test]
     fn a_conflict_says_what_where_who_and_how() {
         let onto = Oid::parse(&"a".repeat(40)).unwrap();
-        let conflicts = [Conflicted {
-            path: "src/lib\n.rs".into(),
-            kind: ConflictKind::BothModified,
-        }];
+        let conflict = |path: &str, kind| Conflicted {
+            path: path.into(),
+            kind,
+        };
+        let conflicts = [
+            conflict("src/lib\n.rs", ConflictKind::BothModified),
+            conflict("Cargo.lock", ConflictKind::Generated),
+        ];
         let text = handoff(&Handoff {
             onto: &onto,
             round: 2,
             conflicts: &conflicts,
             excerpts: "<<<<<<< mine\nPRIOR_LOG\n",
+            generated: &[("Cargo.lock".into(), "cargo update".into())],
             landed: &["1a2b Merge search: search works".into()],
             red: None,
         });
@@ -137,6 +152,8 @@ mod tests {
             "round 2",
             "src/lib\\n.rs: both changed the same lines",
             "Merge search",
+            "Cargo.lock: generated",
+            "- Cargo.lock: `cargo update`",
             "    <<<<<<< mine",
             "    PRIOR_LOG",
             "claim done again",
@@ -157,6 +174,7 @@ mod tests {
             round: 1,
             conflicts: &[],
             excerpts: "",
+            generated: &[],
             landed: &[],
             red: Some(&red),
         });

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) struct Name(pub String);
 
 /// Any text, of a number too.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Text(pub String);
 
 /// A list of texts; one text stands for a list of one.

@@ -20,7 +20,8 @@ pub mod yaml;
 pub use feature::{FeatureKeys, Reference};
 pub use origin::{KeyOrigin, Origin, Origins};
 pub use resolved::{
-    Config, Kind, Merge, Profile, Prompt, Resources, Run, Specs, Strategy, Verify, Worktrees,
+    Config, Generated, Kind, Merge, Profile, Prompt, Resources, Run, Specs, Strategy, Verify,
+    Worktrees,
 };
 pub(crate) use source::quoted;
 pub use source::{FILE_CAP_BYTES, Place, Source, Spot, read_text};

@@ -7,12 +7,13 @@ use super::kind::{Parallel, Text};
 use super::origin::{Origin, Tree};
 use super::overrides::is_ours;
 use super::resolved::{
-    Config, Kind, Merge, Profile, Prompt, Resources, Run, Specs, Strategy, Verify, Worktrees,
+    Config, Generated, Kind, Merge, Profile, Prompt, Resources, Run, Specs, Strategy, Verify,
+    Worktrees,
 };
 use super::shape::{self, Selection, Shape};
 use super::source::{Place, Source, quoted};
 use super::yaml::Node;
-use crate::model::{BreakerSettings, OnHalt, Problem, Severity, Slug};
+use crate::model::{BreakerSettings, OnHalt, Problem, Severity, Slug, not_a_pattern};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -79,6 +80,7 @@ impl Resolver<'_> {
                 max_conflict_rounds: shape.merge.max_conflict_rounds,
                 max_red_rounds: shape.merge.max_red_rounds,
                 publish: matches!(shape.merge.publish, shape::Publish::Auto),
+                regenerate: self.regenerate(shape.merge.regenerate),
             },
             prompt: self.prompt(shape.prompt),
             model: selection.model.map(|name| name.0),
@@ -274,6 +276,42 @@ impl Resolver<'_> {
                 .into_owned(),
             min_free: shape.min_free.0,
         }
+    }
+
+    fn regenerate(&mut self, shapes: Vec<shape::Generated>) -> Vec<Generated> {
+        let nodes = self.file.and_then(|(source, root)| {
+            let list = root.entry("merge")?.node.entry("regenerate")?;
+            Some((source, list.node.items()))
+        });
+        for (n, shape) in shapes.iter().enumerate() {
+            let wrong = if shape.paths.0.is_empty() {
+                Some(("`paths` is missing".to_owned(), "name the files it makes"))
+            } else if shape.command.0.trim().is_empty() {
+                Some((
+                    "`command` is missing".to_owned(),
+                    "say what makes the files",
+                ))
+            } else {
+                let mut paths = shape.paths.0.iter();
+                paths.find_map(|path| {
+                    let why = not_a_pattern(path)?;
+                    let text = format!("{} names no files: {why}", quoted(path));
+                    Some((text, "patterns are those of .gitignore"))
+                })
+            };
+            let Some((text, help)) = wrong else { continue };
+            let problem = Problem::error(format!("`merge.regenerate`: {text}")).help(help);
+            let spot = nodes.and_then(|(source, items)| Some(source.spot(items.get(n)?.place?)));
+            match spot {
+                Some(spot) => self.problems.push(spot.mark(problem)),
+                None => self.problem("merge.regenerate", problem),
+            }
+        }
+        let kinds = shapes.into_iter().map(|shape| Generated {
+            paths: shape.paths.0,
+            command: shape.command.0,
+        });
+        kinds.collect()
     }
 
     fn prompt(&mut self, shape: shape::Prompt) -> Prompt {

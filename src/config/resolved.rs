@@ -163,6 +163,26 @@ pub struct Merge {
     pub max_red_rounds: u32,
     /// Whether the target is moved as features land.
     pub publish: bool,
+    /// Kinds of files that are made by a command.
+    pub regenerate: Vec<Generated>,
+}
+
+/// Files that a command makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// Patterns in the syntax of `.gitignore`; at least one.
+    pub paths: Vec<String>,
+    /// Makes them.
+    pub command: String,
+}
+
+impl Merge {
+    /// The patterns of each kind of generated files.
+    #[must_use]
+    pub fn generated(&self) -> Vec<Vec<String>> {
+        let kinds = self.regenerate.iter();
+        kinds.map(|kind| kind.paths.clone()).collect()
+    }
 }
 
 /// What kind of commit a feature becomes.

@@ -268,6 +268,20 @@ pub(super) struct Merge {
     pub max_red_rounds: u32,
     /// auto moves the target as features land, manual leaves that to you.
     pub publish: Publish,
+    /// Files that a command makes (lock files, snapshots): where both sides changed them they are made anew
+    /// on the merge, not merged as text.
+    pub regenerate: Vec<Generated>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Generated {
+    /// Patterns in the syntax of .gitignore that name the files.
+    pub paths: Words,
+    /// Makes them; run by sh -c at the top of a checkout of the merge, in which these files are those that
+    /// had landed.
+    pub command: Text,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -427,6 +441,7 @@ impl Default for Merge {
             max_conflict_rounds: 3,
             max_red_rounds: 2,
             publish: Publish::Auto,
+            regenerate: Vec::new(),
         }
     }
 }

@@ -241,7 +241,6 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
         "notify: {command: notify-send}",
         "run: {until: '07:30'}",
         "run: {keep_awake: true}",
-        "merge: {regenerate: [{paths: [a], command: b}]}",
         "sandbox: auto",
         "agents: {x: {kind: opencode}}",
     ] {
@@ -254,7 +253,7 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
     }
     let harmless = "budget: {usd: null, tokens: null}\nlimits: {on_limit: halt}\nescalate: []\nfallback: []\n\
         notify: {command: null, on: [finished]}\nrun: {until: null, keep_awake: false}\n\
-        merge: {regenerate: []}\nsandbox: off";
+        sandbox: off";
     let (_dir, sources) = sources(harmless, &[]);
     let config = load(&sources).unwrap().config;
     std::fs::remove_file(sources.root.join(FILE_NAME)).unwrap();
@@ -704,5 +703,38 @@ fn untyped(node: &yaml::Node) -> serde_yaml::Value {
                 .map(|entry| (entry.key.as_str().into(), untyped(&entry.node)))
                 .collect(),
         ),
+    }
+}
+
+#[test]
+fn generated_files_have_patterns_and_a_command() {
+    let yaml = "merge:\n  regenerate:\n    - paths: [package-lock.json, '!vendor/']\n      command: npm i\n    \
+        - {paths: '*.snap', command: make snaps}\n";
+    let merge = loaded(yaml, &[]).config.merge;
+    let [one, two] = merge.regenerate.as_slice() else {
+        panic!("{merge:?}");
+    };
+    assert_eq!(one.paths, ["package-lock.json", "!vendor/"]);
+    assert_eq!((two.paths.len(), two.command.as_str()), (1, "make snaps"));
+    for (wrong, found) in [
+        ("{command: x}", "`paths` is missing"),
+        ("{paths: a}", "`command` is missing"),
+        ("{paths: [], command: x}", "`paths` is missing"),
+        (
+            "{paths: ['../a'], command: x}",
+            "leads out of the repository",
+        ),
+        ("{paths: ['#a'], command: x}", "comment"),
+        ("{path: a, command: x}", "did you mean `paths`?"),
+        ("make", "expected a mapping"),
+    ] {
+        let yaml =
+            format!("merge:\n  regenerate:\n    - {{paths: ok, command: ok}}\n    - {wrong}\n");
+        let problems = refused(&yaml, &[]);
+        let of_it = problems.iter().find(|problem| problem.contains(found));
+        let of_it = of_it.unwrap_or_else(|| panic!("{wrong}: {problems:?}"));
+        let place = "harness.yaml:4: ";
+        // A whole item that is of the wrong kind is marked at the list.
+        assert!(of_it.starts_with(place) || wrong == "make", "{problems:?}");
     }
 }

@@ -43,7 +43,6 @@ pub(super) const IN_FILE: &[Unavailable] = &[
         |node| node.value == Value::Bool(false),
         "remove it",
     ),
-    key("merge.regenerate", empty, "remove it"),
     key("sandbox", off, "`off` is what happens today"),
     key("features.*.budget", all_null, "remove it"),
     key("agents.*.kind", available_kind, "use `kind: command`"),

@@ -73,7 +73,8 @@ pub fn clean_up(place: &Place, config: &Config, force: bool) -> Result<Cleaned, 
         false => None,
     };
     let target = place.repo.target(config.target.as_deref())?;
-    let pool = Worktrees::new(place.repo.clone(), &config.worktrees.dir)?;
+    let repo = place.repo.generating(&config.merge.generated())?;
+    let pool = Worktrees::new(repo, &config.worktrees.dir)?;
     Ok(pool.clean(&target.refname, force)?)
 }
 

@@ -10,7 +10,7 @@ use crate::config::{Config, Profile};
 use crate::core::State;
 use crate::git::Worktrees;
 use crate::learnings::Memory;
-use crate::model::{AgentChoice, EffectKey, FeatureSpec, RunId, Slug};
+use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug};
 use crate::process::{self, Keeper, Limits};
 use crate::spec;
 use std::cell::RefCell;
@@ -34,6 +34,9 @@ pub(super) struct Crew {
     pub(super) features: RefCell<BTreeMap<Slug, FeatureSpec>>,
     /// Which of the gates' worktrees are in use.
     pub(super) gates: RefCell<BTreeSet<u32>>,
+    /// Trees with the generated files that a command made of a merge, by the merge's tree: a chain that is
+    /// built again must come out the same.
+    pub(super) made: RefCell<BTreeMap<Oid, Oid>>,
     /// Who sees to it that no process outlives what it was started for.
     pub(super) keeper: Keeper,
     /// What an agent or command may use, with everything it starts.
@@ -62,6 +65,7 @@ impl Crew {
             env: ready.env,
             features: RefCell::new(features),
             gates: RefCell::default(),
+            made: RefCell::default(),
             keeper: Keeper::find(),
             limits,
         };
@@ -251,6 +255,7 @@ pub fn prompt_for(
             round: handback.round,
             conflicts: &[],
             excerpts: "",
+            generated: &[],
             landed: &[],
             red: handback.red.as_ref(),
         })

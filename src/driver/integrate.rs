@@ -4,17 +4,21 @@
 //! `core` to say.
 
 use super::crew::Crew;
-use super::world::blocking;
+use super::iterate::warn;
+use super::world::{Message, blocking};
 use crate::config;
 use crate::gate::{self, Checks, Verdict};
-use crate::git::{GitError, Link, Reconciled, Repo, Strategy};
+use crate::git::{GitError, Link, Rebuild, Reconciled, Remake, Repo, Strategy};
 use crate::model::{
     BuildOutcome, EffectKey, GateId, GateOutcome, Input, LandOutcome, Member, Oid, PublishOutcome,
     RightOfWay, Slug, Trial,
 };
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::rc::Rc;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc, oneshot};
 
 /// A chain to build.
 pub(super) struct Building {
@@ -28,15 +32,29 @@ pub(super) struct Building {
 }
 
 /// Merges the members one upon the other, in memory.
-pub(super) async fn build(crew: Rc<Crew>, job: Building) -> Input {
+pub(super) async fn build(
+    crew: Rc<Crew>,
+    job: Building,
+    out: UnboundedSender<Message>,
+    stop: impl Future<Output = ()>,
+) -> Input {
     let attempt = job.attempt;
-    let outcome = built(&crew, job)
+    let outcome = built(&crew, job, &out, stop)
         .await
         .unwrap_or_else(|why| BuildOutcome::Infra { why });
     Input::Built { attempt, outcome }
 }
 
-async fn built(crew: &Rc<Crew>, job: Building) -> Result<BuildOutcome, String> {
+/// A merge's generated files that are to be made, and where the answer goes.
+type Request = (Rebuild, oneshot::Sender<Result<Option<Oid>, String>>);
+
+async fn built(
+    crew: &Rc<Crew>,
+    job: Building,
+    out: &UnboundedSender<Message>,
+    stop: impl Future<Output = ()>,
+) -> Result<BuildOutcome, String> {
+    let attempt = job.attempt;
     let (repo, target) = (crew.place.repo.clone(), crew.target.clone());
     let strategy = strategy(crew);
     let links = job.members.iter().map(|member| Link {
@@ -45,42 +63,137 @@ async fn built(crew: &Rc<Crew>, job: Building) -> Result<BuildOutcome, String> {
     });
     let links: Vec<Link> = links.collect();
     let run = crew.run.to_string();
+    let (ask, mut asked) = mpsc::unbounded_channel::<Request>();
+    let merging = blocking(move || {
+        let mut remake = |rebuild: &Rebuild| {
+            let (answer, answered) = oneshot::channel();
+            let _ = ask.send((rebuild.clone(), answer));
+            let made = answered.blocking_recv();
+            made.unwrap_or_else(|_| Err("the run is over".to_owned()))
+        };
+        chained(&repo, &target, &job, links, strategy, &run, &mut remake)
+    });
+    tokio::pin!(merging, stop);
+    loop {
+        let (rebuild, answer) = tokio::select! {
+            outcome = &mut merging => return outcome,
+            Some(request) = asked.recv() => request,
+        };
+        let made = remade(crew, attempt, &rebuild, out, &mut stop).await;
+        // Nobody asks twice: what is not answered is told as an error.
+        let _ = answer.send(made);
+    }
+}
+
+fn chained(
+    repo: &Repo,
+    target: &str,
+    job: &Building,
+    mut links: Vec<Link>,
+    strategy: Strategy,
+    run: &str,
+    remake: &mut Remake<'_>,
+) -> Result<BuildOutcome, GitError> {
+    if let Some(known) = &job.follow
+        && let Some(ground) = repo.follow(target, known)?
+    {
+        return Ok(BuildOutcome::Moved { ground });
+    }
+    let name = job.attempt.to_string();
+    if job.what == Trial::Reconcile {
+        let message = format!("Merge what has landed\n\nHarness-Run: {run}\n");
+        let merged = repo.reconcile(&name, &job.onto, &job.tip, &message, remake)?;
+        return Ok(match merged {
+            Reconciled::Conflict(paths) => BuildOutcome::Clash {
+                paths: shown(paths),
+            },
+            Reconciled::Clean(chain) => BuildOutcome::Built {
+                chain,
+                conflicts: Vec::new(),
+                deferred: Vec::new(),
+                yielded: Vec::new(),
+                failed: Vec::new(),
+            },
+        });
+    }
+    let yielded = give_way(repo, &job.tip, &job.first, &mut links)?;
+    let chained = repo.chain(&name, &job.onto, &job.tip, &links, strategy, remake)?;
+    let conflicts = chained.conflicts.into_iter();
+    Ok(BuildOutcome::Built {
+        chain: chained.chain,
+        conflicts: conflicts
+            .map(|(slug, paths)| (slug, shown(paths)))
+            .collect(),
+        deferred: chained.deferred,
+        yielded,
+        failed: chained.failed,
+    })
+}
+
+/// Makes a merge's generated files in one of the gates' worktrees: the tree with them, or `None` when a command
+/// fails.
+async fn remade(
+    crew: &Rc<Crew>,
+    attempt: u32,
+    rebuild: &Rebuild,
+    out: &UnboundedSender<Message>,
+    stop: impl Future<Output = ()>,
+) -> Result<Option<Oid>, String> {
+    if let Some(tree) = crew.made.borrow().get(&rebuild.tree) {
+        return Ok(Some(tree.clone()));
+    }
+    let place = GatePlace::take(&crew.gates);
+    let cwd = checked_out(crew, &rebuild.commit, place.number, false).await?;
+    let kinds = rebuild.kinds.iter();
+    let commands = kinds.filter_map(|kind| crew.config.merge.regenerate.get(*kind));
+    let checks = Checks {
+        commands: commands.map(|kind| kind.command.clone()).collect(),
+        cwd: cwd.clone(),
+        env: crew.command_env(None),
+        timeout: crew.config.verify.timeout,
+        grace: crew.config.run.grace,
+        log: crew.place.made_log(attempt),
+        token: crew.token(&EffectKey::Build(attempt)),
+        keeper: crew.keeper.clone(),
+        limits: crew.limits,
+    };
+    match gate::verify(checks, stop).await {
+        Verdict::Green { .. } => {}
+        Verdict::Red { command, tail, .. } => {
+            let files = shown(rebuild.paths.clone()).join(", ");
+            warn(
+                out,
+                &format!("{files}: not made anew: `{command}` failed:\n{tail}"),
+            );
+            return Ok(None);
+        }
+        Verdict::Stopped => return Err("it was stopped".to_owned()),
+        Verdict::NotStarted { why } => return Err(why),
+    }
+    let (repo, wanted) = (crew.place.repo.clone(), rebuild.clone());
+    let made = blocking(move || repo.take_regenerated(&cwd, &wanted)).await?;
+    if !made.left_out.is_empty() {
+        let files = shown(made.left_out).join(", ");
+        let text = format!("left out, because `merge.regenerate` does not name them: {files}");
+        warn(out, &text);
+    }
+    let mut known = crew.made.borrow_mut();
+    known.insert(rebuild.tree.clone(), made.tree.clone());
+    Ok(Some(made.tree))
+}
+
+/// A commit in one of the gates' worktrees, with the ignored files that checks need.
+async fn checked_out(
+    crew: &Rc<Crew>,
+    commit: &Oid,
+    place: u32,
+    again: bool,
+) -> Result<PathBuf, String> {
+    let (pool, include, commit) = (crew.worktrees.clone(), crew.include_file(), commit.clone());
     blocking(move || {
-        if let Some(known) = &job.follow
-            && let Some(ground) = repo.follow(&target, known)?
-        {
-            return Ok(BuildOutcome::Moved { ground });
-        }
-        let name = job.attempt.to_string();
-        if job.what == Trial::Reconcile {
-            let message = format!("Merge what has landed\n\nHarness-Run: {run}\n");
-            let merged = repo.reconcile(&name, &job.onto, &job.tip, &message)?;
-            return Ok(match merged {
-                Reconciled::Conflict(paths) => BuildOutcome::Clash {
-                    paths: shown(paths),
-                },
-                Reconciled::Clean(chain) => BuildOutcome::Built {
-                    chain,
-                    conflicts: Vec::new(),
-                    deferred: Vec::new(),
-                    yielded: Vec::new(),
-                    failed: Vec::new(),
-                },
-            });
-        }
-        let mut links = links;
-        let yielded = give_way(&repo, &job.tip, &job.first, &mut links)?;
-        let chained = repo.chain(&name, &job.onto, &job.tip, &links, strategy)?;
-        let conflicts = chained.conflicts.into_iter();
-        Ok::<_, crate::git::GitError>(BuildOutcome::Built {
-            chain: chained.chain,
-            conflicts: conflicts
-                .map(|(slug, paths)| (slug, shown(paths)))
-                .collect(),
-            deferred: chained.deferred,
-            yielded,
-            failed: chained.failed,
-        })
+        let cwd = pool.gate_checkout(&commit, place, again)?;
+        pool.include(&include, &cwd, &commit, !again)?;
+        Ok::<_, GitError>(cwd)
     })
     .await
 }
@@ -193,15 +306,7 @@ async fn gated(
     place: u32,
     stop: impl Future<Output = ()>,
 ) -> Result<GateOutcome, String> {
-    let pool = crew.worktrees.clone();
-    let (commit, again) = (job.commit.clone(), job.reds > 0);
-    let include = crew.include_file();
-    let cwd = blocking(move || {
-        let cwd = pool.gate_checkout(&commit, place, again)?;
-        pool.include(&include, &cwd, &commit, !again)?;
-        Ok::<_, GitError>(cwd)
-    })
-    .await?;
+    let cwd = checked_out(crew, &job.commit, place, job.reds > 0).await?;
     // What setup brings may depend on the tree (a lock file, say), and the gate's place holds another one now.
     let mut commands = crew.config.worktrees.setup.clone();
     if !job.gate.common.is_empty() {

@@ -93,7 +93,7 @@ async fn left_markers(
     found.unwrap_or_default()
 }
 
-fn warn(out: &UnboundedSender<Message>, text: &str) {
+pub(super) fn warn(out: &UnboundedSender<Message>, text: &str) {
     // The run outlives its effects; were it gone, nobody would be left to tell.
     let _ = out.send(Message::Warning(text.to_owned()));
 }
@@ -174,6 +174,9 @@ async fn hand_back(
 ) -> Result<String, String> {
     let (pool, repo) = (crew.worktrees.clone(), crew.place.repo.clone());
     let (slug, name, handback) = (job.slug.clone(), job.worktree, handback.clone());
+    let kinds = crew.config.merge.regenerate.iter();
+    let generated = kinds.map(|kind| (kind.paths.join(", "), kind.command.clone()));
+    let generated: Vec<(String, String)> = generated.collect();
     blocking(move || {
         let branch = format!("refs/heads/harness/{slug}");
         let before = repo.tip(&branch)?;
@@ -196,6 +199,7 @@ async fn hand_back(
             round: handback.round,
             excerpts: &pool.conflict_excerpts(name, &conflicts),
             conflicts: &conflicts,
+            generated: &generated,
             landed: &landed,
             red: handback.red.as_ref(),
         }))

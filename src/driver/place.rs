@@ -118,6 +118,14 @@ impl Place {
         self.state_dir.join("gates").join(name)
     }
 
+    /// What the commands printed that made an attempt's generated files.
+    #[must_use]
+    pub fn made_log(&self, attempt: u32) -> PathBuf {
+        self.state_dir
+            .join("gates")
+            .join(format!("{attempt}-generated.log"))
+    }
+
     /// The run for people, one line an event.
     #[must_use]
     pub fn run_log(&self) -> PathBuf {

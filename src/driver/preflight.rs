@@ -66,10 +66,11 @@ pub fn survey(place: &Place, config: &Config) -> Result<Survey, DriverError> {
 /// # Errors
 /// The first kind of thing that is wrong, with all its problems.
 pub fn preflight(
-    place: Place,
+    mut place: Place,
     config: Config,
     env: BTreeMap<OsString, OsString>,
 ) -> Result<Ready, DriverError> {
+    place.repo = place.repo.generating(&config.merge.generated())?;
     let mut survey = survey(&place, &config)?;
     let target = place.repo.target(config.target.as_deref())?;
     survey

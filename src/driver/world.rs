@@ -56,7 +56,10 @@ impl Hands {
     /// Kills what setup and verify commands of a killed run left behind.
     pub(super) fn sweep_leftovers(&self, state: &State) {
         for effect in wanted(state) {
-            if matches!(effect, Effect::Prepare { .. } | Effect::Gate { .. }) {
+            if matches!(
+                effect,
+                Effect::Prepare { .. } | Effect::Build { .. } | Effect::Gate { .. }
+            ) {
                 process::sweep(&self.crew.token(&effect.key()));
             }
         }
@@ -122,7 +125,10 @@ impl Hands {
                     first,
                     follow,
                 };
-                self.spawn(key, move |crew, _| Box::pin(build(crew, job)));
+                let out = self.out.clone();
+                self.spawn(key, move |crew, stop| {
+                    Box::pin(build(crew, job, out, stop.wait()))
+                });
             }
             Effect::Gate {
                 attempt,

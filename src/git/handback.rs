@@ -235,8 +235,15 @@ impl Worktrees {
         sides.sort_by(|a, b| (&a.path, a.stage).cmp(&(&b.path, b.stage)));
         let conflicts = sides
             .chunk_by(|a, b| a.path == b.path)
-            .map(|sides| self.repo.conflicted(sides, &merged.tree))
-            .collect::<Result<_, _>>()?;
+            .map(|sides| self.repo.conflicted(sides, &merged.tree));
+        let mut conflicts: Vec<Conflicted> = conflicts.collect::<Result<_, _>>()?;
+        // Those that git could merge as text wait for their command all the same.
+        for path in self.repo.mixed_generated(tip, onto, &merged.tree)? {
+            if !conflicts.iter().any(|conflict| conflict.path == path) {
+                let kind = ConflictKind::Generated;
+                conflicts.push(Conflicted { path, kind });
+            }
+        }
         Ok(Laid::Conflicted { conflicts })
     }
 
@@ -300,7 +307,10 @@ impl Repo {
             // The second: attributes forbid to merge it, and git left the feature's version.
             Ok(sides.iter().any(is_binary) || laid.as_ref() == mine.map(|side| &side.oid))
         };
+        let named = std::iter::once(path.clone()).collect();
+        let is_generated = !self.generated_among(&named, automatic)?.is_empty();
         let kind = match (base, mine, landed) {
+            _ if is_generated => ConflictKind::Generated,
             _ if mode(0o160_000) => ConflictKind::Submodule,
             (_, Some(_), Some(_)) if mode(0o120_000) => ConflictKind::Other,
             (_, Some(_), Some(_)) if is_whole()? => ConflictKind::Binary,

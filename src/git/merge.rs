@@ -5,6 +5,7 @@
 
 use super::cli::Call;
 use super::error::{GitError, visible};
+use super::regenerate::{Generated, Rebuild};
 use super::repo::{RefEdit, Repo, branch_of, to_path};
 use crate::model::{Candidate, Chain, Oid, Slug, Step};
 
@@ -67,6 +68,17 @@ pub enum Reconciled {
     Conflict(Vec<String>),
 }
 
+/// Runs the commands that make a merge's generated files: the tree with them, `None` when a command fails, or
+/// why none could be run.
+pub type Remake<'a> = dyn FnMut(&Rebuild) -> Result<Option<Oid>, String> + 'a;
+
+fn made(remake: &mut Remake<'_>, rebuild: &Rebuild) -> Result<Option<Oid>, GitError> {
+    remake(rebuild).map_err(|why| {
+        let act = format!("make {} anew", visible(&rebuild.paths.join(", ")));
+        GitError::refused(act, why)
+    })
+}
+
 /// What came of one merge.
 enum Linked {
     Clean(Candidate),
@@ -127,7 +139,8 @@ fn shown<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
 impl Repo {
     /// Merges features one upon the other, beginning at `onto`, without touching any work tree. `tip` is what
     /// has landed; it differs from `onto` when the chain builds on another that is still being gated.
-    /// `name` is the chain's, for its pin.
+    /// `name` is the chain's, for its pin. A merge whose generated files cannot be made counts as a conflict
+    /// in them.
     ///
     /// # Errors
     /// git failed in a way that concerns no single feature.
@@ -138,6 +151,7 @@ impl Repo {
         tip: &Oid,
         links: &[Link],
         strategy: Strategy,
+        remake: &mut Remake<'_>,
     ) -> Result<Chained, GitError> {
         let onto_tree = self.tree_of(onto)?;
         let mut built = Chained {
@@ -154,7 +168,7 @@ impl Repo {
         };
         for link in links {
             let slug = link.slug.clone();
-            match self.link(&built.chain, link, strategy) {
+            match self.link(&built.chain, link, strategy, remake) {
                 Ok(Linked::Clean(candidate)) => {
                     built.chain.commit = candidate.commit.clone();
                     built.chain.tree = candidate.tree.clone();
@@ -165,9 +179,9 @@ impl Repo {
                 }
                 Ok(Linked::Conflict(_)) => {
                     let branch = self.expect_tip(&branch_of(&slug))?;
-                    match self.merge_trees(tip, &branch)? {
-                        Merged::Clean(_) => built.deferred.push(slug),
-                        Merged::Conflict(paths) => built.conflicts.push((slug, paths)),
+                    match self.merge_generated(tip, &branch)? {
+                        Generated::Conflict(paths) => built.conflicts.push((slug, paths)),
+                        Generated::Clean(_) | Generated::Rebuild(_) => built.deferred.push(slug),
                     }
                 }
                 Err(error) => built.failed.push((slug, error.to_string())),
@@ -187,10 +201,15 @@ impl Repo {
         target: &Oid,
         landed: &Oid,
         message: &str,
+        remake: &mut Remake<'_>,
     ) -> Result<Reconciled, GitError> {
-        let tree = match self.merge_trees(target, landed)? {
-            Merged::Clean(tree) => tree,
-            Merged::Conflict(paths) => return Ok(Reconciled::Conflict(paths)),
+        let tree = match self.merge_generated(target, landed)? {
+            Generated::Clean(tree) => tree,
+            Generated::Conflict(paths) => return Ok(Reconciled::Conflict(paths)),
+            Generated::Rebuild(rebuild) => match made(remake, &rebuild)? {
+                Some(tree) => tree,
+                None => return Ok(Reconciled::Conflict(rebuild.paths)),
+            },
         };
         let commit = self.commit(&tree, &[target.clone(), landed.clone()], message)?;
         self.pin_chain(name, target, &commit)?;
@@ -213,7 +232,13 @@ impl Repo {
         self.update_refs("harness: candidate", &[RefEdit::Set(&pin, commit)])
     }
 
-    fn link(&self, chain: &Chain, link: &Link, strategy: Strategy) -> Result<Linked, GitError> {
+    fn link(
+        &self,
+        chain: &Chain,
+        link: &Link,
+        strategy: Strategy,
+        remake: &mut Remake<'_>,
+    ) -> Result<Linked, GitError> {
         let (onto, onto_tree) = (chain.commit.clone(), chain.tree.clone());
         let branch_tip = self.expect_tip(&branch_of(&link.slug))?;
         let branch_tree = self.tree_of(&branch_tip)?;
@@ -229,14 +254,22 @@ impl Repo {
         if self.descends(&onto, &branch_tip)? {
             return candidate(onto.clone(), onto_tree);
         }
-        let tree = match self.merge_trees(&onto, &branch_tip)? {
-            Merged::Clean(tree) => tree,
-            Merged::Conflict(paths) => return Ok(Linked::Conflict(paths)),
+        let merged = self.merge_generated(&onto, &branch_tip)?;
+        let tree = match &merged {
+            Generated::Clean(tree) | Generated::Rebuild(Rebuild { tree, .. }) => tree.clone(),
+            Generated::Conflict(paths) => return Ok(Linked::Conflict(paths.clone())),
+        };
+        self.assert_own_paths(&onto, &branch_tip, &onto_tree, &tree)?;
+        let tree = match merged {
+            Generated::Rebuild(rebuild) => match made(remake, &rebuild)? {
+                Some(tree) => tree,
+                None => return Ok(Linked::Conflict(rebuild.paths)),
+            },
+            _ => tree,
         };
         if tree == onto_tree {
             return candidate(onto.clone(), onto_tree);
         }
-        self.assert_own_paths(&onto, &branch_tip, &onto_tree, &tree)?;
         let parents = match strategy {
             Strategy::Merge => vec![onto.clone(), branch_tip.clone()],
             Strategy::Squash => vec![onto.clone()],
@@ -349,9 +382,12 @@ impl Repo {
         if self.merge_base(target_tip, commit)?.is_none() {
             return Ok(false);
         }
-        match self.merge_trees(target_tip, commit)? {
-            Merged::Clean(tree) => Ok(tree == self.tree_of(target_tip)?),
-            Merged::Conflict(_) => Ok(false),
+        match self.merge_generated(target_tip, commit)? {
+            // Generated files are those of the target: they bring nothing of their own.
+            Generated::Clean(tree) | Generated::Rebuild(Rebuild { tree, .. }) => {
+                Ok(tree == self.tree_of(target_tip)?)
+            }
+            Generated::Conflict(_) => Ok(false),
         }
     }
 

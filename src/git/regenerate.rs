@@ -1,13 +1,14 @@
 //! Generated files in merges: lock files and snapshots are made anew after a merge, never merged as text.
 //!
-//! This file never runs the command that makes them and never moves a branch. Which files are generated is
+//! This file never runs the commands that make them and never moves a branch. Which files are generated is
 //! said in the syntax of `.gitignore` and decided by git itself.
 
 use super::error::GitError;
+use super::merge::Merged;
 use super::repo::{RefEdit, Repo, to_path};
 use super::scratch::ScratchIndex;
 use super::tree::{OUTBOX, Tree};
-use crate::model::Oid;
+use crate::model::{Oid, not_a_pattern};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -21,29 +22,32 @@ pub enum Generated {
     Clean(Oid),
     /// Conflicted paths that are not generated, sorted. Empty when git names none.
     Conflict(Vec<String>),
-    /// All that is left is to make these files anew.
-    Rebuild {
-        /// The merge, with the target's version of each of these files.
-        tree: Oid,
-        /// A commit of the tree, to check it out: on top of both tips, pinned under
-        /// `refs/harness/candidates/rebuild-<tree>`. It is not to land.
-        commit: Oid,
-        /// The files, sorted.
-        paths: Vec<String>,
-    },
+    /// All that is left is to make some files anew.
+    Rebuild(Rebuild),
 }
 
-/// A merge whose generated files have been made anew.
+/// A merge whose generated files are still to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    /// The merge, with the version of each of these files that was there first.
+    pub tree: Oid,
+    /// A commit of the tree, to check it out: on top of both tips, pinned under
+    /// `refs/harness/candidates/rebuild-<tree>`. It is not to land.
+    pub commit: Oid,
+    /// The files, sorted.
+    pub paths: Vec<String>,
+    /// Of which kinds they are: places in the list that [`Repo::generating`] was given, rising.
+    pub kinds: Vec<usize>,
+}
+
+/// What a command made of generated files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Regenerated {
-    /// The commit, pinned under `refs/harness/candidates/rebuild-<tree>` in place of the one that was
-    /// checked out.
-    pub commit: Oid,
-    /// Its tree.
+    /// The merge's tree with them. A commit of it is pinned in place of the one that was checked out.
     pub tree: Oid,
     /// Generated files that are now different, sorted.
     pub paths: Vec<String>,
-    /// Other files that git knows and that the command changed, sorted: they are not in the commit.
+    /// Other files that git knows and that the command changed, sorted: they are not in the tree.
     pub left_out: Vec<String>,
 }
 
@@ -58,33 +62,39 @@ struct Told {
 }
 
 impl Repo {
-    /// Merges two commits in memory. A file that one of the patterns in `generated` names (syntax of
-    /// `.gitignore`, negation included) and that conflicts, was changed on both sides, or was put together
-    /// from both, is not merged: the tree gets the version of `onto`, or none where `onto` deleted it.
+    /// The same repository, in which these files are generated: for each kind its patterns, in the syntax of
+    /// `.gitignore`, negation included.
     ///
     /// # Errors
-    /// A pattern is none, histories are unrelated, or git failed.
-    pub fn merge_generated(
-        &self,
-        onto: &Oid,
-        branch_tip: &Oid,
-        generated: &[String],
-    ) -> Result<Generated, GitError> {
-        let rules = rules(generated)?;
+    /// A pattern is none.
+    pub fn generating(&self, kinds: &[Vec<String>]) -> Result<Self, GitError> {
+        let kinds: Result<_, _> = kinds.iter().map(|patterns| rules(patterns)).collect();
+        Ok(self.with_generated(kinds?))
+    }
+
+    /// Merges two commits in memory. A generated file that conflicts, was changed on both sides, or was put
+    /// together from both, is not merged: the tree gets the version of `onto`, or none where `onto` deleted it.
+    ///
+    /// # Errors
+    /// Histories are unrelated, or git failed.
+    pub fn merge_generated(&self, onto: &Oid, branch_tip: &Oid) -> Result<Generated, GitError> {
+        if self.generated().is_empty() {
+            return Ok(match self.merge_trees(onto, branch_tip)? {
+                Merged::Clean(tree) => Generated::Clean(tree),
+                Merged::Conflict(paths) => Generated::Conflict(paths),
+            });
+        }
         let merge = self.told(onto, branch_tip)?;
-        let covered = self.matching(&merge.conflicts, &rules, onto)?;
+        let covered = self.generated_among(&merge.conflicts, onto)?;
         let mut open: Paths = merge.conflicts.difference(&covered).cloned().collect();
         open.extend(merge.elsewhere);
         if !open.is_empty() || (!merge.clean && covered.is_empty()) {
             return Ok(Generated::Conflict(shown(&open)));
         }
         let (ours, theirs) = (self.tree_of(onto)?, self.tree_of(branch_tip)?);
-        let base = match self.merge_base(onto, branch_tip)? {
-            Some(base) => self.tree_of(&base)?,
-            None => ours.clone(),
-        };
+        let base = self.base_tree(onto, branch_tip)?;
         let mixed = self.mixed(&base, &ours, &theirs, &merge.tree)?;
-        let mut paths = self.matching(&mixed, &rules, onto)?;
+        let mut paths = self.generated_among(&mixed, onto)?;
         paths.extend(covered);
         if paths.is_empty() {
             return Ok(Generated::Clean(merge.tree));
@@ -100,30 +110,26 @@ impl Repo {
         let message = "Merge, generated files to be made anew\n";
         let commit = self.commit(&tree, &parents, message)?;
         self.pin_rebuild(&tree, &commit)?;
-        Ok(Generated::Rebuild {
+        Ok(Generated::Rebuild(Rebuild {
             tree,
             commit,
+            kinds: self.kinds_of(&paths, onto)?,
             paths: shown(&paths),
-        })
+        }))
     }
 
-    /// After a command has run in `worktree`, where the commit of [`Generated::Rebuild`] is checked out:
-    /// writes a commit with these parents that holds its `tree` with the generated files as the command
-    /// left them, made, changed or deleted. Files that git ignores count only where git knows them already.
-    /// The worktree, its index and its HEAD stay as they are.
+    /// After commands have run in `worktree`, where the commit of `rebuild` is checked out: the tree that
+    /// holds the generated files as they left them, made, changed or deleted. Files that git ignores count
+    /// only where git knows them already. The worktree, its index and its HEAD stay as they are.
     ///
     /// # Errors
-    /// `worktree` is not one of this repository's or another tree is checked out there, a pattern is none,
-    /// or git failed.
-    pub fn commit_regenerated(
+    /// `worktree` is not one of this repository's, another tree is checked out there, or git failed.
+    pub fn take_regenerated(
         &self,
         worktree: &Path,
-        tree: &Oid,
-        generated: &[String],
-        parents: &[Oid],
-        message: &str,
+        rebuild: &Rebuild,
     ) -> Result<Regenerated, GitError> {
-        let rules = rules(generated)?;
+        let tree = &rebuild.tree;
         let found = Tree::find(self, worktree)?.ok_or_else(|| GitError::InTheWay {
             path: worktree.to_owned(),
             why: "it is not a worktree of this repository".to_owned(),
@@ -137,7 +143,7 @@ impl Repo {
         }
         let changes = changes(&found)?;
         let all: Paths = changes.iter().map(|change| change.path.clone()).collect();
-        let mut taken = self.matching(&all, &rules, tree)?;
+        let mut taken = self.generated_among(&all, tree)?;
         // A directory git does not look into, because it is a repository of its own.
         taken.retain(|path| !path.ends_with(b"/"));
         let others = changes.iter().filter(|change| change.known);
@@ -160,11 +166,11 @@ impl Repo {
             }
         }
         let made = index.write()?;
-        let commit = self.commit(&made, parents, message)?;
+        let parents = std::slice::from_ref(&rebuild.commit);
+        let commit = self.commit(&made, parents, "Generated files made anew\n")?;
         self.pin_rebuild(tree, &commit)?;
         let paths = shown(&self.differing(tree, &made)?);
         Ok(Regenerated {
-            commit,
             tree: made,
             paths,
             left_out: shown(&left_out),
@@ -209,6 +215,28 @@ impl Repo {
             }
         }
         Ok(told)
+    }
+
+    /// Generated files whose content in `merged` is put together from both, or was changed on both sides.
+    pub(super) fn mixed_generated(
+        &self,
+        ours: &Oid,
+        theirs: &Oid,
+        merged: &Oid,
+    ) -> Result<Vec<String>, GitError> {
+        if self.generated().is_empty() {
+            return Ok(Vec::new());
+        }
+        let base = self.base_tree(ours, theirs)?;
+        let mixed = self.mixed(&base, &self.tree_of(ours)?, &self.tree_of(theirs)?, merged)?;
+        Ok(shown(&self.generated_among(&mixed, ours)?))
+    }
+
+    fn base_tree(&self, ours: &Oid, theirs: &Oid) -> Result<Oid, GitError> {
+        match self.merge_base(ours, theirs)? {
+            Some(base) => self.tree_of(&base),
+            None => self.tree_of(ours),
+        }
     }
 
     /// Paths whose merged content is nobody's: changed on both sides, or different from both. What the
@@ -277,6 +305,26 @@ impl Repo {
         Ok(paths)
     }
 
+    /// Those of the paths that are generated; see [`Repo::matching`].
+    pub(super) fn generated_among(&self, paths: &Paths, filler: &Oid) -> Result<Paths, GitError> {
+        let mut found = Paths::new();
+        for rules in self.generated() {
+            found.extend(self.matching(paths, rules, filler)?);
+        }
+        Ok(found)
+    }
+
+    /// Of which kinds generated files are.
+    fn kinds_of(&self, paths: &Paths, filler: &Oid) -> Result<Vec<usize>, GitError> {
+        let mut kinds = Vec::new();
+        for (n, rules) in self.generated().iter().enumerate() {
+            if !self.matching(paths, rules, filler)?.is_empty() {
+                kinds.push(n);
+            }
+        }
+        Ok(kinds)
+    }
+
     /// Those of the paths that the rules name, as git sees it: they are put into an index (`filler` stands
     /// for their content) and listed.
     fn matching(&self, paths: &Paths, rules: &[u8], filler: &Oid) -> Result<Paths, GitError> {
@@ -343,22 +391,12 @@ fn changes(tree: &Tree) -> Result<Vec<Change>, GitError> {
 fn rules(patterns: &[String]) -> Result<Vec<u8>, GitError> {
     let mut text = Vec::new();
     for pattern in patterns {
-        let steps_out = || pattern.split('/').any(|part| part == "..");
-        let why = if pattern.trim().is_empty() || pattern == "/" {
-            "it is empty"
-        } else if pattern.contains(['\n', '\r', '\0']) {
-            "it is more than one line"
-        } else if pattern.starts_with('#') {
-            "git takes it for a comment; write `\\#`"
-        } else if steps_out() {
-            "`..` leads out of the repository"
-        } else {
-            text.extend_from_slice(pattern.as_bytes());
-            text.push(b'\n');
-            continue;
-        };
-        let act = format!("use the pattern `{}`", super::error::visible(pattern));
-        return Err(GitError::refused(act, why));
+        if let Some(why) = not_a_pattern(pattern) {
+            let act = format!("use the pattern `{}`", super::error::visible(pattern));
+            return Err(GitError::refused(act, why));
+        }
+        text.extend_from_slice(pattern.as_bytes());
+        text.push(b'\n');
     }
     Ok(text)
 }

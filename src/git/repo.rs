@@ -22,6 +22,8 @@ const FALLBACK_EMAIL: &str = "harness@localhost";
 #[derive(Clone, Debug)]
 pub struct Repo {
     inner: Arc<Inner>,
+    /// Which files are generated: for each kind the lines of a `.gitignore`.
+    generated: Arc<[Vec<u8>]>,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,19 @@ impl Repo {
         };
         Ok(Self {
             inner: Arc::new(inner),
+            generated: Arc::default(),
         })
+    }
+
+    pub(super) fn with_generated(&self, kinds: Vec<Vec<u8>>) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            generated: kinds.into(),
+        }
+    }
+
+    pub(super) fn generated(&self) -> &[Vec<u8>] {
+        &self.generated
     }
 
     /// The main checkout.

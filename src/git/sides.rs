@@ -38,6 +38,8 @@ pub(super) struct Sides<'a> {
     landed: Oid,
     automatic: Oid,
     clashes: BTreeMap<Vec<u8>, Clash>,
+    /// Paths of those changed or in conflict that are generated: no side's text must be in them.
+    generated: BTreeSet<Vec<u8>>,
 }
 
 /// What became of a path that what landed had changed, when it is worth telling.
@@ -71,8 +73,14 @@ impl<'a> Sides<'a> {
             landed: repo.tree_of(onto)?,
             automatic: merged.tree,
             clashes: clashes(merged.unmerged),
+            generated: BTreeSet::new(),
             repo,
         };
+        if !repo.generated().is_empty() {
+            let mut paths = sides.differing(&sides.mine, &sides.landed)?;
+            paths.extend(sides.clashes.keys().cloned());
+            sides.generated = repo.generated_among(&paths, mine)?;
+        }
         let choices: BTreeSet<Vec<u8>> = sides
             .clashes
             .iter()
@@ -137,11 +145,11 @@ impl<'a> Sides<'a> {
         Ok(fates)
     }
 
-    /// Paths at which something landed or clashed.
+    /// Paths at which something landed or clashed, other than generated ones.
     fn landed_paths(&self) -> Result<BTreeSet<Vec<u8>>, GitError> {
         let mut paths = self.differing(&self.mine, &self.automatic)?;
         paths.extend(self.clashes.keys().cloned());
-        Ok(paths)
+        Ok(&paths - &self.generated)
     }
 
     fn fate(&self, tree: &Oid, path: &[u8]) -> Result<Option<Fate>, GitError> {
@@ -283,6 +291,7 @@ impl<'a> Sides<'a> {
     pub(super) fn own(&self, tree: &Oid) -> Result<Own, GitError> {
         let mut own = self.differing(&self.landed, &self.automatic)?;
         own.extend(self.clashes.keys().cloned());
+        let own = &own - &self.generated;
         let (mut changed, mut left, mut missing) = (0, 0, Vec::new());
         for path in own {
             let now = self.at(tree, &path)?;

@@ -256,7 +256,7 @@ impl Fixture {
         // An attempt's name is its own: only then may a lock left on its ref be removed.
         let name = names.join("-");
         self.repo()
-            .chain(&name, onto, tip, &links, strategy)
+            .chain(&name, onto, tip, &links, strategy, &mut |_| Ok(None))
             .unwrap()
     }
 

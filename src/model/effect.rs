@@ -253,6 +253,8 @@ pub enum ConflictKind {
     Binary,
     /// Both moved a submodule.
     Submodule,
+    /// Both changed a generated file: whatever git makes of it, it must be made anew.
+    Generated,
     /// A rename, a change of kind, or a name that is now a file and a directory.
     Other,
 }

@@ -9,6 +9,7 @@ mod event;
 mod feature;
 mod id;
 mod input;
+mod pattern;
 mod problem;
 mod settings;
 
@@ -24,5 +25,6 @@ pub use input::{
     GateOutcome, Ground, Input, IterationReport, LandOutcome, MergeVerdict, PublishOutcome,
     Relation, Step, StopLevel, Usage,
 };
+pub use pattern::not_a_pattern;
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{BreakerSettings, Containment, MergeSettings, OnHalt, ProcessTier, Settings};

@@ -371,8 +371,8 @@ fn the_ground_knows_what_the_user_did() {
     let second = f.commit("user again");
     let ahead = repo.ground(MAIN, Some(&amended)).unwrap();
     assert_eq!((&ahead.tip, ahead.relation), (&candidate, Relation::Ahead));
-    let Reconciled::Clean(chain) = repo.reconcile("2", &second, &candidate, "Both\n").unwrap()
-    else {
+    let both = repo.reconcile("2", &second, &candidate, "Both\n", &mut |_| Ok(None));
+    let Reconciled::Clean(chain) = both.unwrap() else {
         panic!("they go together");
     };
     assert_eq!(

@@ -1,25 +1,23 @@
 //! Generated files are made anew, everything else is merged or conflicts as ever.
 
 use super::*;
-use crate::git::{Generated, Regenerated};
+use crate::git::{Generated, Rebuild, Regenerated};
 
 fn patterns(list: &[&str]) -> Vec<String> {
     list.iter().map(|pattern| (*pattern).to_owned()).collect()
 }
 
+fn generating(f: &Fixture, list: &[&str]) -> Repo {
+    f.repo().generating(&[patterns(list)]).unwrap()
+}
+
 fn merge(f: &Fixture, onto: &Oid, tip: &Oid, list: &[&str]) -> Generated {
-    f.repo()
-        .merge_generated(onto, tip, &patterns(list))
-        .unwrap()
+    generating(f, list).merge_generated(onto, tip).unwrap()
 }
 
 fn rebuild(merged: Generated) -> (Oid, Oid, Vec<String>) {
     match merged {
-        Generated::Rebuild {
-            tree,
-            commit,
-            paths,
-        } => (tree, commit, paths),
+        Generated::Rebuild(rebuild) => (rebuild.tree, rebuild.commit, rebuild.paths),
         other => panic!("{other:?}"),
     }
 }
@@ -185,7 +183,7 @@ fn files_in_the_place_of_directories_and_split_directories_conflict() {
     );
     // All of it is covered: what comes out is the target's side, or the merge is refused; nothing else goes.
     match merge(&f, &main, &one, &["snaps*"]) {
-        Generated::Rebuild { tree, .. } => {
+        Generated::Rebuild(Rebuild { tree, .. }) => {
             let left = f.git(
                 &f.root,
                 &["diff", "--name-only", main.as_str(), tree.as_str()],
@@ -222,20 +220,18 @@ fn patterns_that_mean_nothing_are_refused() {
     let f = locked();
     let main = f.oid("main");
     for bad in ["", "  ", "/", "../x", "a/../b", "a\nb", "#x", "x\0"] {
-        let refused = f
-            .repo()
-            .merge_generated(&main, &main, &patterns(&["ok", bad]));
+        let refused = f.repo().generating(&[patterns(&["ok", bad])]);
         let why = refused.unwrap_err().to_string();
         assert!(why.starts_with("cannot use the pattern"), "{why}");
     }
     f.git(&f.root, &["checkout", "-q", "--orphan", "other"]);
     let other = f.commit("another root");
-    let unrelated = f.repo().merge_generated(&main, &other, &[]);
+    let unrelated = f.repo().merge_generated(&main, &other);
     assert!(unrelated.unwrap_err().to_string().contains("unrelated"));
 }
 
 /// Both sides changed the lock file; the merge stands in the gate's worktree.
-fn in_the_gate() -> (Fixture, PathBuf, Oid, [Oid; 2]) {
+fn in_the_gate() -> (Fixture, PathBuf, Rebuild) {
     let f = locked();
     let one = f.branch("one", "main", |dir| put(dir, "Cargo.lock", "branch\n"));
     f.write("Cargo.lock", "main\n");
@@ -243,22 +239,21 @@ fn in_the_gate() -> (Fixture, PathBuf, Oid, [Oid; 2]) {
     f.write("kept.lock", "known though ignored\n");
     f.git(&f.root, &["add", "-f", "kept.lock"]);
     let main = f.commit("main");
-    let (tree, commit, _) = rebuild(merge(&f, &main, &one, &["*.lock", "snaps/", "gen/"]));
-    let gate = f.pool().gate_checkout(&commit, 1, false).unwrap();
-    (f, gate, tree, [main, one])
+    let Generated::Rebuild(rebuild) = merge(&f, &main, &one, &["*.lock", "snaps/", "gen/"]) else {
+        panic!("nothing to make");
+    };
+    let gate = f.pool().gate_checkout(&rebuild.commit, 1, false).unwrap();
+    (f, gate, rebuild)
 }
 
-fn take(f: &Fixture, gate: &Path, tree: &Oid, parents: &[Oid]) -> Regenerated {
-    let list = patterns(&["*.lock", "snaps/", "gen/"]);
-    let made = f
-        .repo()
-        .commit_regenerated(gate, tree, &list, parents, "Merge one\n");
-    made.unwrap()
+fn take(f: &Fixture, gate: &Path, rebuild: &Rebuild) -> Regenerated {
+    let repo = generating(f, &["*.lock", "snaps/", "gen/"]);
+    repo.take_regenerated(gate, rebuild).unwrap()
 }
 
 #[test]
 fn takes_what_was_generated_and_tells_of_the_rest() {
-    let (f, gate, tree, parents) = in_the_gate();
+    let (f, gate, rebuild) = in_the_gate();
     put(&gate, "Cargo.lock", "made\n");
     put(&gate, "kept.lock", "made\n");
     fs::remove_file(gate.join("sub/ü/Cargo.lock")).unwrap();
@@ -278,7 +273,7 @@ fn takes_what_was_generated_and_tells_of_the_rest() {
     f.make_dirty();
     let before = f.all_but_objects();
     let status = f.git(&gate, &["status", "--porcelain"]);
-    let made = take(&f, &gate, &tree, &parents);
+    let made = take(&f, &gate, &rebuild);
     let paths = [
         "Cargo.lock",
         "gen/data",
@@ -291,22 +286,16 @@ fn takes_what_was_generated_and_tells_of_the_rest() {
     ];
     assert_eq!(made.paths, paths);
     assert_eq!(made.left_out, ["a.txt", "added.txt", "b.txt"]);
-    assert_eq!(f.repo().tree_of(&made.commit).unwrap(), made.tree);
     let modes = f.git(&f.root, &["ls-tree", "-r", made.tree.as_str(), "gen/"]);
     let modes: Vec<&str> = modes.lines().map(|line| &line[..6]).collect();
     assert_eq!(modes, ["100644", "120000", "100644", "100755"]);
     assert_eq!(
-        f.show(made.commit.as_str(), "Cargo.lock").as_deref(),
+        f.show(made.tree.as_str(), "Cargo.lock").as_deref(),
         Some("made")
     );
-    assert_eq!(f.show(made.commit.as_str(), "b.txt").as_deref(), Some("b"));
-    let log = f.git(
-        &f.root,
-        &["log", "-1", "--format=%P %B", made.commit.as_str()],
-    );
-    assert_eq!(log, format!("{} {} Merge one", parents[0], parents[1]));
-    let pin = format!("refs/harness/candidates/rebuild-{}", tree.short());
-    assert_eq!(f.oid(&pin), made.commit);
+    assert_eq!(f.show(made.tree.as_str(), "b.txt").as_deref(), Some("b"));
+    let pin = format!("refs/harness/candidates/rebuild-{}", rebuild.tree.short());
+    assert_eq!(f.repo().tree_of(&f.oid(&pin)).unwrap(), made.tree);
     // The worktree, its index, and the user's checkout are as they were.
     assert_eq!(f.git(&gate, &["status", "--porcelain"]), status);
     let but_pin = |mut state: BTreeMap<PathBuf, (u32, Vec<u8>)>| {
@@ -317,21 +306,16 @@ fn takes_what_was_generated_and_tells_of_the_rest() {
     };
     assert_eq!(but_pin(f.all_but_objects()), but_pin(before));
     f.fsck();
-    // It lands.
-    f.git(&f.root, &["reset", "-q", "--hard"]);
-    let published = f.repo().publish(MAIN, &parents[0], &made.commit).unwrap();
-    assert_eq!(published, PublishOutcome::Done);
-    assert_eq!(f.oid("main"), made.commit);
 }
 
 #[test]
 fn files_and_directories_may_change_places() {
-    let (f, gate, tree, parents) = in_the_gate();
+    let (f, gate, rebuild) = in_the_gate();
     fs::remove_dir_all(gate.join("snaps")).unwrap();
     fs::remove_file(gate.join("Cargo.lock")).unwrap();
     put(&gate, "Cargo.lock/part.lock", "a directory now\n");
     put(&gate, "snaps/a.snap/deep.snap", "deeper\n");
-    let made = take(&f, &gate, &tree, &parents);
+    let made = take(&f, &gate, &rebuild);
     let paths = [
         "Cargo.lock",
         "Cargo.lock/part.lock",
@@ -340,43 +324,101 @@ fn files_and_directories_may_change_places() {
     ];
     assert_eq!(made.paths, paths);
     assert!(made.left_out.is_empty());
-    assert!(
-        f.show(made.commit.as_str(), "Cargo.lock/part.lock")
-            .is_some()
-    );
+    assert!(f.show(made.tree.as_str(), "Cargo.lock/part.lock").is_some());
     f.fsck();
 }
 
 #[test]
 fn nothing_made_is_a_commit_of_the_same_tree_and_embedded_repositories_stay_out() {
-    let (f, gate, tree, parents) = in_the_gate();
-    let made = take(&f, &gate, &tree, &parents);
-    assert_eq!((&made.tree, made.paths.len()), (&tree, 0));
+    let (f, gate, rebuild) = in_the_gate();
+    let made = take(&f, &gate, &rebuild);
+    assert_eq!((&made.tree, made.paths.len()), (&rebuild.tree, 0));
     assert!(made.left_out.is_empty());
     f.git(&gate, &["init", "-q", "gen/repo"]);
     put(&gate, "gen/repo/file", "x");
-    assert_eq!(take(&f, &gate, &tree, &parents).tree, tree);
+    assert_eq!(take(&f, &gate, &rebuild).tree, rebuild.tree);
 }
 
 #[test]
 fn a_worktree_that_holds_something_else_is_refused() {
-    let (f, gate, tree, parents) = in_the_gate();
+    let (f, gate, rebuild) = in_the_gate();
     put(&gate, "Cargo.lock", "made\n");
-    let repo = f.repo();
+    let repo = generating(&f, &["*.lock"]);
     let refs = f.refs("refs/");
-    let list = patterns(&["*.lock"]);
-    let why = |dir: &Path, list: &[String]| {
-        let refused = repo.commit_regenerated(dir, &tree, list, &parents, "m");
+    let why = |dir: &Path| {
+        let refused = repo.take_regenerated(dir, &rebuild);
         refused.unwrap_err().to_string()
     };
-    assert!(why(f.home(), &list).contains("not a worktree"));
-    assert!(why(&gate, &patterns(&[""])).contains("empty"));
-    let gone = Oid::parse(&"1".repeat(40)).unwrap();
-    assert!(
-        repo.commit_regenerated(&gate, &tree, &list, &[gone], "m")
-            .is_err()
-    );
+    assert!(why(f.home()).contains("not a worktree"));
     f.git(&gate, &["commit", "-qam", "the command commits"]);
-    assert!(why(&gate, &list).contains("must not commit"));
+    assert!(why(&gate).contains("must not commit"));
     assert_eq!(f.refs("refs/"), refs);
+}
+
+#[test]
+fn a_chain_lands_what_was_made_under_the_features_own_merge() {
+    let f = locked();
+    let tip = |name: &str, text: &str| {
+        f.branch(&format!("harness/{name}"), "main", |dir| {
+            put(dir, "Cargo.lock", text);
+            put(dir, &format!("{name}.txt"), "own\n");
+        })
+    };
+    let (one, two) = (tip("one", "one\n"), tip("two", "two\n"));
+    let main = f.oid("main");
+    let repo = f
+        .repo()
+        .generating(&[patterns(&["*.snap"]), patterns(&["Cargo.lock"])])
+        .unwrap();
+    let links: Vec<Link> = ["one", "two"]
+        .map(|name| Link {
+            slug: slug(name),
+            message: format!("Land {name}\n"),
+        })
+        .into();
+    let pool = f.pool();
+    let mut asked = Vec::new();
+    let mut remake = |rebuild: &Rebuild| {
+        asked.push((rebuild.paths.clone(), rebuild.kinds.clone()));
+        let gate = pool.gate_checkout(&rebuild.commit, 1, false).unwrap();
+        put(&gate, "Cargo.lock", "one and two\n");
+        Ok(Some(repo.take_regenerated(&gate, rebuild).unwrap().tree))
+    };
+    let built = repo.chain("1", &main, &main, &links, Strategy::Merge, &mut remake);
+    let built = built.unwrap();
+    assert_eq!((built.conflicts, built.failed), (vec![], vec![]));
+    // The first is alone and its file is whole; the second meets it.
+    assert_eq!(asked, [(vec!["Cargo.lock".to_owned()], vec![1])]);
+    let last = &built.chain.steps[1].candidate;
+    let show = |path: &str| f.show(last.commit.as_str(), path);
+    assert_eq!(show("Cargo.lock").as_deref(), Some("one and two"));
+    assert!(show("one.txt").is_some() && show("two.txt").is_some());
+    let told = ["log", "-1", "--format=%P %s", last.commit.as_str()];
+    let told = f.git(&f.root, &told);
+    assert_eq!(
+        told,
+        format!("{} {two} Land two", built.chain.steps[0].candidate.commit)
+    );
+    assert!(repo.holds(&last.commit, &one).unwrap());
+    // A command that fails is a conflict in its files, and nobody else's.
+    let built = repo.chain("2", &main, &main, &links, Strategy::Squash, &mut |_| {
+        Ok(None)
+    });
+    let built = built.unwrap();
+    assert_eq!(built.chain.steps.len(), 1);
+    assert_eq!(built.deferred, [slug("two")]);
+}
+
+#[test]
+fn a_squashed_feature_is_held_though_its_generated_file_was_made_anew() {
+    let f = locked();
+    let one = f.branch("harness/one", "main", |dir| {
+        put(dir, "Cargo.lock", "one\n");
+        put(dir, "one.txt", "own\n");
+    });
+    f.write("one.txt", "own\n");
+    f.write("Cargo.lock", "made of both\n");
+    let main = f.commit("squashed");
+    assert!(!f.repo().holds(&main, &one).unwrap());
+    assert!(generating(&f, &["*.lock"]).holds(&main, &one).unwrap());
 }
