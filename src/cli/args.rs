@@ -58,6 +58,8 @@ pub(super) enum Args {
     Conflicts(ConflictsArgs),
     /// List what was kept of a feature, or bring one state of it back beside the project
     Recover(RecoverArgs),
+    /// Take back what a feature landed, with one commit; not verified before the next run
+    Undo(UndoArgs),
     /// Put a tripped, failed, parked or blocked feature back in the queue
     Retry(RetryArgs),
     /// Answer a blocked feature
@@ -210,6 +212,18 @@ pub(super) struct RecoverArgs {
     /// The list for programs
     #[arg(long, conflicts_with = "state")]
     pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UndoArgs {
+    /// Which feature
+    pub(super) slug: String,
+    /// Have it done again, from its beginning
+    #[arg(long)]
+    pub(super) requeue: bool,
+    /// Why; it stands in the feature's log, and so in its next prompt
+    #[arg(short, long, value_name = "TEXT", default_value = "")]
+    pub(super) message: String,
 }
 
 #[derive(Debug, ClapArgs)]

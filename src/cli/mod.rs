@@ -19,6 +19,7 @@ mod recover;
 mod run;
 mod shell;
 mod status;
+mod undo;
 
 use crate::config::{self as configuration, Config, Loaded};
 use crate::core::State;
@@ -61,6 +62,7 @@ pub fn main() -> u8 {
         Args::Logs(args) => logs::logs(&desk, &args),
         Args::Queue(args) => queue::queue(&desk, &args),
         Args::Recover(args) => recover::recover(&desk, &args),
+        Args::Undo(args) => undo::undo(&desk, &args),
         Args::Retry(args) => command::retry(&desk, &args),
         Args::Unblock(args) => command::unblock(&desk, args),
         Args::Pause(args) => command::pause(&desk, &args),

@@ -7,7 +7,7 @@ use super::feature::{Feature, Phase};
 use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
 use crate::model::{
-    Ending, Event, FailureKind, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict,
+    Ending, Event, FailureKind, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict, Oid,
     Record, SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
 };
 
@@ -66,6 +66,7 @@ impl State {
             | Event::Unblocked { .. }
             | Event::Tripped { .. }
             | Event::Failed { .. }
+            | Event::Undone { .. }
             | Event::Retried { .. } => self.apply_verdict(&record.event, at),
             event => {
                 self.note_empty(event);
@@ -325,18 +326,7 @@ impl State {
                     feature.marker = true;
                 }
             }
-            Event::Requeued { slug } => {
-                self.set_phase(slug, Phase::Pending, at);
-                if let Some(feature) = self.features.get_mut(slug) {
-                    feature.forgive();
-                    feature.marker = false;
-                    feature.fresh = true;
-                    feature.empty = false;
-                    feature.handback = None;
-                    feature.summary.clear();
-                }
-                self.adjust_dependents(slug, 1);
-            }
+            Event::Requeued { slug } => self.begin_again(slug, Phase::Pending, at),
             Event::Claimed { slug, summary } => {
                 self.unjudged.remove(slug);
                 let seq = self.seq;
@@ -379,6 +369,36 @@ impl State {
         }
     }
 
+    /// A landed feature is to be done from its beginning, now or later.
+    fn begin_again(&mut self, slug: &Slug, phase: Phase, at: Stamp) {
+        self.set_phase(slug, phase, at);
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.forgive();
+            feature.marker = false;
+            feature.fresh = true;
+            feature.empty = false;
+            feature.handback = None;
+            feature.summary.clear();
+        }
+        self.adjust_dependents(slug, 1);
+    }
+
+    fn undone(&mut self, slug: &Slug, commit: Option<&Oid>, why: &str, phase: Phase, at: Stamp) {
+        self.merging.unpublished.retain(|(other, _)| other != slug);
+        self.begin_again(slug, phase, at);
+        let mut text = match commit {
+            Some(commit) => format!(
+                "It had landed, and a person took it back with the commit {commit}: nothing of it is left."
+            ),
+            None => "It had landed, and nothing of that is left.".to_owned(),
+        };
+        if !why.is_empty() {
+            text.push_str(&format!(" The reason: {why}"));
+        }
+        self.write(at, Writing::NotDone { slug: slug.clone() });
+        self.log(slug, None, "taken back".to_owned(), text, Vec::new(), at);
+    }
+
     /// What a person asked for.
     fn apply_wish(&mut self, event: &Event, at: Stamp) {
         match event {
@@ -390,6 +410,20 @@ impl State {
                 self.set_phase(slug, Phase::Pending, at);
                 let text = format!("A person answered: {answer}");
                 self.log(slug, None, "answer".to_owned(), text, Vec::new(), at);
+            }
+            Event::Undone {
+                slug,
+                commit,
+                requeue,
+                why,
+            } => {
+                let phase = if *requeue {
+                    Phase::Pending
+                } else {
+                    let why = SkipReason::Undone;
+                    Phase::Failed { why }
+                };
+                self.undone(slug, commit.as_ref(), why, phase, at);
             }
             Event::Retried { slug } => {
                 let parked = self

@@ -6,7 +6,7 @@
 use super::decide_merge::{built, gated, landed, published, rewound, run_begins};
 use super::feature::Phase;
 use super::state::State;
-use crate::model::{Backlog, Command, Event, FeatureSpec, Input, Slug};
+use crate::model::{Backlog, Command, Event, FeatureSpec, Input, Slug, WriteJob, Writing};
 use std::collections::BTreeSet;
 
 /// The facts an input amounts to, given what is known. They must be journalled and applied in order.
@@ -73,12 +73,35 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             let fits = state.live().is_some_and(|run| run.strain != why);
             one(fits, Event::Strained { why })
         }
+        Input::Tick => Vec::new(),
+        of_a_person => asked(state, of_a_person),
+    }
+}
+
+/// What a person did or wants.
+fn asked(state: &State, input: Input) -> Vec<Event> {
+    match input {
         Input::Commanded(command) => commanded(state, command),
+        Input::Undone {
+            slug,
+            commit,
+            requeue,
+            why,
+        } => {
+            let fits = state.is_merged(&slug);
+            let event = Event::Undone {
+                slug,
+                commit,
+                requeue,
+                why,
+            };
+            one(fits, event)
+        }
         Input::Stop(level) => {
             let fits = state.live().is_some_and(|run| run.stop < Some(level));
             one(fits, Event::StopRequested { level })
         }
-        Input::Tick => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -134,7 +157,7 @@ fn looked(state: &State, backlog: Backlog) -> Vec<Event> {
                 ),
                 None => arrived.contains(&slug),
             };
-            if idle {
+            if idle && !state.is_marker_going(&slug) {
                 events.push(Event::FoundDone { slug });
             }
         }
@@ -183,6 +206,13 @@ impl State {
     #[must_use]
     pub fn awaits_iteration(&self, slug: &Slug, iteration: u32) -> bool {
         is_running(self, slug, iteration)
+    }
+
+    /// Whether the feature's marker is still to be removed: what it says is no longer so.
+    fn is_marker_going(&self, slug: &Slug) -> bool {
+        let going =
+            |job: &WriteJob| matches!(&job.what, Writing::NotDone { slug: whose } if whose == slug);
+        self.writes.iter().any(going)
     }
 
     /// Markers of features that are being worked on: the caller shows them again at its next look.

@@ -3,7 +3,7 @@
 use super::feature::{Feature, Phase};
 use super::schedule::hopeless_features;
 use super::state::State;
-use crate::model::StopLevel;
+use crate::model::{SkipReason, StopLevel};
 
 /// The order of urgency when several hold.
 const PRECEDENCE: [u8; 11] = [130, 143, 10, 6, 7, 5, 4, 8, 3, 1, 0];
@@ -72,6 +72,10 @@ fn own_code(feature: &Feature) -> Option<u8> {
         Phase::Tripped { .. } => Some(5),
         Phase::Blocked { .. } => Some(4),
         Phase::Parked { .. } => Some(8),
+        // That was a person's wish.
+        Phase::Failed {
+            why: SkipReason::Undone,
+        } => None,
         Phase::Failed { .. } => Some(1),
         _ => None,
     }

@@ -8,7 +8,7 @@ use super::feature::{Feature, Phase, ReadyKey};
 use super::graph::Graph;
 use super::queue::Merging;
 use crate::model::{
-    AgentFailure, FeatureSpec, Handback, Oid, RunId, Settings, Slug, Stamp, StopLevel,
+    AgentFailure, FeatureSpec, Handback, Oid, RunId, Settings, SkipReason, Slug, Stamp, StopLevel,
     WorktreeName, WriteJob, Writing,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -186,6 +186,34 @@ impl State {
         self.features.get(slug).is_some_and(Feature::is_merged)
     }
 
+    /// Whether a person took it back after it had landed, and did not ask for it again.
+    #[must_use]
+    pub fn is_undone(&self, slug: &Slug) -> bool {
+        let why = SkipReason::Undone;
+        let feature = self.features.get(slug);
+        feature.is_some_and(|feature| feature.phase == Phase::Failed { why })
+    }
+
+    /// Whether what landed last of it changed nothing.
+    #[must_use]
+    pub fn landed_empty(&self, slug: &Slug) -> bool {
+        self.features.get(slug).is_some_and(|feature| feature.empty)
+    }
+
+    /// Merged features that depend on it, the one that landed last first.
+    #[must_use]
+    pub fn merged_dependents(&self, slug: &Slug) -> Vec<Slug> {
+        let merged = self.features.values().filter(|other| other.is_merged());
+        let mut found: Vec<&Feature> = merged
+            .filter(|other| other.spec.depends_on.contains(slug))
+            .collect();
+        found.sort_by_key(|feature| std::cmp::Reverse((feature.since, feature.since_seq)));
+        found
+            .iter()
+            .map(|feature| feature.spec.slug.clone())
+            .collect()
+    }
+
     /// The feature's spec as the journal knows it.
     #[must_use]
     pub fn spec(&self, slug: &Slug) -> Option<&FeatureSpec> {
@@ -276,7 +304,9 @@ impl State {
         self.writes_made += 1;
         let number = self.writes_made;
         let about = match &what {
-            Writing::Log { slug, .. } | Writing::Done { slug, .. } => Some(slug.clone()),
+            Writing::Log { slug, .. } | Writing::Done { slug, .. } | Writing::NotDone { slug } => {
+                Some(slug.clone())
+            }
             Writing::Halt { .. } => None,
         };
         if let Some(feature) = about.and_then(|slug| self.features.get_mut(&slug)) {

@@ -312,6 +312,7 @@ fn skip_words(why: &SkipReason) -> String {
         SkipReason::Setup { text } => format!("its worktree could not be made ready: {text}"),
         SkipReason::Spawn { text } => format!("the agent could not be run: {text}"),
         SkipReason::SpecRemoved => "its spec was removed".to_owned(),
+        SkipReason::Undone => "a person took it back after it had landed".to_owned(),
     }
 }
 

@@ -37,29 +37,27 @@ pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
     };
     let (journal, contents) = Journal::open(&place.state_dir)?;
     let mut engine = Engine::replay(&contents.records);
-    let mut desk = Desk {
-        journal,
-        memory,
-        failed: None,
-    };
+    let mut desk = Desk::new(journal, memory);
     let wish = Input::Commanded(command).into();
     let records = engine.note(&mut desk, vec![wish], wall_clock())?;
-    if let Some(error) = desk.failed.take() {
-        return Err(error);
-    }
-    let written: Vec<Observation> = engine
-        .state()
-        .last_write()
-        .map(|through| Input::Written { through }.into())
-        .into_iter()
-        .collect();
-    engine.note(&mut desk, written, wall_clock())?;
+    settle(&mut engine, &mut desk)?;
     drop(lock);
     Ok(if records.is_empty() {
         Given::NotApplicable
     } else {
         Given::Done
     })
+}
+
+/// Records that everything is written that the journal calls for.
+pub(super) fn settle(engine: &mut Engine, desk: &mut Desk) -> Result<(), DriverError> {
+    if let Some(error) = desk.failed.take() {
+        return Err(error);
+    }
+    let through = engine.state().last_write();
+    let written = through.map(|through| Input::Written { through }.into());
+    engine.note(desk, written.into_iter().collect(), wall_clock())?;
+    Ok(())
 }
 
 /// Removes worktrees and landed branches; with `force` also the branches of unfinished features (their
@@ -79,10 +77,20 @@ pub fn clean_up(place: &Place, config: &Config, force: bool) -> Result<Cleaned, 
 }
 
 /// A world in which only the journal and the state directory's files exist.
-struct Desk {
+pub(super) struct Desk {
     journal: Journal,
     memory: Memory,
     failed: Option<DriverError>,
+}
+
+impl Desk {
+    pub(super) fn new(journal: Journal, memory: Memory) -> Self {
+        Self {
+            journal,
+            memory,
+            failed: None,
+        }
+    }
 }
 
 impl World for Desk {

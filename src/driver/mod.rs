@@ -18,6 +18,7 @@ mod recover;
 mod run;
 mod signals;
 pub mod turn;
+mod undo;
 mod watch;
 mod world;
 
@@ -29,3 +30,4 @@ pub use preflight::{Ready, Survey, preflight, survey};
 pub use radar::conflicts;
 pub use recover::{branch_at, kept, restore_to};
 pub use run::{Audience, Outcome, run};
+pub use undo::{Undone, undo};

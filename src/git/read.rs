@@ -163,6 +163,17 @@ impl Repo {
         found.parent_ids().next().map(wrapped).transpose()
     }
 
+    /// Whether a commit has several parents.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_merge(&self, commit: &Oid) -> Result<bool, GitError> {
+        let library = self.library()?;
+        let found = library.find_commit(raw(commit)?);
+        let found = found.map_err(GitError::read(format!("read the commit {commit}")))?;
+        Ok(found.parent_count() > 1)
+    }
+
     /// The entry of a tree at `path`, if there is one.
     pub(super) fn entry(&self, tree: &Oid, path: &Path) -> Result<Option<Oid>, GitError> {
         let found = self.entry_and_mode(tree, path)?;

@@ -125,6 +125,7 @@ impl Memory {
                 let content = format!("{}\n", line(summary));
                 file::create(&self.done_path(slug), &content).map(drop)
             }
+            Writing::NotDone { slug } => self.remove(&self.done_path(slug)).map(drop),
             Writing::Halt { reason } => self.set_halt(reason).map(drop),
         }
     }
@@ -243,11 +244,14 @@ impl Memory {
     /// # Errors
     /// When it is there but cannot be removed.
     pub fn clear_halt(&self) -> Result<bool> {
-        let path = self.halt_path();
-        match fs::remove_file(&path) {
+        self.remove(&self.halt_path())
+    }
+
+    fn remove(&self, path: &Path) -> Result<bool> {
+        match fs::remove_file(path) {
             Ok(()) => file::sync_dir(&self.dir).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed("remove", &path)(error)),
+            Err(error) => Err(failed("remove", path)(error)),
         }
     }
 }

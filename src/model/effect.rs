@@ -214,6 +214,11 @@ pub enum Writing {
         /// Its one line.
         summary: String,
     },
+    /// Remove `<slug>.done`.
+    NotDone {
+        /// Whose.
+        slug: Slug,
+    },
     /// Create the HALT file if it does not exist.
     Halt {
         /// Its first line.

@@ -151,6 +151,19 @@ pub enum Event {
         /// What.
         why: SkipReason,
     },
+    /// A person took back what the feature landed.
+    Undone {
+        /// Which.
+        slug: Slug,
+        /// The commit that took it back; `None`: nothing of it was left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<Oid>,
+        /// Whether it is to be done again.
+        requeue: bool,
+        /// The person's reason; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
+    },
     /// A person put it back in the queue.
     Retried {
         /// Which.
@@ -383,6 +396,8 @@ pub enum SkipReason {
     },
     /// Its spec vanished while it was being worked on.
     SpecRemoved,
+    /// A person took it back after it had landed.
+    Undone,
 }
 
 /// What an attempt is for.

@@ -105,6 +105,17 @@ pub enum Input {
     },
     /// A person gave a command.
     Commanded(Command),
+    /// A person took back what a feature landed; see [`Event::Undone`](super::Event::Undone).
+    Undone {
+        /// Which.
+        slug: Slug,
+        /// The commit that took it back.
+        commit: Option<Oid>,
+        /// Whether it is to be done again.
+        requeue: bool,
+        /// The person's reason.
+        why: String,
+    },
     /// A signal asks the run to stop.
     Stop(StopLevel),
     /// Nothing happened but time.

@@ -49,6 +49,7 @@ fn slug(event: &Event) -> Option<&Slug> {
         | Event::Unblocked { slug, .. }
         | Event::Tripped { slug, .. }
         | Event::Failed { slug, .. }
+        | Event::Undone { slug, .. }
         | Event::Retried { slug }
         | Event::Clashed { slug, .. }
         | Event::Deferred { slug, .. }
@@ -159,6 +160,22 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
         Event::Failed { why, .. } => {
             format!("given up: {} (again: {})", given_up(why), retry(slug))
         }
+        Event::Undone {
+            commit,
+            requeue,
+            why,
+            ..
+        } => {
+            let how = commit
+                .as_ref()
+                .map_or(String::new(), |commit| format!(" by {}", commit.short()));
+            let again = if *requeue { ", to be done again" } else { "" };
+            let why = match shown(why, NOTE_COLUMNS) {
+                empty if empty.is_empty() => empty,
+                why => format!(": {why}"),
+            };
+            format!("taken back{how}{again}{why}")
+        }
         Event::Retried { .. } => "back in the queue, with fresh breakers".to_owned(),
         event => return merge_line::member(event, slug),
     })
@@ -218,6 +235,7 @@ fn given_up(why: &SkipReason) -> String {
             format!("the agent could not be run: {last}")
         }
         SkipReason::SpecRemoved => "its spec was removed".to_owned(),
+        SkipReason::Undone => "a person took it back".to_owned(),
     }
 }
 
