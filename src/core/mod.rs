@@ -8,6 +8,7 @@
 mod apply;
 mod apply_ground;
 mod apply_merge;
+mod apply_verdict;
 mod breaker;
 mod decide;
 mod decide_merge;
