@@ -97,7 +97,8 @@ fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
 /// Adds everything but these paths. The outbox is not named: it ignores itself, git complains about
 /// exclusions of ignored paths, and what gets in all the same is taken out of the tree afterwards.
 fn add_except(git: &Git, paths: &[Vec<u8>]) -> Result<super::cli::Output, GitError> {
-    let add = git.call(["add", "--all", "--ignore-errors"]);
+    // In a sparse checkout, what somebody made outside of it is work, too.
+    let add = git.call(["add", "--all", "--sparse", "--ignore-errors"]);
     if paths.is_empty() {
         return add.run();
     }

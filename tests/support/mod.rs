@@ -102,6 +102,29 @@ impl Site {
         );
     }
 
+    /// harness.yaml with agents that are shell scripts, see [`Site::shell`], and more keys.
+    pub fn shell_config(&self, more: &str) {
+        let agent = self.path("scripts").join("agent.sh");
+        let text = "cat > \"$HARNESS_OUTBOX/../.prompt\"; mv .prompt \"$HARNESS_OUTBOX/prompt\"\n\
+            echo 'did what this feature is about' > \"$HARNESS_OUTBOX/note.md\"\n\
+            set -e\n. \"${0%/*}/$HARNESS_FEATURE.sh\"\n\
+            echo finished > \"$HARNESS_OUTBOX/done\"\n";
+        std::fs::write(&agent, text).unwrap();
+        self.write(
+            "harness.yaml",
+            &format!(
+                "version: 1\nagent: shell\nagents:\n  shell:\n    kind: command\n    command: [sh, {agent:?}]\n{more}\n"
+            ),
+        );
+    }
+
+    /// A feature and what its agent does, in `sh`; a command that fails ends it without a claim.
+    pub fn shell(&self, slug: &str, text: &str) {
+        self.spec(slug, "");
+        let path = self.path("scripts").join(format!("{slug}.sh"));
+        std::fs::write(path, text).unwrap();
+    }
+
     pub fn commit(&self, message: &str) {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "-m", message]);
