@@ -39,6 +39,7 @@ mod scratch;
 mod sides;
 mod snapshot;
 mod stage;
+mod submodules;
 mod tidy;
 mod tree;
 mod undo;

@@ -243,6 +243,23 @@ impl Repo {
         Ok(paths)
     }
 
+    /// Paths at which a tree holds a submodule or embedded repository.
+    pub(super) fn gitlinks(&self, tree: &Oid) -> Result<Vec<Vec<u8>>, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("read the tree {tree}"));
+        let found = library.find_tree(raw(tree)?).map_err(read())?;
+        let mut paths = Vec::new();
+        found
+            .walk(git2::TreeWalkMode::PreOrder, |above, entry| {
+                if entry.filemode() == i32::from(git2::FileMode::Commit) {
+                    paths.push([above.as_bytes(), entry.name_bytes()].concat());
+                }
+                git2::TreeWalkResult::Ok
+            })
+            .map_err(read())?;
+        Ok(paths)
+    }
+
     /// Paths at which `after` (a tree) holds a submodule or embedded repository that `before` does not.
     pub(super) fn new_gitlinks(&self, before: &Oid, after: &Oid) -> Result<Vec<Vec<u8>>, GitError> {
         let mut paths = Vec::new();

@@ -145,6 +145,7 @@ impl Repo {
         };
         let mut kept = self.keep_all(tree, &old, job, round.as_ref())?;
         notes.append(&mut kept.staged.notes);
+        notes.append(&mut self.keep_submodules(tree, job.slug, &kept.staged.tree)?);
         let mut settled = self.settle(tree, &branch, &old, &kept.commit)?;
         let (mut merge, mut also_changed) = (None, Vec::new());
         if let Some(round) = &round {

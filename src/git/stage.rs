@@ -136,7 +136,7 @@ fn reset_index(git: &Git, depth: u32) -> Result<(), GitError> {
 /// Adds the files of an embedded repository as ordinary files.
 fn embed(git: &Git, path: &[u8], notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
     let name = visible(&String::from_utf8_lossy(path));
-    let (Some(root), Some(index)) = (git.work_tree(), git.index()) else {
+    let Some(index) = git.index() else {
         return Ok(());
     };
     if depth >= DEPTH_CAP {
@@ -147,14 +147,31 @@ fn embed(git: &Git, path: &[u8], notes: &mut Vec<String>, depth: u32) -> Result<
         "{name} is a repository of its own: its files are kept, its history is not"
     ));
     let scratch = Scratch::beside(&index, depth)?;
+    match files_of(git, &scratch, path, notes, depth)? {
+        Some(tree) => graft(git, path, &tree),
+        None => Ok(()),
+    }
+}
+
+/// The files of a repository below `git`'s work tree as a tree; `None` when there are none. Its own
+/// configuration and index are not looked at.
+pub(super) fn files_of(
+    git: &Git,
+    scratch: &Scratch,
+    path: &[u8],
+    notes: &mut Vec<String>,
+    depth: u32,
+) -> Result<Option<Oid>, GitError> {
+    let Some(root) = git.work_tree() else {
+        return Ok(None);
+    };
     let inner = git.at(&root.join(to_path(path))).with_index(&scratch.0);
     inner.call(["read-tree", "--empty"]).ok()?;
     add(&inner, notes, depth + 1)?;
     if inner.call(["ls-files", "--cached"]).ok()?.stdout.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let tree = write_tree(&inner)?;
-    graft(git, path, &tree)
+    write_tree(&inner).map(Some)
 }
 
 /// Puts a tree into the index at `path`, where the index holds nothing.
