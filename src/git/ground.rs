@@ -28,14 +28,14 @@ impl Repo {
             self.update_refs("harness: begin", &[made])?;
             return self.stands(target.clone(), target, Relation::Behind);
         };
-        if self.descends(&tip, &target)? {
-            return self.stands(tip, target, Relation::Behind);
-        }
-        let beyond = self.descends(&target, &tip)?;
-        if beyond || published == Some(&tip) {
-            // All of it was published, and the user went on from there, or took it back.
+        // All of it was published, and the user went on from there, or took it back, be it by going back.
+        let is_public = published == Some(&tip) || self.descends(&target, &tip)?;
+        if is_public && target != tip {
             self.move_integration(&name, &tip, &target)?;
             return self.stands(target.clone(), target, Relation::Behind);
+        }
+        if self.descends(&tip, &target)? {
+            return self.stands(tip, target, Relation::Behind);
         }
         let base = match published {
             Some(published) => Some(published.clone()),
