@@ -66,6 +66,50 @@ fn a_hook_that_writes_into_checkouts_is_no_work_of_the_agent() {
 }
 
 #[test]
+fn branches_and_checkouts_that_are_in_the_way_are_told_before_anybody_is_called() {
+    let site = Site::new();
+    site.shell_config("");
+    site.shell("a", "echo a > a.txt");
+    site.commit("specs");
+    site.git(&["branch", "harness"]);
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("git branch -m harness"), "{}", ran.err);
+    site.git(&["branch", "-m", "harness", "mine"]);
+    site.git(&["worktree", "add", "-q", "-b", "harness/a", "../look"]);
+    let ran = site.harness(&["plan"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let ran = site.harness_in(&site.path("look"), &["run"]);
+    for part in [
+        "`a` cannot start: its branch harness/a is checked out in",
+        "this is a linked worktree",
+    ] {
+        assert!(ran.err.contains(part), "{part}: {}", ran.err);
+    }
+    assert_ne!(ran.code, Some(0), "{}", ran.err);
+    site.git(&["worktree", "remove", "../look"]);
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(site.read("a.txt"), "a\n");
+}
+
+#[test]
+fn a_worktree_that_somebody_deletes_is_made_again() {
+    let site = Site::new();
+    site.shell_config("");
+    site.shell(
+        "a",
+        "echo \"$HARNESS_ITERATION\" >> a.txt; git add a.txt; git commit -qm own\n\
+         case $HARNESS_ITERATION in 1) here=$PWD; cd /; rm -rf \"$here\"; exit 3;; 2) rm .git; exit 3;; esac",
+    );
+    site.commit("specs");
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(site.read("a.txt"), "1\n2\n3\n");
+    site.assert_no_litter();
+}
+
+#[test]
 fn signing_that_needs_somebody_awake_stops_nothing() {
     let site = Site::new();
     site.shell_config("");

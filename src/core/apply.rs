@@ -207,6 +207,9 @@ impl State {
                     InfraKind::System => "worktree",
                 };
                 self.infra(slug, &format!("{what}: {why}"), at);
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.infra_setup = true;
+                }
                 self.set_phase(slug, Phase::Pending, at);
                 self.unjudged.insert(slug.clone());
             }
@@ -294,6 +297,10 @@ impl State {
                 feature.infra = 0;
             }
         }
+        if report.tip.is_none() && report.ending != Ending::Stopped {
+            // Perhaps there is no worktree any more: the next iteration begins by making it ready.
+            self.set_phase(slug, Phase::Pending, at);
+        }
         if nobodys_fault || report.ending == Ending::Stopped {
             // Whoever stopped it means to go on where it was, not to spend one of its calls.
             self.give_back(slug);
@@ -323,6 +330,7 @@ impl State {
         if let Some(feature) = self.features.get_mut(slug) {
             let wait = INFRA_BACKOFF_MS.saturating_mul(4u64.saturating_pow(feature.infra));
             feature.infra += 1;
+            feature.infra_setup = false;
             feature.infra_text = why.to_owned();
             feature.not_before = at.plus_ms(wait);
             self.delayed.insert(slug.clone());

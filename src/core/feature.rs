@@ -31,6 +31,8 @@ pub(super) struct Feature {
     /// Failures in a row that were nobody's fault, and the last one's text.
     pub(super) infra: u32,
     pub(super) infra_text: String,
+    /// Whether the last was of making its worktree ready.
+    pub(super) infra_setup: bool,
     pub(super) not_before: Stamp,
     /// The branch restarts at the target's tip: its earlier work has landed.
     pub(super) fresh: bool,
@@ -134,6 +136,7 @@ impl Feature {
             breakers: Breakers::default(),
             infra: 0,
             infra_text: String::new(),
+            infra_setup: false,
             not_before: Stamp::default(),
             fresh: false,
             answer: None,

@@ -89,9 +89,9 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
     }
     let why = if feature.infra >= INFRA_LIMIT {
         let text = feature.infra_text.clone();
-        match feature.phase {
-            Phase::Pending => SkipReason::Setup { text },
-            _ => SkipReason::Spawn { text },
+        match feature.infra_setup {
+            true => SkipReason::Setup { text },
+            false => SkipReason::Spawn { text },
         }
     } else if feature.charged >= run.settings.max_iterations_per_feature {
         let cap = run.settings.max_iterations_per_feature;

@@ -562,6 +562,13 @@ fn an_answer_stays_until_an_iteration_has_seen_it() {
     assert_eq!(story.state.answer(&slug("a")), Some("42"));
     story.now = story.now.plus_ms(60_000);
     story.tell(Input::Tick);
+    // Without a snapshot nobody knows whether the worktree is still there.
+    let again = wanted(&story.state);
+    assert!(
+        matches!(again.as_slice(), [Effect::Prepare { .. }]),
+        "{again:?}"
+    );
+    story.prepare();
     story.end("a", report());
     assert_eq!(story.state.answer(&slug("a")), None);
 }

@@ -86,6 +86,8 @@ pub fn preflight(
         None => None,
     };
     let worktrees = Worktrees::new(place.repo.clone(), &config.worktrees.dir)?;
+    let around = surroundings(&place, &worktrees, &survey.features)?;
+    survey.warnings.extend(around);
     Ok(Ready {
         place,
         config,
@@ -96,6 +98,40 @@ pub fn preflight(
         template,
         env,
     })
+}
+
+/// What the user has checked out where, as far as it is odd.
+///
+/// # Errors
+/// No feature could have a branch.
+fn surroundings(
+    place: &Place,
+    worktrees: &Worktrees,
+    features: &[FeatureSpec],
+) -> Result<Vec<Problem>, DriverError> {
+    let repo = &place.repo;
+    if repo.tip("refs/heads/harness")?.is_some() {
+        let text = "there is a branch `harness`, so that no branch `harness/<feature>` can be made";
+        let help = "give it another name: git branch -m harness <name>";
+        return Err(DriverError::problem(Problem::error(text).help(help)));
+    }
+    let mut odd = Vec::new();
+    if repo.is_entered_by_link() {
+        let root = repo.root().display();
+        let text = format!("this is a linked worktree; what counts is the main checkout, {root}");
+        odd.push(Problem::warning(text).help("its specs, its harness.yaml and its state are used"));
+    }
+    let slugs: BTreeSet<&Slug> = features.iter().map(|spec| &spec.slug).collect();
+    for (slug, path) in worktrees.checked_out_elsewhere()? {
+        if slugs.contains(&slug) {
+            let path = path.display();
+            let text = format!(
+                "`{slug}` cannot start: its branch harness/{slug} is checked out in {path}"
+            );
+            odd.push(Problem::warning(text).help("check out another branch there"));
+        }
+    }
+    Ok(odd)
 }
 
 /// What is wrong with the features as a graph, with places.

@@ -127,6 +127,26 @@ impl Worktrees {
         Ok(!on_branch || !tree.is_clean().unwrap_or(false))
     }
 
+    /// Features whose branch is checked out where harness must not touch it, and where that is.
+    ///
+    /// # Errors
+    /// git failed.
+    pub fn checked_out_elsewhere(&self) -> Result<Vec<(Slug, PathBuf)>, GitError> {
+        let mut found = Vec::new();
+        for checkout in self.repo.checkouts()? {
+            let branch = checkout.branch.as_deref().unwrap_or_default();
+            let slug = branch.strip_prefix("refs/heads/harness/");
+            let Some(Ok(slug)) = slug.map(Slug::new) else {
+                continue;
+            };
+            let parent = checkout.path.parent();
+            if !parent.is_some_and(|parent| same(parent, &self.dir)) {
+                found.push((slug, checkout.path));
+            }
+        }
+        Ok(found)
+    }
+
     /// Makes sure that the feature's branch is checked out in no other worktree.
     fn free_branch(&self, slug: &Slug, path: &Path) -> Result<(), GitError> {
         let branch = branch_of(slug);

@@ -32,6 +32,8 @@ struct Inner {
     git: Git,
     git_dir: PathBuf,
     version: (u32, u32),
+    /// Whether it was found from inside a linked worktree.
+    by_link: bool,
     identity: OnceLock<Vec<(OsString, OsString)>>,
 }
 
@@ -116,6 +118,7 @@ impl Repo {
             git,
             git_dir,
             version,
+            by_link: !at_main,
             identity: OnceLock::new(),
         };
         Ok(Self {
@@ -139,6 +142,12 @@ impl Repo {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.inner.root
+    }
+
+    /// Whether it was found from inside a linked worktree, whose files and branch then mean nothing.
+    #[must_use]
+    pub fn is_entered_by_link(&self) -> bool {
+        self.inner.by_link
     }
 
     /// The git directory all worktrees share.
