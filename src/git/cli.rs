@@ -7,6 +7,7 @@ use super::error::{GitError, visible};
 use crate::model::Oid;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(900);
 /// From TERM, on which git removes its lock files, to KILL.
 const GRACE: Duration = Duration::from_secs(2);
+/// What an empty pipe takes without anybody reading.
+const PIPE_HOLDS: usize = 4096;
 /// How long the pipes of a command that has ended are read on, when something it started holds them.
 const DRAIN: Duration = Duration::from_millis(300);
 /// Most bytes of a command's output that are kept. More is an error, never a truncated answer.
@@ -71,11 +74,27 @@ const FIXED_CONFIG: [&str; 14] = [
 /// Where git commands run and on what.
 #[derive(Clone, Debug)]
 pub(super) struct Git {
+    program: Arc<Path>,
     env: Arc<Vec<(OsString, OsString)>>,
     cwd: PathBuf,
     git_dir: Option<PathBuf>,
     work_tree: Option<PathBuf>,
     index: Option<PathBuf>,
+}
+
+/// Where git is: the first of its name on the path. It is looked for once, so that nobody can put another one in
+/// its way later, and a program with a path is started without a copy of this process, which took longer than
+/// most git commands do.
+fn program(env: &[(OsString, OsString)]) -> PathBuf {
+    let path = env.iter().find(|(name, _)| name == "PATH");
+    let dirs = path.map(|(_, path)| std::env::split_paths(path).collect::<Vec<_>>());
+    let found = dirs.into_iter().flatten().map(|dir| dir.join("git"));
+    let is_program = |file: &PathBuf| {
+        let meta = file.metadata();
+        meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    let mut found = found.filter(|file| file.is_absolute());
+    found.find(is_program).unwrap_or_else(|| "git".into())
 }
 
 impl Git {
@@ -88,8 +107,10 @@ impl Git {
                     || name.starts_with("GIT_COMMITTER_")
             })
         };
-        let env = env.into_iter().filter(|(name, _)| allowed(name)).collect();
+        let env = env.into_iter().filter(|(name, _)| allowed(name));
+        let env: Vec<(OsString, OsString)> = env.collect();
         Self {
+            program: program(&env).into(),
             env: Arc::new(env),
             cwd: cwd.to_owned(),
             git_dir: None,
@@ -229,10 +250,16 @@ impl Call<'_> {
         let stderr = Sink::reading(child.stderr.take(), STDERR_CAP, sender);
         if let Some(mut pipe) = child.stdin.take() {
             let bytes = self.stdin;
+            let fits = bytes.len() <= PIPE_HOLDS;
             // A command that does not read its input is no error: it says what it thinks by its code.
-            std::thread::spawn(move || {
+            let mut feed = move || {
                 let _ = pipe.write_all(&bytes);
-            });
+            };
+            if fits {
+                feed();
+            } else {
+                std::thread::spawn(feed);
+            }
         }
         let status = wait(&mut child, &receiver, started + self.limit, &command);
         let Some(status) = status? else {
@@ -276,7 +303,7 @@ impl Call<'_> {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(&*self.git.program);
         command.env_clear().envs(self.git.env.iter().cloned());
         command.envs(FIXED_ENV);
         if let Some(index) = &self.git.index {
@@ -366,7 +393,7 @@ impl Sink {
         let sink = Arc::new(Mutex::new((Vec::new(), false)));
         let shared = Arc::clone(&sink);
         std::thread::spawn(move || {
-            let mut buffer = vec![0; 64 << 10];
+            let mut buffer = vec![0; 16 << 10];
             let mut pipe = pipe;
             while let Some(Ok(count @ 1..)) = pipe.as_mut().map(|pipe| pipe.read(&mut buffer)) {
                 let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@
 use super::cli::Call;
 use super::error::{GitError, visible};
 use super::regenerate::{Generated, Rebuild};
-use super::repo::{RefEdit, Repo, branch_of, to_path};
+use super::repo::{Repo, branch_of, to_path};
 use crate::model::{Candidate, Chain, Oid, Slug, Step};
 
 /// How a feature's commits reach the target.
@@ -227,9 +227,7 @@ impl Repo {
         if commit == onto {
             return Ok(());
         }
-        let pin = format!("refs/harness/candidates/{name}");
-        self.unlock(&pin)?;
-        self.update_refs("harness: candidate", &[RefEdit::Set(&pin, commit)])
+        self.pin_candidate(name, commit)
     }
 
     fn link(

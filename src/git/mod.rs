@@ -21,6 +21,7 @@
 mod audit;
 mod claim;
 mod cli;
+mod differ;
 mod error;
 mod ground;
 mod handback;

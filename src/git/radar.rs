@@ -126,19 +126,15 @@ impl Repo {
         let mut shape = Shape::default();
         let mut emptier = BTreeSet::new();
         let tree = self.tree_of(tip)?;
-        self.diff(&self.tree_of(base)?, &tree, |delta| {
-            for file in [delta.old_file(), delta.new_file()] {
-                let Some(path) = file.path_bytes() else {
-                    continue;
-                };
-                if delta.status() == git2::Delta::Deleted {
-                    emptier.extend(dirs(path).map(<[u8]>::to_vec));
-                }
-                if delta.status() == git2::Delta::Added {
-                    shape.added.insert(path.to_vec());
-                }
-                shape.paths.insert(path.to_vec());
+        self.diff(&self.tree_of(base)?, &tree, |found| {
+            let path = found.path.to_vec();
+            if found.is_deleted() {
+                emptier.extend(dirs(&path).map(<[u8]>::to_vec));
             }
+            if found.is_added() {
+                shape.added.insert(path.clone());
+            }
+            shape.paths.insert(path);
         })?;
         // To git a directory is renamed when none of it is left and its files are elsewhere.
         if !shape.added.is_empty() {

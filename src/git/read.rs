@@ -7,7 +7,10 @@ use super::error::{GitError, visible};
 use super::repo::{Repo, to_path};
 use crate::model::{Oid, Slug};
 use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Deref;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A commit, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +34,59 @@ pub struct DiffStat {
     pub deletions: usize,
 }
 
+/// A handle of git2 for one thread at a time; idle again when this is dropped.
+pub(super) struct Library<'r> {
+    idle: &'r Handles,
+    handle: Option<git2::Repository>,
+}
+
+/// Handles that nobody uses.
+#[derive(Default)]
+pub(super) struct Handles(Mutex<Vec<git2::Repository>>);
+
+impl Handles {
+    fn idle(&self) -> MutexGuard<'_, Vec<git2::Repository>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handles").finish_non_exhaustive()
+    }
+}
+
+impl Deref for Library<'_> {
+    type Target = git2::Repository;
+
+    fn deref(&self) -> &git2::Repository {
+        match &self.handle {
+            Some(handle) => handle,
+            // It is taken out only when this is dropped.
+            None => unreachable!(),
+        }
+    }
+}
+
+impl Drop for Library<'_> {
+    fn drop(&mut self) {
+        self.idle.idle().extend(self.handle.take());
+    }
+}
+
 impl Repo {
-    /// The repository as git2 sees it. Opened anew each time: handles are not shared between threads.
-    pub(super) fn library(&self) -> Result<git2::Repository, GitError> {
-        open(self.git_dir())
+    /// The repository as git2 sees it. A handle that another thread has done with is used again: to open one
+    /// reads the configuration and maps the packs, which takes longer than most of what is asked.
+    pub(super) fn library(&self) -> Result<Library<'_>, GitError> {
+        let idle = self.handles().idle().pop();
+        let handle = match idle {
+            Some(handle) => handle,
+            None => open(self.git_dir())?,
+        };
+        Ok(Library {
+            idle: self.handles(),
+            handle: Some(handle),
+        })
     }
 
     /// Where a ref stands; `None` when it does not exist.
@@ -235,10 +287,8 @@ impl Repo {
         after: &Oid,
     ) -> Result<BTreeSet<Vec<u8>>, GitError> {
         let mut paths = BTreeSet::new();
-        self.diff(before, after, |delta| {
-            let path = delta.new_file().path_bytes();
-            let path = path.or(delta.old_file().path_bytes());
-            paths.extend(path.map(<[u8]>::to_vec));
+        self.diff(before, after, |found| {
+            paths.insert(found.path.to_vec());
         })?;
         Ok(paths)
     }
@@ -263,30 +313,12 @@ impl Repo {
     /// Paths at which `after` (a tree) holds a submodule or embedded repository that `before` does not.
     pub(super) fn new_gitlinks(&self, before: &Oid, after: &Oid) -> Result<Vec<Vec<u8>>, GitError> {
         let mut paths = Vec::new();
-        self.diff(before, after, |delta| {
-            if delta.new_file().mode() == git2::FileMode::Commit {
-                paths.extend(delta.new_file().path_bytes().map(<[u8]>::to_vec));
+        self.diff(before, after, |found| {
+            if found.is_gitlink() {
+                paths.push(found.path.to_vec());
             }
         })?;
         Ok(paths)
-    }
-
-    /// Calls `each` with every path that differs between two trees; a rename is two paths.
-    pub(super) fn diff(
-        &self,
-        before: &Oid,
-        after: &Oid,
-        mut each: impl FnMut(git2::DiffDelta<'_>),
-    ) -> Result<(), GitError> {
-        let library = self.library()?;
-        let read = || GitError::read(format!("compare {before} and {after}"));
-        let old = library.find_tree(raw(before)?).map_err(read())?;
-        let new = library.find_tree(raw(after)?).map_err(read())?;
-        let diff = library
-            .diff_tree_to_tree(Some(&old), Some(&new), None)
-            .map_err(read())?;
-        diff.deltas().for_each(&mut each);
-        Ok(())
     }
 
     /// How much differs between two commits.

@@ -101,7 +101,7 @@ impl Repo {
         }
         let tree = self.take_ours(&paths, &base, &ours, &theirs, &merge.tree)?;
         // A file in the place of a directory could have taken more with it than it should.
-        let mut beyond = self.differing(&merge.tree, &tree)?;
+        let mut beyond = self.changed_between(&merge.tree, &tree)?;
         beyond.retain(|path| !paths.contains(path));
         if !beyond.is_empty() {
             return Ok(Generated::Conflict(shown(&beyond)));
@@ -169,7 +169,7 @@ impl Repo {
         let parents = std::slice::from_ref(&rebuild.commit);
         let commit = self.commit(&made, parents, "Generated files made anew\n")?;
         self.pin_rebuild(tree, &commit)?;
-        let paths = shown(&self.differing(tree, &made)?);
+        let paths = shown(&self.changed_between(tree, &made)?);
         Ok(Regenerated {
             tree: made,
             paths,
@@ -243,7 +243,10 @@ impl Repo {
     /// merge removed needs no content.
     fn mixed(&self, base: &Oid, ours: &Oid, theirs: &Oid, merged: &Oid) -> Result<Paths, GitError> {
         let both = |from: &Oid| -> Result<Paths, GitError> {
-            let (ours, theirs) = (self.differing(from, ours)?, self.differing(from, theirs)?);
+            let (ours, theirs) = (
+                self.changed_between(from, ours)?,
+                self.changed_between(from, theirs)?,
+            );
             Ok(ours.intersection(&theirs).cloned().collect())
         };
         let mut mixed = both(base)?;
@@ -292,17 +295,6 @@ impl Repo {
     fn file(&self, tree: &Oid, path: &[u8]) -> Result<Option<(Oid, i32)>, GitError> {
         let found = self.entry_and_mode(tree, &to_path(path))?;
         Ok(found.filter(|(_, mode)| *mode != i32::from(git2::FileMode::Tree)))
-    }
-
-    /// Paths that differ between two trees.
-    fn differing(&self, before: &Oid, after: &Oid) -> Result<Paths, GitError> {
-        let mut paths = Paths::new();
-        self.diff(before, after, |delta| {
-            for file in [delta.old_file(), delta.new_file()] {
-                paths.extend(file.path_bytes().map(<[u8]>::to_vec));
-            }
-        })?;
-        Ok(paths)
     }
 
     /// Those of the paths that are generated; see [`Repo::matching`].

@@ -34,6 +34,8 @@ struct Inner {
     version: (u32, u32),
     /// Whether it was found from inside a linked worktree.
     by_link: bool,
+    /// What git2 has open and nobody uses.
+    handles: read::Handles,
     identity: OnceLock<Vec<(OsString, OsString)>>,
 }
 
@@ -119,12 +121,17 @@ impl Repo {
             git_dir,
             version,
             by_link: !at_main,
+            handles: read::Handles::default(),
             identity: OnceLock::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
             generated: Arc::default(),
         })
+    }
+
+    pub(super) fn handles(&self) -> &read::Handles {
+        &self.inner.handles
     }
 
     pub(super) fn with_generated(&self, kinds: Vec<Vec<u8>>) -> Self {
@@ -300,6 +307,16 @@ impl Repo {
             .call(["update-ref", "-m", why, "--stdin", "-z"])
             .stdin(lines)
             .run()
+    }
+
+    /// Sets `refs/harness/candidates/<name>`, which nobody but harness reads or writes, and which is made anew after
+    /// a power cut: without a process of git's, which would be a fifth of what a landing costs.
+    pub(super) fn pin_candidate(&self, name: &str, commit: &Oid) -> Result<(), GitError> {
+        let pin = format!("refs/harness/candidates/{name}");
+        self.unlock(&pin)?;
+        let library = self.library()?;
+        let set = library.reference(&pin, read::raw(commit)?, true, "harness: candidate");
+        set.map(drop).map_err(GitError::read(format!("set {pin}")))
     }
 
     /// Removes the lock that a killed process left on a ref which nobody but harness writes.

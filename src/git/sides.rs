@@ -4,7 +4,7 @@
 
 use super::error::GitError;
 use super::merge::Unmerged;
-use super::read::{raw, wrapped};
+use super::read::{Library, raw, wrapped};
 use super::repo::{Repo, to_path};
 use super::tree::OUTBOX;
 use crate::model::Oid;
@@ -33,7 +33,7 @@ struct Clash {
 /// A merge of a feature's commit with what landed.
 pub(super) struct Sides<'a> {
     repo: &'a Repo,
-    library: git2::Repository,
+    library: Library<'a>,
     mine: Oid,
     landed: Oid,
     automatic: Oid,
