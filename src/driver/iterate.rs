@@ -43,11 +43,16 @@ pub(super) async fn iterate(
                 warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
             }
             let unfinished = unfinished(&crew, &job, &worktree, &called).await;
-            let snapshot = match &called.ending {
-                Ending::NotStarted { .. } => None,
+            let taken = match &called.ending {
+                Ending::NotStarted { .. } => Ok(None),
                 _ => snapshot(&crew, &job, &worktree, &tip, &called, &out).await,
             };
-            let refused = match unfinished {
+            let (snapshot, lost) = match taken {
+                Ok(snapshot) => (snapshot, None),
+                Err(why) => (None, Some(format!("it could not be committed: {why}"))),
+            };
+            let unfit = unfinished.or(lost).or_else(|| unfit(snapshot.as_ref()));
+            let refused = match unfit {
                 Some(why) => Some(why),
                 None => left_markers(&crew, &called, snapshot.as_ref()).await,
             };
@@ -79,6 +84,15 @@ async fn unfinished(
     let found = blocking(move || repo.unfinished(&worktree)).await;
     // What cannot be looked at is told by the snapshot that follows.
     found.unwrap_or_default()
+}
+
+/// What the attributes ask of files that git cannot do: whoever checks that out would not get what was meant.
+fn unfit(snapshot: Option<&Snapshot>) -> Option<String> {
+    let why = &snapshot?.unfit;
+    (!why.is_empty()).then(|| {
+        let why = why.join("; ");
+        format!("git cannot store what .gitattributes asks for ({why}): mend the files or the attributes")
+    })
 }
 
 /// Conflict markers in what a claim would land.
@@ -270,7 +284,7 @@ async fn snapshot(
     before: &Oid,
     called: &Called,
     out: &UnboundedSender<Message>,
-) -> Option<Snapshot> {
+) -> Result<Option<Snapshot>, String> {
     let repo = crew.place.repo.clone();
     let (slug, number, run) = (job.slug.clone(), job.number, crew.run.to_string());
     let (worktree, before) = (worktree.to_owned(), before.clone());
@@ -310,14 +324,14 @@ async fn snapshot(
             for note in snapshot.notes.iter().chain(&also) {
                 warn(out, &format!("{} #{}: {note}", job.slug, job.number));
             }
-            Some(snapshot)
+            Ok(Some(snapshot))
         }
         Err(why) => {
             warn(
                 out,
                 &format!("{} #{}: no snapshot: {why}", job.slug, job.number),
             );
-            None
+            Err(why)
         }
     }
 }

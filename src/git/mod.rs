@@ -22,6 +22,7 @@ mod audit;
 mod claim;
 mod cli;
 mod error;
+mod filters;
 mod ground;
 mod handback;
 mod include;
@@ -49,6 +50,7 @@ mod worktrees;
 mod tests;
 
 pub use error::GitError;
+pub use filters::BrokenFilter;
 pub use ground::integration_ref;
 pub use handback::Laid;
 pub use landed::Landed;
