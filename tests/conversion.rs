@@ -112,3 +112,82 @@ fn a_filter_that_does_not_work_is_told_before_the_run() {
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     site.assert_no_litter();
 }
+
+/// A filter whose smudge refuses what holds `poison`; its clean takes everything.
+fn picky(more: &str) -> Site {
+    let site = Site::new();
+    site.shell_config(&format!(
+        "{more}\nmerge: {{batch: 4}}\nrun: {{max_iterations_per_feature: 4}}"
+    ));
+    let smudge =
+        "sh -c 't=$(cat; echo .); case $t in *poison*) exit 1;; esac; printf %s \"${t%.}\"'";
+    for (key, value) in [("clean", "cat"), ("smudge", smudge), ("required", "true")] {
+        site.git(&["config", &format!("filter.picky.{key}"), value]);
+    }
+    site
+}
+
+/// As of a pointer to a large file that nobody has. Landed, it would stop every checkout, the user's half-way.
+#[test]
+fn a_file_that_cannot_be_checked_out_is_refused_with_the_claim() {
+    for gate in ["", "verify: {commands: ['true']}"] {
+        let site = picky(gate);
+        site.write(".gitattributes", "*.box filter=picky\n");
+        site.write("base.box", "fine\n");
+        site.shell(
+            "a",
+            "echo also > aa.txt; if [ \"$HARNESS_ITERATION\" = 1 ]; then echo poison > 'an x.box'; else\n\
+             grep -q 'an x.box cannot be checked out: .*smudge filter picky failed' .harness/prompt\n\
+             echo cured > 'an x.box'; fi",
+        );
+        site.shell("b", "echo b > b.txt");
+        site.commit("specs");
+        let ran = site.harness(&["run", "--parallel", "2"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(site.read("an x.box"), "cured\n");
+        assert_eq!(site.read("b.txt"), "b\n");
+        site.assert_no_litter();
+    }
+}
+
+/// One brings the filter and another the file: each alone is fine.
+#[test]
+fn who_makes_the_merge_impossible_to_check_out_is_found_and_stops_nobody_else() {
+    let site = picky("verify: {commands: ['true']}");
+    let wait = |name: &str| {
+        let file = site.path(name).display().to_string();
+        format!("while [ ! -e '{file}' ]; do sleep 0.01; done;")
+    };
+    let done = site.repo.join(".harness/a.done").display().to_string();
+    let after_a = format!("while [ ! -e '{done}' ]; do sleep 0.01; done;");
+    let begun = |name: &str| format!("touch '{}';", site.path(name).display());
+    site.shell(
+        "a",
+        &format!(
+            "{} {} echo '*.box filter=picky' > .gitattributes",
+            wait("b"),
+            wait("c")
+        ),
+    );
+    site.shell(
+        "b",
+        &format!(
+            "{} {after_a} if [ \"$HARNESS_ITERATION\" = 1 ]; then echo poison > x.box; else\n\
+             grep -q 'smudge filter picky failed' .harness/prompt; echo cured > x.box; fi",
+            begun("b")
+        ),
+    );
+    site.shell("c", &format!("{} {after_a} echo c > c.txt", begun("c")));
+    site.commit("specs");
+    let ran = site.harness(&["run", "--parallel", "3"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let rejected = site.journal().into_iter();
+    let rejected: Vec<_> = rejected
+        .filter(|event| event["event"] == "rejected")
+        .collect();
+    assert_eq!(rejected.len(), 1, "{}", ran.err);
+    assert_eq!(rejected[0]["slug"], "b");
+    assert_eq!(site.read("x.box"), "cured\n");
+    assert_eq!(site.read("c.txt"), "c\n");
+    site.assert_no_litter();
+}

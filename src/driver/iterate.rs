@@ -54,7 +54,7 @@ pub(super) async fn iterate(
             let unfit = unfinished.or(lost).or_else(|| unfit(snapshot.as_ref()));
             let refused = match unfit {
                 Some(why) => Some(why),
-                None => left_markers(&crew, &called, snapshot.as_ref()).await,
+                None => not_to_land(&crew, &worktree, &called, snapshot.as_ref()).await,
             };
             IterationReport {
                 refused,
@@ -95,15 +95,21 @@ fn unfit(snapshot: Option<&Snapshot>) -> Option<String> {
     })
 }
 
-/// Conflict markers in what a claim would land.
-async fn left_markers(
+/// Conflict markers in what a claim would land, or files that nobody could check out.
+async fn not_to_land(
     crew: &Rc<Crew>,
+    worktree: &Path,
     called: &Called,
     snapshot: Option<&Snapshot>,
 ) -> Option<String> {
     let tip = snapshot.filter(|_| called.done.is_some())?.tip.clone();
     let (repo, target) = (crew.place.repo.clone(), integration_ref(&crew.target));
-    let found = blocking(move || repo.left_markers_since(&target, &tip)).await;
+    let worktree = worktree.to_owned();
+    let found = blocking(move || match repo.left_markers_since(&target, &tip)? {
+        Some(why) => Ok(Some(why)),
+        None => repo.unusable(&worktree, &target, &tip),
+    });
+    let found: Result<_, String> = found.await;
     found.unwrap_or_default()
 }
 

@@ -1,10 +1,14 @@
-//! Content filters that the repository cannot do without, tried on a file before anybody is called.
+//! Content filters that the repository cannot do without: tried on a file before anybody is called, and on the
+//! files of a feature that claims to be done.
 //!
 //! A filter that is missing makes every checkout fail, or every commit, when the night has begun and agents are
-//! paid. This file changes nothing: what a filter makes is thrown away.
+//! paid; a file that its filter refuses would do so once it has landed. This file changes nothing: what a filter makes is thrown away.
 
 use super::error::{GitError, visible};
 use super::repo::{Repo, to_path};
+use super::tree::Tree;
+use crate::model::Oid;
+use std::path::Path;
 
 /// Files larger than this are not run through a filter only to see whether it works.
 const SAMPLE_CAP: u64 = 8 << 20;
@@ -43,6 +47,59 @@ impl Repo {
             }
         }
         Ok(broken)
+    }
+
+    /// Why a file that `tip` changed, since it left the history of a ref, cannot be checked out; as a sentence.
+    /// Such a file would make every checkout fail, the user's too. `worktree` stands on `tip`.
+    ///
+    /// # Errors
+    /// git failed.
+    pub fn unusable(
+        &self,
+        worktree: &Path,
+        refname: &str,
+        tip: &Oid,
+    ) -> Result<Option<String>, GitError> {
+        let required = self.required_filters()?;
+        let (Some(tree), Some(landed)) = (Tree::find(self, worktree)?, self.tip(refname)?) else {
+            return Ok(None);
+        };
+        let Some(base) = self
+            .merge_base(&landed, tip)?
+            .filter(|_| !required.is_empty())
+        else {
+            return Ok(None);
+        };
+        let now = self.tree_of(tip)?;
+        let changed = self.changed_between(&self.tree_of(&base)?, &now)?;
+        let paths: Vec<u8> = changed
+            .iter()
+            .flat_map(|path| [path, &b"\0"[..]].concat())
+            .collect();
+        let asked = tree.git.call(["check-attr", "-z", "--stdin", "filter"]);
+        let asked = asked.stdin(paths).ok()?;
+        let fields: Vec<&[u8]> = asked.fields().collect();
+        for answer in fields.chunks_exact(3) {
+            let (path, name) = (answer[0], String::from_utf8_lossy(answer[2]));
+            if !required.iter().any(|filter| *filter == name)
+                || self.entry(&now, &to_path(path))?.is_none()
+            {
+                continue;
+            }
+            let object = [tip.as_str().as_bytes(), b":", path].concat();
+            let smudged = tree.git.call(["cat-file", "--filters"]);
+            // What is too large to be looked at is for the gate to see.
+            if let Ok(smudged) = smudged.arg(to_path(&object)).run()
+                && smudged.code != 0
+            {
+                let path = visible(&String::from_utf8_lossy(path));
+                return Ok(Some(format!(
+                    "{path} cannot be checked out: {}",
+                    smudged.complaint()
+                )));
+            }
+        }
+        Ok(None)
     }
 
     fn required_filters(&self) -> Result<Vec<String>, GitError> {
