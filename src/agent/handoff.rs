@@ -114,6 +114,8 @@ fn kind(kind: ConflictKind) -> &'static str {
         ConflictKind::DeletedByTarget => "you changed it, what landed deleted it",
         ConflictKind::DeletedByFeature => "you deleted it, what landed changed it",
         ConflictKind::Binary => "binary: choose or make one version",
+        ConflictKind::Mode => "the same text, executable on one side only",
+        ConflictKind::Link => "both point the link elsewhere: choose where to",
         ConflictKind::Submodule => "both moved the submodule",
         ConflictKind::Generated => "generated: make it anew, do not merge its text",
         ConflictKind::Other => "renamed, or a file here and a directory there",

@@ -143,7 +143,7 @@ async fn remade(
         return Ok(Some(tree.clone()));
     }
     let place = GatePlace::take(&crew.gates);
-    let cwd = checked_out(crew, &rebuild.commit, place.number, false).await?;
+    let cwd = checked_out(crew, &rebuild.commit, place.number, false).await??;
     let kinds = rebuild.kinds.iter();
     let commands = kinds.filter_map(|kind| crew.config.merge.regenerate.get(*kind));
     let checks = Checks {
@@ -188,12 +188,15 @@ async fn checked_out(
     commit: &Oid,
     place: u32,
     again: bool,
-) -> Result<PathBuf, String> {
+) -> Result<Result<PathBuf, String>, String> {
     let (pool, include, commit) = (crew.worktrees.clone(), crew.include_file(), commit.clone());
     blocking(move || {
-        let cwd = pool.gate_checkout(&commit, place, again)?;
+        let cwd = match pool.gate_checkout(&commit, place, again) {
+            Err(error @ GitError::Unfit { .. }) => return Ok(Err(error.to_string())),
+            made => made?,
+        };
         pool.include(&include, &cwd, &commit, !again)?;
-        Ok::<_, GitError>(cwd)
+        Ok::<_, GitError>(Ok(cwd))
     })
     .await
 }
@@ -306,7 +309,17 @@ async fn gated(
     place: u32,
     stop: impl Future<Output = ()>,
 ) -> Result<GateOutcome, String> {
-    let cwd = checked_out(crew, &job.commit, place, job.reds > 0).await?;
+    let cwd = match checked_out(crew, &job.commit, place, job.reds > 0).await? {
+        Ok(cwd) => cwd,
+        Err(tail) => {
+            // Whose files these are is found as for any other failure.
+            return Ok(GateOutcome::Red {
+                command: "git checkout".to_owned(),
+                tail,
+                gate_ms: 0,
+            });
+        }
+    };
     // What setup brings may depend on the tree (a lock file, say), and the gate's place holds another one now.
     let mut commands = crew.config.worktrees.setup.clone();
     if !job.gate.common.is_empty() {

@@ -43,13 +43,18 @@ pub(super) async fn iterate(
                 warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
             }
             let unfinished = unfinished(&crew, &job, &worktree, &called).await;
-            let snapshot = match &called.ending {
-                Ending::NotStarted { .. } => None,
+            let taken = match &called.ending {
+                Ending::NotStarted { .. } => Ok(None),
                 _ => snapshot(&crew, &job, &worktree, &tip, &called, &out).await,
             };
-            let refused = match unfinished {
+            let (snapshot, lost) = match taken {
+                Ok(snapshot) => (snapshot, None),
+                Err(why) => (None, Some(format!("it could not be committed: {why}"))),
+            };
+            let unfit = unfinished.or(lost).or_else(|| unfit(snapshot.as_ref()));
+            let refused = match unfit {
                 Some(why) => Some(why),
-                None => left_markers(&crew, &called, snapshot.as_ref()).await,
+                None => not_to_land(&crew, &worktree, &called, snapshot.as_ref()).await,
             };
             IterationReport {
                 refused,
@@ -81,15 +86,30 @@ async fn unfinished(
     found.unwrap_or_default()
 }
 
-/// Conflict markers in what a claim would land.
-async fn left_markers(
+/// What the attributes ask of files that git cannot do: whoever checks that out would not get what was meant.
+fn unfit(snapshot: Option<&Snapshot>) -> Option<String> {
+    let why = &snapshot?.unfit;
+    (!why.is_empty()).then(|| {
+        let why = why.join("; ");
+        format!("git cannot store what .gitattributes asks for ({why}): mend the files or the attributes")
+    })
+}
+
+/// Conflict markers in what a claim would land, or files that nobody could check out.
+async fn not_to_land(
     crew: &Rc<Crew>,
+    worktree: &Path,
     called: &Called,
     snapshot: Option<&Snapshot>,
 ) -> Option<String> {
     let tip = snapshot.filter(|_| called.done.is_some())?.tip.clone();
     let (repo, target) = (crew.place.repo.clone(), integration_ref(&crew.target));
-    let found = blocking(move || repo.left_markers_since(&target, &tip)).await;
+    let worktree = worktree.to_owned();
+    let found = blocking(move || match repo.left_markers_since(&target, &tip)? {
+        Some(why) => Ok(Some(why)),
+        None => repo.unusable(&worktree, &target, &tip),
+    });
+    let found: Result<_, String> = found.await;
     found.unwrap_or_default()
 }
 
@@ -270,7 +290,7 @@ async fn snapshot(
     before: &Oid,
     called: &Called,
     out: &UnboundedSender<Message>,
-) -> Option<Snapshot> {
+) -> Result<Option<Snapshot>, String> {
     let repo = crew.place.repo.clone();
     let (slug, number, run) = (job.slug.clone(), job.number, crew.run.to_string());
     let (worktree, before) = (worktree.to_owned(), before.clone());
@@ -310,14 +330,14 @@ async fn snapshot(
             for note in snapshot.notes.iter().chain(&also) {
                 warn(out, &format!("{} #{}: {note}", job.slug, job.number));
             }
-            Some(snapshot)
+            Ok(Some(snapshot))
         }
         Err(why) => {
             warn(
                 out,
                 &format!("{} #{}: no snapshot: {why}", job.slug, job.number),
             );
-            None
+            Err(why)
         }
     }
 }

@@ -6,7 +6,7 @@ use super::place::{Place, profiles_in_use};
 use crate::agent;
 use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
-use crate::git::{Target, Worktrees, integration_ref};
+use crate::git::{BrokenFilter, Target, Worktrees, integration_ref};
 use crate::model::{FeatureSpec, Oid, Problem, Severity, Slug};
 use crate::spec::{Loaded, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +103,7 @@ pub fn preflight(
 /// What the user has checked out where, as far as it is odd.
 ///
 /// # Errors
-/// No feature could have a branch.
+/// No feature could have a branch, or a worktree.
 fn surroundings(
     place: &Place,
     worktrees: &Worktrees,
@@ -114,6 +114,16 @@ fn surroundings(
         let text = "there is a branch `harness`, so that no branch `harness/<feature>` can be made";
         let help = "give it another name: git branch -m harness <name>";
         return Err(DriverError::problem(Problem::error(text).help(help)));
+    }
+    let broken = repo.broken_filters()?;
+    if !broken.is_empty() {
+        let problems = broken.into_iter().map(|filter| {
+            let BrokenFilter { name, file, why } = filter;
+            let text = format!("the filter `{name}`, which {file} needs, does not work: {why}");
+            let shown = format!("git config --get-regexp filter.{name}");
+            Problem::error(text).help(format!("install what `{shown}` names, or change it"))
+        });
+        return Err(DriverError::Problems(problems.collect()));
     }
     let mut odd = Vec::new();
     if repo.is_entered_by_link() {

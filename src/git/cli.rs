@@ -54,9 +54,11 @@ const FIXED_ENV: [(&str, &str); 7] = [
 ];
 /// Settings of every call: nothing planted runs, nothing waits for a person, what is written is synced,
 /// and a ref somebody else is just writing is waited for.
-const FIXED_CONFIG: [&str; 14] = [
+const FIXED_CONFIG: [&str; 15] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
+    // A line end that git would change is no reason to lose a snapshot.
+    "core.safecrlf=false",
     "core.pager=cat",
     "core.quotePath=false",
     "core.fsync=committed,reference",

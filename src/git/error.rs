@@ -2,6 +2,7 @@
 //!
 //! This file never knows how an error is shown or which exit code it becomes; that is the desk in `cli`.
 
+use crate::model::Oid;
 use std::path::{Path, PathBuf};
 
 /// A failure of git, of the repository's state, or of the files around it.
@@ -79,6 +80,14 @@ pub enum GitError {
         /// What it is, and what to do.
         why: String,
     },
+    /// A commit holds what git cannot check out, or not as it was committed.
+    #[error("{} cannot be checked out as it was committed: {why}", commit.short())]
+    Unfit {
+        /// The commit.
+        commit: Oid,
+        /// git's words, or what differs.
+        why: String,
+    },
     /// What was asked for makes no sense with this history, these files or these patterns.
     #[error("cannot {act}: {why}")]
     Refused {
@@ -147,6 +156,17 @@ impl GitError {
         Self::Refused {
             act: act.into(),
             why: why.into(),
+        }
+    }
+
+    /// The same, as a fault of the commit that was checked out if that is what it is.
+    pub(super) fn checking_out(self, commit: &Oid) -> Self {
+        match self {
+            Self::Failed { why, .. } if why.contains("smudge filter") => Self::Unfit {
+                commit: commit.clone(),
+                why,
+            },
+            other => other,
         }
     }
 

@@ -8,7 +8,7 @@ use super::audit::own_side;
 use super::error::GitError;
 use super::merge::{Unmerged, pinned};
 use super::repo::{RefEdit, Repo, branch_of};
-use super::sides::{Sides, is_marker};
+use super::sides::{LINK, SUBMODULE, Sides, is_marker};
 use super::snapshot::{Keeping, lost_ref};
 use super::tree::Tree;
 use super::worktrees::Worktrees;
@@ -311,8 +311,12 @@ impl Repo {
         let is_generated = !self.generated_among(&named, automatic)?.is_empty();
         let kind = match (base, mine, landed) {
             _ if is_generated => ConflictKind::Generated,
-            _ if mode(0o160_000) => ConflictKind::Submodule,
-            (_, Some(_), Some(_)) if mode(0o120_000) => ConflictKind::Other,
+            _ if mode(SUBMODULE) => ConflictKind::Submodule,
+            (_, Some(mine), Some(landed)) if mine.mode == LINK && landed.mode == LINK => {
+                ConflictKind::Link
+            }
+            (_, Some(_), Some(_)) if mode(LINK) => ConflictKind::Other,
+            (_, Some(mine), Some(landed)) if mine.oid == landed.oid => ConflictKind::Mode,
             (_, Some(_), Some(_)) if is_whole()? => ConflictKind::Binary,
             (Some(_), Some(_), Some(_)) => ConflictKind::BothModified,
             (None, Some(_), Some(_)) => ConflictKind::BothAdded,

@@ -23,6 +23,7 @@ mod claim;
 mod cli;
 mod differ;
 mod error;
+mod filters;
 mod ground;
 mod handback;
 mod include;
@@ -50,6 +51,7 @@ mod worktrees;
 mod tests;
 
 pub use error::GitError;
+pub use filters::BrokenFilter;
 pub use ground::integration_ref;
 pub use handback::Laid;
 pub use landed::Landed;

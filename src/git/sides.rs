@@ -11,8 +11,8 @@ use crate::model::Oid;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Mode of a symbolic link, of a submodule, and the mask of what kind of thing an entry is.
-const LINK: i32 = 0o120_000;
-const SUBMODULE: i32 = 0o160_000;
+pub(super) const LINK: i32 = 0o120_000;
+pub(super) const SUBMODULE: i32 = 0o160_000;
 const KIND: i32 = 0o170_000;
 /// How many characters make a conflict marker, at least: attributes can ask for more.
 const MARKER: usize = 7;

@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub changed: bool,
     /// What could not be kept as it was, or was put aside; a sentence each, safe to show.
     pub notes: Vec<String>,
+    /// Why what it holds must not land, though it is kept: git's words about files that it cannot convert.
+    pub unfit: Vec<String>,
     /// What came of the merge the iteration had to resolve; `None` when it had none.
     pub merge: Option<MergeVerdict>,
     /// Files outside of the conflict that the resolution left other than git alone would have.
@@ -181,6 +183,7 @@ impl Repo {
             changed: tip_tree != self.tree_of(job.before)?,
             tip: settled.tip,
             notes,
+            unfit: kept.staged.unconverted,
             merge,
             also_changed,
         })

@@ -3,7 +3,7 @@
 //!
 //! This file never moves a ref and never changes a file of the work tree; it knows nothing of features.
 
-use super::cli::Git;
+use super::cli::{Git, Output};
 use super::error::{GitError, visible};
 use super::repo::{Repo, to_path};
 use super::tree::{OUTBOX, remove_file};
@@ -15,6 +15,9 @@ const NOTES_CAP: usize = 20;
 /// Repositories in repositories in repositories: deeper ones are left out, with a note.
 const DEPTH_CAP: u32 = 8;
 
+/// Most files that are kept as they are because git cannot convert them.
+const RAW_CAP: usize = 100;
+
 /// The number of an index's copy, out of the way of those of embedded repositories.
 const COPY: u32 = 98;
 
@@ -24,6 +27,9 @@ pub(super) struct Staged {
     pub(super) tree: Oid,
     /// What could not be kept as it was, a sentence each.
     pub(super) notes: Vec<String>,
+    /// git's complaints about files that the attributes ask it to convert, and that it cannot. They are kept
+    /// as they are, which is not what they ought to be in a commit.
+    pub(super) unconverted: Vec<String>,
 }
 
 /// Puts everything at `git`'s work tree into its index and writes that as a tree. `before` is a commit
@@ -31,7 +37,7 @@ pub(super) struct Staged {
 pub(super) fn stage(repo: &Repo, git: &Git, before: &Oid) -> Result<Staged, GitError> {
     let before = repo.tree_of(before)?;
     let mut notes = Vec::new();
-    add(git, &mut notes, 0)?;
+    let unconverted = add(git, &mut notes, 0)?;
     let mut tree = write_tree(git)?;
     let linked: Vec<Vec<u8>> = repo
         .new_gitlinks(&before, &tree)?
@@ -55,14 +61,18 @@ pub(super) fn stage(repo: &Repo, git: &Git, before: &Oid) -> Result<Staged, GitE
         tree = write_tree(git)?;
     }
     notes.truncate(NOTES_CAP);
-    Ok(Staged { tree, notes })
+    Ok(Staged {
+        tree,
+        notes,
+        unconverted,
+    })
 }
 
-/// `git add -A`, coping with what can stand in its way.
-fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
+/// `git add -A`, coping with what can stand in its way. Gives git's complaints about what it cannot convert.
+fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<Vec<String>, GitError> {
     let added = add_except(git, &[])?;
     if added.code == 0 && !added.stderr.contains("embedded git repository") {
-        return Ok(());
+        return Ok(Vec::new());
     }
     // Begin again from a sound index, naming what `add` must leave to us.
     reset_index(git, depth)?;
@@ -75,7 +85,7 @@ fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
         .filter(|path| path != &OUTBOX.as_bytes())
         .map(<[u8]>::to_vec)
         .collect();
-    let added = add_except(git, &embedded)?;
+    let (added, raw) = add_convertible(git, &embedded)?;
     match added.code {
         0 => {}
         // Some files could not be read; all others are in.
@@ -91,12 +101,72 @@ fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<(), GitError> {
     for path in &embedded {
         embed(git, path, notes, depth)?;
     }
-    Ok(())
+    for (path, why) in &raw {
+        add_raw(git, path)?;
+        notes.push(format!("kept as it is: {why}"));
+    }
+    Ok(raw.into_iter().map(|(_, why)| why).collect())
+}
+
+/// Adds everything but `embedded` and the files that git cannot convert, which it names one at a time when it
+/// gives up: those come back with its words.
+fn add_convertible(
+    git: &Git,
+    embedded: &[Vec<u8>],
+) -> Result<(Output, Vec<(String, String)>), GitError> {
+    let (mut except, mut raw) = (embedded.to_vec(), Vec::new());
+    loop {
+        let added = add_except(git, &except)?;
+        let why = added.stderr.lines().find_map(|l| l.strip_prefix("fatal: "));
+        let named = why.and_then(|why| Some((unconvertible(why)?, visible(why))));
+        match named {
+            Some((path, why)) if added.code > 1 && raw.len() < RAW_CAP => {
+                except.push(path.clone().into_bytes());
+                raw.push((path, why));
+            }
+            _ => return Ok((added, raw)),
+        }
+    }
+}
+
+/// The file whose conversion to what a commit holds is why git gave up.
+fn unconvertible(why: &str) -> Option<String> {
+    let quoted = |after: &str, before: &str| {
+        let rest = why.strip_prefix(after)?.strip_prefix('\'')?;
+        Some(rest[..rest.rfind(before)?].to_owned())
+    };
+    let filtered = || {
+        let (path, _) = why.rsplit_once(": clean filter '")?;
+        Some(path.to_owned())
+    };
+    quoted("failed to encode ", "' from ")
+        .or_else(|| quoted("BOM is required in ", "' if encoded as "))
+        .or_else(|| quoted("BOM is prohibited in ", "' if encoded as "))
+        .or_else(filtered)
+}
+
+/// Puts a file into the index without any conversion.
+fn add_raw(git: &Git, path: &str) -> Result<(), GitError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(root) = git.work_tree() else {
+        return Ok(());
+    };
+    let file = root.join(path);
+    let meta = std::fs::metadata(&file).map_err(GitError::io("read", &file))?;
+    let mode = match meta.permissions().mode() & 0o100 {
+        0 => "100644",
+        _ => "100755",
+    };
+    let blob = git.call(["hash-object", "-w", "--no-filters", "--"]);
+    let blob = blob.arg(path).oid()?;
+    let line = format!("{mode} {blob}\t{path}\0");
+    let call = git.call(["update-index", "--add", "-z", "--index-info"]);
+    call.stdin(line).ok().map(drop)
 }
 
 /// Adds everything but these paths. The outbox is not named: it ignores itself, git complains about
 /// exclusions of ignored paths, and what gets in all the same is taken out of the tree afterwards.
-fn add_except(git: &Git, paths: &[Vec<u8>]) -> Result<super::cli::Output, GitError> {
+fn add_except(git: &Git, paths: &[Vec<u8>]) -> Result<Output, GitError> {
     // In a sparse checkout, what somebody made outside of it is work, too.
     let add = git.call(["add", "--all", "--sparse", "--ignore-errors"]);
     if paths.is_empty() {
@@ -254,5 +324,30 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unconvertible;
+
+    #[test]
+    fn the_file_that_cannot_be_converted_is_the_one_git_names() {
+        for (why, path) in [
+            ("failed to encode 'a b' from UTF-16 to UTF-8", Some("a b")),
+            (
+                "failed to encode 'it's' from x' from UTF-16 to UTF-8",
+                Some("it's' from x"),
+            ),
+            (
+                "BOM is required in 'a' if encoded as UTF-16LE-BOM",
+                Some("a"),
+            ),
+            ("BOM is prohibited in 'a' if encoded as utf-16le", Some("a")),
+            ("d/a.dat: clean filter 'box' failed", Some("d/a.dat")),
+            ("unable to write new index file", None),
+        ] {
+            assert_eq!(unconvertible(why).as_deref(), path, "{why}");
+        }
     }
 }

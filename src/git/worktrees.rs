@@ -160,15 +160,15 @@ impl Worktrees {
             }
         }
         self.remove(&path)?;
-        let tree = self.add(&path, commit)?;
+        let made = self.add(&path, commit);
+        let tree = made.map_err(|error| error.checking_out(commit))?;
         match self.unlike(&tree, commit)? {
             None => Ok(path),
-            Some(difference) => Err(GitError::InTheWay {
-                path,
+            Some(difference) => Err(GitError::Unfit {
+                commit: commit.clone(),
                 why: format!(
-                    "a fresh checkout of {} differs from the commit: {difference}; is a filter missing, or \
-                     does .gitattributes disagree with what was committed?",
-                    commit.short()
+                    "a fresh checkout differs from it: {difference}; is a filter missing, or does \
+                     .gitattributes disagree with what was committed?"
                 ),
             }),
         }

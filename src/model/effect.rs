@@ -256,6 +256,10 @@ pub enum ConflictKind {
     DeletedByFeature,
     /// Both changed it and git cannot merge its kind of content: one version must be chosen or made.
     Binary,
+    /// Both have the same content, and it is a program for one of them only.
+    Mode,
+    /// Both point a symbolic link somewhere else.
+    Link,
     /// Both moved a submodule.
     Submodule,
     /// Both changed a generated file: whatever git makes of it, it must be made anew.

@@ -29,14 +29,14 @@ fn the_kinds_of_conflict() {
 
 #[test]
 fn the_rarer_kinds_of_conflict() {
-    use ConflictKind::{Binary, BothAdded, Other, Submodule};
+    use ConflictKind::{Binary, BothAdded, Link, Submodule};
     let b = rarities();
     let laid = b.conflicts();
     let found = kinds(&laid);
     for wanted in [
         ("x.lock", Binary),
         ("new.txt", BothAdded),
-        ("link", Other),
+        ("link", Link),
         ("sub", Submodule),
     ] {
         assert!(found.contains(&wanted), "{wanted:?} in {found:?}");
