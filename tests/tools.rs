@@ -285,3 +285,61 @@ fn recover_lists_every_iteration_and_brings_one_back_beside_the_project() {
         assert!(refused.err.contains(word), "{args:?}: {}", refused.err);
     }
 }
+
+#[test]
+fn clean_says_what_it_keeps_and_why_and_loses_nothing() {
+    let site = Site::new();
+    site.config("");
+    for slug in ["open", "looked-at"] {
+        site.spec(slug, "");
+        site.script(
+            slug,
+            "write half.txt \"half of it\\n\"\nnote \"wrote one half of what is asked\"\nblock \"which one?\"\n",
+        );
+    }
+    site.commit("specs");
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    let pool = site.path("the repo.harness");
+    // Work that nobody has committed yet, and things that are not harness's.
+    std::fs::write(pool.join("w1/loose.txt"), "loose\n").unwrap();
+    std::fs::write(pool.join("notes.txt"), "mine\n").unwrap();
+    std::fs::create_dir(pool.join("mine")).unwrap();
+    let cleaned = ok(site.harness(&["clean"]));
+    for part in [
+        "removed worktrees: ",
+        "uncommitted work was kept as: refs/harness/lost/",
+        "kept harness/open: its work has not landed",
+        "left alone, because harness did not make it: ",
+        "notes.txt",
+    ] {
+        assert!(cleaned.contains(part), "{part}: {cleaned}");
+    }
+    let lost = site.git(&["for-each-ref", "--format=%(refname)", "refs/harness/lost/"]);
+    assert_eq!(
+        site.git(&["show", &format!("{}:loose.txt", lost.trim())]),
+        "loose\n"
+    );
+    assert_eq!(
+        std::fs::read_to_string(pool.join("notes.txt")).unwrap(),
+        "mine\n"
+    );
+
+    site.git(&["worktree", "add", "-q", "../look", "harness/looked-at"]);
+    let cleaned = ok(site.harness(&["clean", "--force"]));
+    let kept = "kept harness/looked-at: it is checked out in ";
+    assert!(
+        cleaned.contains(kept) && cleaned.contains("look"),
+        "{cleaned}"
+    );
+    assert!(
+        cleaned.contains("removed branches: harness/open"),
+        "{cleaned}"
+    );
+    // Forced or not: every state can be brought back.
+    let dir = site.path("back");
+    ok(site.harness(&["recover", "open", "1", "--to", dir.to_str().unwrap()]));
+    assert_eq!(
+        std::fs::read_to_string(dir.join("half.txt")).unwrap(),
+        "half of it\n"
+    );
+}

@@ -68,7 +68,7 @@ pub(super) enum Args {
     Pause(PauseArgs),
     /// Go on (removes the HALT file)
     Resume,
-    /// Remove worktrees and landed branches; keeps all unmerged work
+    /// Remove worktrees and landed branches; keeps all unmerged work but what git ignores
     Clean(CleanArgs),
     /// Show the resolved configuration
     Config(ConfigArgs),

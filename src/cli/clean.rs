@@ -17,11 +17,14 @@ pub(super) fn clean(desk: &Desk, args: &CleanArgs) -> Result<u8, Failure> {
     };
     list("removed worktrees", &cleaned.worktrees);
     list("removed branches", &cleaned.branches);
-    list(
-        "kept, because their work has not landed",
-        &cleaned.kept_branches,
-    );
     list("uncommitted work was kept as", &cleaned.rescued);
+    list(
+        "left alone, because harness did not make it",
+        &cleaned.strangers,
+    );
+    for (name, why) in &cleaned.kept_branches {
+        text.push_str(&format!("kept {name}: {why}\n"));
+    }
     if text.is_empty() {
         text.push_str("nothing to clean\n");
     }

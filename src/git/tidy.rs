@@ -16,10 +16,12 @@ pub struct Cleaned {
     pub worktrees: Vec<String>,
     /// Branches that are gone.
     pub branches: Vec<String>,
-    /// Branches that stay because the target does not hold their commits, or because they are checked out.
-    pub kept_branches: Vec<String>,
+    /// Branches that stay, and why.
+    pub kept_branches: Vec<(String, String)>,
     /// Refs under which work was kept that was on no ref before.
     pub rescued: Vec<String>,
+    /// What else stands in the pool: not harness's, and left alone.
+    pub strangers: Vec<String>,
 }
 
 impl Worktrees {
@@ -75,6 +77,11 @@ impl Worktrees {
         self.drop_pins()?;
         self.drop_integration(force, &mut done)?;
         self.drop_dir();
+        let left = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        done.strangers = left
+            .map(|entry| entry.path().display().to_string())
+            .collect();
+        done.strangers.sort();
         Ok(done)
     }
 
@@ -107,10 +114,16 @@ impl Worktrees {
         done: &mut Cleaned,
     ) -> Result<(), GitError> {
         let name = short(branch);
-        let in_use = |checkout: &super::repo::Checkout| checkout.branch.as_deref() == Some(branch);
-        let in_use = self.repo.checkouts()?.iter().any(in_use);
-        if in_use || !(force || self.repo.is_absorbed(target, tip)?) {
-            done.kept_branches.push(name.to_owned());
+        let checkouts = self.repo.checkouts()?;
+        let mut checkouts = checkouts.iter();
+        let in_use = checkouts.find(|checkout| checkout.branch.as_deref() == Some(branch));
+        let why = match in_use {
+            Some(checkout) => format!("it is checked out in {}", checkout.path.display()),
+            None if force || self.repo.is_absorbed(target, tip)? => String::new(),
+            None => "its work has not landed".to_owned(),
+        };
+        if !why.is_empty() {
+            done.kept_branches.push((name.to_owned(), why));
             return Ok(());
         }
         let slug = name.strip_prefix("harness/").unwrap_or(name);
@@ -135,7 +148,8 @@ impl Worktrees {
                 None => false,
             };
             if !held && !force {
-                done.kept_branches.push(name);
+                let why = format!("{} does not hold all that has landed", short(&target));
+                done.kept_branches.push((name, why));
                 continue;
             }
             let old = format!("refs/harness/old/integration/{}", tip.short());

@@ -486,7 +486,8 @@ fn clean_removes_all_but_unmerged_work() {
     fs::set_permissions(pool.path(W1).join("cache/mod"), read_only).unwrap();
     let cleaned = pool.clean(MAIN, false).unwrap();
     assert_eq!(cleaned.branches, ["harness/done"]);
-    assert_eq!(cleaned.kept_branches, ["harness/open"]);
+    let why = "its work has not landed".to_owned();
+    assert_eq!(cleaned.kept_branches, [("harness/open".to_owned(), why)]);
     assert_eq!(cleaned.worktrees.len(), 1);
     assert_eq!(
         f.show(&cleaned.rescued[0], "half.txt").as_deref(),
