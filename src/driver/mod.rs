@@ -13,6 +13,7 @@ mod lookout;
 mod machine;
 mod place;
 mod preflight;
+mod prepare;
 mod radar;
 mod recover;
 mod run;

@@ -70,7 +70,7 @@ pub fn preflight(
     config: Config,
     env: BTreeMap<OsString, OsString>,
 ) -> Result<Ready, DriverError> {
-    place.repo = place.repo.generating(&config.merge.generated())?;
+    place.repo = place.repo.generating(&config.merge.generated())?.seal()?;
     let mut survey = survey(&place, &config)?;
     let target = place.repo.target(config.target.as_deref())?;
     survey

@@ -4,7 +4,8 @@
 
 use super::crew::Crew;
 use super::integrate::{Building, Gating, build, land, publish, rewind, run_gate};
-use super::iterate::{Iteration, Preparing, iterate, prepare};
+use super::iterate::{Iteration, iterate};
+use super::prepare::{Preparing, prepare};
 use super::turn::{Observation, World};
 use crate::core::{State, wanted};
 use crate::journal::{Journal, JournalError};

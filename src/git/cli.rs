@@ -3,26 +3,24 @@
 //! This file never knows what a command is for, and nothing it starts inherits the caller's `GIT_*`
 //! variables, terminal, hooks or pager.
 
+use super::child::{Sink, wait};
 use super::error::{GitError, visible};
+use super::sealed::Sealed;
 use crate::model::Oid;
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 /// Longest any one git command may take: a checkout of a huge tree, with filters, on a busy disk.
 const LIMIT: Duration = Duration::from_secs(900);
-/// From TERM, on which git removes its lock files, to KILL.
-const GRACE: Duration = Duration::from_secs(2);
 /// What an empty pipe takes without anybody reading.
 const PIPE_HOLDS: usize = 4096;
-/// How long the pipes of a command that has ended are read on, when something it started holds them.
-const DRAIN: Duration = Duration::from_millis(300);
 /// Most bytes of a command's output that are kept. More is an error, never a truncated answer.
 const STDOUT_CAP: usize = 256 << 20;
 /// Most bytes of its complaints that are kept.
@@ -77,6 +75,8 @@ const FIXED_CONFIG: [&str; 15] = [
 #[derive(Clone, Debug)]
 pub(super) struct Git {
     program: Arc<Path>,
+    /// Where its configuration comes from, when not from the repository.
+    sealed: Option<Arc<Sealed>>,
     env: Arc<Vec<(OsString, OsString)>>,
     cwd: PathBuf,
     git_dir: Option<PathBuf>,
@@ -113,6 +113,7 @@ impl Git {
         let env: Vec<(OsString, OsString)> = env.collect();
         Self {
             program: program(&env).into(),
+            sealed: None,
             env: Arc::new(env),
             cwd: cwd.to_owned(),
             git_dir: None,
@@ -138,6 +139,27 @@ impl Git {
             work_tree: Some(work_tree.to_owned()),
             ..self.clone()
         }
+    }
+
+    /// The same git with the configuration of this directory.
+    pub(super) fn with_settings_of(&self, sealed: &Arc<Sealed>) -> Self {
+        Self {
+            sealed: Some(Arc::clone(sealed)),
+            ..self.clone()
+        }
+    }
+
+    /// The same git with the repository's own configuration.
+    pub(super) fn unsealed(&self) -> Self {
+        Self {
+            sealed: None,
+            ..self.clone()
+        }
+    }
+
+    /// Where its configuration comes from, when not from the repository.
+    pub(super) fn sealed(&self) -> Option<&Sealed> {
+        self.sealed.as_deref()
     }
 
     /// The same git with another index file.
@@ -308,6 +330,9 @@ impl Call<'_> {
         let mut command = Command::new(&*self.git.program);
         command.env_clear().envs(self.git.env.iter().cloned());
         command.envs(FIXED_ENV);
+        for (name, value) in self.git.sealed.iter().flat_map(|sealed| sealed.env()) {
+            command.env(name, value);
+        }
         if let Some(index) = &self.git.index {
             command.env("GIT_INDEX_FILE", index);
         }
@@ -385,97 +410,4 @@ impl Output {
             .take(2000)
             .collect()
     }
-}
-
-/// Bytes read from a pipe by a thread of their own.
-struct Sink(Arc<Mutex<(Vec<u8>, bool)>>);
-
-impl Sink {
-    fn reading(pipe: Option<impl Read + Send + 'static>, cap: usize, ended: Sender<()>) -> Self {
-        let sink = Arc::new(Mutex::new((Vec::new(), false)));
-        let shared = Arc::clone(&sink);
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 16 << 10];
-            let mut pipe = pipe;
-            while let Some(Ok(count @ 1..)) = pipe.as_mut().map(|pipe| pipe.read(&mut buffer)) {
-                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                let room = cap.saturating_sub(kept.0.len()).min(count);
-                kept.0.extend_from_slice(&buffer[..room]);
-                kept.1 |= room < count;
-            }
-            let _ = ended.send(());
-        });
-        Self(sink)
-    }
-
-    fn taken(self) -> (Vec<u8>, bool) {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Waits for the end of the child; `None` when it had to be killed. Both pipes closing is the usual sign
-/// of the end; a filter that lives on and holds them must not make us wait for it.
-fn wait(
-    child: &mut Child,
-    closed: &Receiver<()>,
-    deadline: Instant,
-    command: &str,
-) -> Result<Option<ExitStatus>, GitError> {
-    let lost = |error: std::io::Error| GitError::Failed {
-        command: command.to_owned(),
-        why: error.to_string(),
-    };
-    let mut open = 2;
-    let mut tick = Duration::from_millis(20);
-    while open > 0 {
-        match closed.recv_timeout(tick) {
-            Ok(()) => open -= 1,
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                if let Some(status) = child.try_wait().map_err(lost)? {
-                    while open > 0 && closed.recv_timeout(DRAIN).is_ok() {
-                        open -= 1;
-                    }
-                    return Ok(Some(status));
-                }
-                if Instant::now() >= deadline {
-                    return end(child).map(|()| None).map_err(lost);
-                }
-                tick = (tick * 2).min(Duration::from_millis(500));
-            }
-        }
-    }
-    // Both pipes are closed: all but a hostile git ends now.
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait().map_err(lost)? {
-            return Ok(Some(status));
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    end(child).map(|()| None).map_err(lost)
-}
-
-/// Ends the child's whole group (it leads one): TERM, on which git removes its locks, then KILL.
-fn end(child: &mut Child) -> std::io::Result<()> {
-    // The child is not reaped yet, so its id still names it and nothing else.
-    let group = child.id();
-    let signal = |name: &str| {
-        if group > 1 {
-            let _ = Command::new("kill")
-                .args([name, "--", &format!("-{group}")])
-                .stderr(Stdio::null())
-                .status();
-        }
-    };
-    signal("-TERM");
-    let patience = Instant::now() + GRACE;
-    while Instant::now() < patience {
-        if child.try_wait()?.is_some() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    signal("-KILL");
-    child.kill()?;
-    child.wait().map(drop)
 }

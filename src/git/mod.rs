@@ -19,6 +19,7 @@
 //! | `refs/harness/onto/<slug>` | what was last laid into the worktree to be merged; also its name in markers |
 
 mod audit;
+mod child;
 mod claim;
 mod cli;
 mod differ;
@@ -38,6 +39,7 @@ mod regenerate;
 mod register;
 mod repo;
 mod scratch;
+mod sealed;
 mod sides;
 mod snapshot;
 mod stage;

@@ -81,7 +81,7 @@ impl Repo {
         let idle = self.handles().idle().pop();
         let handle = match idle {
             Some(handle) => handle,
-            None => open(self.git_dir())?,
+            None => open(self.settings())?,
         };
         Ok(Library {
             idle: self.handles(),

@@ -5,6 +5,7 @@
 use super::cli::{Git, Output};
 use super::error::GitError;
 use super::read;
+use super::sealed::Sealed;
 use super::tree::remove_file;
 use crate::model::{Oid, Slug};
 use std::ffi::{OsStr, OsString};
@@ -36,6 +37,8 @@ struct Inner {
     by_link: bool,
     /// What git2 has open and nobody uses.
     handles: read::Handles,
+    /// The git directory with the configuration that holds for git2 and git.
+    settings: PathBuf,
     identity: OnceLock<Vec<(OsString, OsString)>>,
 }
 
@@ -118,6 +121,7 @@ impl Repo {
         let inner = Inner {
             root,
             git,
+            settings: git_dir.clone(),
             git_dir,
             version,
             by_link: !at_main,
@@ -128,6 +132,46 @@ impl Repo {
             inner: Arc::new(inner),
             generated: Arc::default(),
         })
+    }
+
+    /// The same repository with its configuration, the user's and the system's as they stand now, whatever
+    /// becomes of the files. What this makes for it is gone when the last clone of the result is.
+    ///
+    /// # Errors
+    /// The configuration cannot be read, or the disk failed.
+    pub fn seal(&self) -> Result<Self, GitError> {
+        let sealed = Arc::new(Sealed::make(self.git(), self.git_dir())?);
+        let inner = Inner {
+            root: self.inner.root.clone(),
+            git: self.git().with_settings_of(&sealed),
+            git_dir: self.inner.git_dir.clone(),
+            version: self.inner.version,
+            by_link: self.inner.by_link,
+            handles: read::Handles::default(),
+            settings: sealed.path().to_owned(),
+            identity: OnceLock::new(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            generated: Arc::clone(&self.generated),
+        })
+    }
+
+    /// Settings, hooks and rules about files that have changed in the repository since it was sealed, each told
+    /// once. They are not obeyed here, but the user's own git would.
+    ///
+    /// # Errors
+    /// The configuration cannot be read.
+    pub fn planted(&self) -> Result<Vec<String>, GitError> {
+        match self.git().sealed() {
+            Some(sealed) => sealed.changes(&self.git().unsealed(), self.git_dir()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The git directory as git2 is to open it.
+    pub(super) fn settings(&self) -> &Path {
+        &self.inner.settings
     }
 
     pub(super) fn handles(&self) -> &read::Handles {

@@ -188,8 +188,12 @@ impl Fixture {
         Repo::discover_with(&self.root, env).unwrap()
     }
 
+    /// As a run has it.
     pub(super) fn repo(&self) -> Repo {
-        Repo::discover_with(&self.root, env(self.home())).unwrap()
+        Repo::discover_with(&self.root, env(self.home()))
+            .unwrap()
+            .seal()
+            .unwrap()
     }
 
     pub(super) fn pool(&self) -> Worktrees {

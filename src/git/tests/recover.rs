@@ -151,6 +151,7 @@ fn a_place_that_is_taken_is_refused_and_a_failure_leaves_none() {
         "info/attributes",
         "b.txt filter=bad\n",
     );
+    let repo = f.repo();
     assert!(repo.restore_to(&first, &dir).is_err());
     assert!(!dir.exists());
 }

@@ -1,0 +1,126 @@
+//! Making a worktree ready for a feature: room on the disk, the checkout, the user's setup commands.
+//!
+//! It never calls an agent, and never decides whether another try is worth it.
+
+use super::crew::Crew;
+use super::iterate::warn;
+use super::machine::free_space;
+use super::world::{Message, blocking};
+use crate::gate::{self, Checks, SetupError};
+use crate::git::integration_ref;
+use crate::model::{EffectKey, InfraKind, Input, Oid, Slug, WorktreeName};
+use std::path::Path;
+use std::rc::Rc;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// A worktree to make ready.
+pub(super) struct Preparing {
+    pub(super) slug: Slug,
+    pub(super) worktree: WorktreeName,
+    pub(super) attempt: u32,
+    pub(super) fresh: bool,
+}
+
+/// Makes a worktree ready: free space, checkout, setup commands.
+pub(super) async fn prepare(
+    crew: Rc<Crew>,
+    job: Preparing,
+    out: UnboundedSender<Message>,
+    stop: impl Future<Output = ()>,
+) -> Input {
+    let prepared = ready(&crew, &job, &out, stop).await;
+    let Preparing { slug, worktree, .. } = job;
+    match prepared {
+        Ok(base) => Input::Prepared {
+            slug,
+            worktree,
+            base,
+        },
+        Err((kind, why)) => Input::PrepareFailed { slug, kind, why },
+    }
+}
+
+async fn ready(
+    crew: &Rc<Crew>,
+    job: &Preparing,
+    out: &UnboundedSender<Message>,
+    stop: impl Future<Output = ()>,
+) -> Result<Oid, (InfraKind, String)> {
+    let (slug, worktree, fresh) = (&job.slug, job.worktree, job.fresh);
+    let system = |why: String| (InfraKind::System, why);
+    enough_space(crew).map_err(system)?;
+    let pool = crew.worktrees.clone();
+    let include = crew.include_file();
+    let (target, whose) = (integration_ref(&crew.target), slug.clone());
+    let prepared = blocking(move || pool.prepare(&whose, worktree, &target, fresh, &include))
+        .await
+        .map_err(system)?;
+    let commands = crew.config.worktrees.setup.clone();
+    if commands.is_empty() {
+        return Ok(prepared.base);
+    }
+    // The stamp says that setup has run here for this feature; a crash in between leaves none.
+    let stamp = crew
+        .place
+        .state_dir
+        .join("worktrees")
+        .join(worktree.to_string());
+    let expected = format!("{slug}\n{}\n", commands.join("\n"));
+    if prepared.resumed && std::fs::read_to_string(&stamp).is_ok_and(|text| text == expected) {
+        return Ok(prepared.base);
+    }
+    let io = |error: std::io::Error| (InfraKind::System, format!("{}: {error}", stamp.display()));
+    remove_if_there(&stamp).map_err(io)?;
+    let checks = Checks {
+        commands,
+        cwd: prepared.path,
+        env: crew.command_env(Some(slug)),
+        timeout: crew.config.verify.timeout,
+        grace: crew.config.run.grace,
+        log: crew.place.records(slug, 0).with_file_name("setup.log"),
+        token: crew.token(&EffectKey::Prepare(slug.clone(), job.attempt)),
+        keeper: crew.keeper.clone(),
+        limits: crew.limits,
+    };
+    match gate::setup(checks, stop).await {
+        Ok(()) => {}
+        // Perhaps its own work is what cannot be set up. Its agent is the one to repair that, and whatever
+        // else is the reason, the gate sets up before it verifies.
+        Err(error @ SetupError::Failed { .. }) if prepared.tip != prepared.base => {
+            warn(
+                out,
+                &format!("{slug} goes on in a worktree that is not ready: {error}"),
+            );
+            return Ok(prepared.base);
+        }
+        Err(error @ SetupError::Failed { .. }) => {
+            return Err((InfraKind::Setup, error.to_string()));
+        }
+        Err(error) => return Err((InfraKind::System, error.to_string())),
+    }
+    let written = std::fs::create_dir_all(stamp.with_file_name(""))
+        .and_then(|()| std::fs::write(&stamp, expected));
+    written.map_err(io)?;
+    Ok(prepared.base)
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses when the file system of the worktrees has less free space than configured.
+fn enough_space(crew: &Crew) -> Result<(), String> {
+    let dir = crew.worktrees.dir();
+    let free = free_space(dir)?;
+    if free >= crew.config.worktrees.min_free {
+        return Ok(());
+    }
+    let [free, asked] = [free, crew.config.worktrees.min_free].map(crate::config::size_shown);
+    Err(format!(
+        "only {free} are free in {}, and worktrees.min_free asks for {asked}; make room or lower it",
+        dir.display()
+    ))
+}

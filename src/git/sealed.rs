@@ -1,0 +1,210 @@
+//! A git directory of harness's own, for the time of a run: it shares objects, refs and worktrees with the
+//! repository's, and has the configuration as it stood when the run began.
+//!
+//! Agents can write the repository's configuration, and what is planted there (filters, merge drivers, included
+//! files) git would run in the next command. A list of settings to switch off is not enough: their names are the
+//! planter's choice. The layout is that of git's `contrib/workdir`; git finds it by `GIT_COMMON_DIR`. This file
+//! never changes anything in the repository.
+
+use super::cli::Git;
+use super::error::{GitError, visible};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use tempfile::TempDir;
+
+/// What is shared with the repository's git directory. What is not there yet is a link all the same: git makes it
+/// where the link leads.
+const SHARED: [&str; 8] = [
+    "HEAD",
+    "objects",
+    "refs",
+    "packed-refs",
+    "logs",
+    "worktrees",
+    "shallow",
+    "rr-cache",
+];
+/// What is copied as it stands: rules about files, which run nothing but choose what is run.
+const COPIED: [&str; 2] = ["info/attributes", "info/exclude"];
+/// Settings of the user and the system; of the repository; and what must not be handed on: a worktree's own
+/// settings are its agent's to write.
+const GLOBAL: &str = "global";
+const CONFIG: &str = "config";
+const WORKTREE_SETTINGS: &str = "extensions.worktreeconfig";
+/// Settings that hold for the main checkout alone when they stand among its own.
+const OF_THE_MAIN_ONE: [&str; 2] = ["core.bare", "core.worktree"];
+
+/// Where the repository's hooks are.
+const HOOKS: &str = "hooks";
+
+/// The directory; gone when this is dropped.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    dir: TempDir,
+    /// What stood in the repository when it was made, or has been told of since.
+    known: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Sealed {
+    /// Makes one for the repository that `git` stands on.
+    pub(super) fn make(git: &Git, common: &Path) -> Result<Self, GitError> {
+        let temp = std::env::temp_dir();
+        let fail = || GitError::io("make harness's own git directory in", &temp);
+        let made = tempfile::Builder::new().prefix("harness-git-").tempdir();
+        let sealed = Self {
+            dir: made.map_err(fail())?,
+            known: Mutex::default(),
+        };
+        let dir = sealed.path();
+        for name in SHARED {
+            symlink(common.join(name), dir.join(name)).map_err(fail())?;
+        }
+        fs::create_dir(dir.join("info")).map_err(fail())?;
+        for name in COPIED {
+            match fs::read(common.join(name)) {
+                Ok(text) => fs::write(dir.join(name), text).map_err(fail())?,
+                // Not there, or nothing that git could read either.
+                Err(_) => continue,
+            }
+        }
+        let settings = Settings::read(git)?;
+        fs::write(dir.join(GLOBAL), &settings.global).map_err(fail())?;
+        fs::write(dir.join(CONFIG), &settings.own).map_err(fail())?;
+        sealed.changes(git, common)?;
+        Ok(sealed)
+    }
+
+    /// What has changed in the repository that git would obey, a sentence each; what was told once is not told
+    /// again. `git` is one that reads the repository's own configuration, which by itself runs nothing.
+    pub(super) fn changes(&self, git: &Git, common: &Path) -> Result<Vec<String>, GitError> {
+        let mut now = BTreeMap::new();
+        for (key, value) in Settings::read(git)?.of_repository {
+            let all: &mut Vec<u8> = now.entry(format!("the setting {key}")).or_default();
+            all.extend_from_slice(&value);
+            all.push(0);
+        }
+        for name in COPIED {
+            let text = fs::read(common.join(name)).unwrap_or_default();
+            now.insert(format!("the file {name}"), text);
+        }
+        for entry in fs::read_dir(common.join(HOOKS))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.ends_with(".sample") {
+                let text = fs::read(entry.path()).unwrap_or_default();
+                now.insert(format!("the hook {name}"), text);
+            }
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let differs = now
+            .iter()
+            .filter(|(what, text)| known.get(*what) != Some(*text));
+        let told: Vec<String> = differs.map(|(what, _)| visible(what)).collect();
+        *known = now;
+        Ok(told)
+    }
+
+    /// Stands in for the repository's git directory.
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What tells git so.
+    pub(super) fn env(&self) -> [(&'static str, PathBuf); 3] {
+        [
+            ("GIT_COMMON_DIR", self.path().to_owned()),
+            ("GIT_CONFIG_GLOBAL", self.path().join(GLOBAL)),
+            ("GIT_CONFIG_NOSYSTEM", "1".into()),
+        ]
+    }
+}
+
+/// All settings that hold now, included files and conditions resolved.
+#[derive(Default)]
+struct Settings {
+    /// Those of user and system, as a file of settings.
+    global: Vec<u8>,
+    /// Those of the repository that are handed on, the same way.
+    own: Vec<u8>,
+    /// All of the repository, with their values.
+    of_repository: Vec<(String, Vec<u8>)>,
+}
+
+impl Settings {
+    fn read(git: &Git) -> Result<Self, GitError> {
+        let listed = git
+            .call(["config", "--list", "--includes", "--show-scope", "-z"])
+            .ok()?;
+        let mut settings = Self::default();
+        let mut fields = listed.fields();
+        while let (Some(scope), Some(setting)) = (fields.next(), fields.next()) {
+            settings.take(scope, setting);
+        }
+        Ok(settings)
+    }
+
+    fn take(&mut self, scope: &[u8], setting: &[u8]) {
+        let (key, value) = match setting.iter().position(|byte| *byte == b'\n') {
+            Some(end) => (&setting[..end], Some(&setting[end + 1..])),
+            None => (setting, None),
+        };
+        let is = |known: &&str| known.as_bytes() == key;
+        match scope {
+            b"system" | b"global" => write(&mut self.global, key, value),
+            b"local" if !is(&WORKTREE_SETTINGS) => write(&mut self.own, key, value),
+            b"worktree" if !OF_THE_MAIN_ONE.iter().any(is) => write(&mut self.own, key, value),
+            // Of the command line, which every call has anew, or not for others.
+            _ => {}
+        }
+        if matches!(scope, b"local" | b"worktree") {
+            let key = String::from_utf8_lossy(key).into_owned();
+            self.of_repository
+                .push((key, value.unwrap_or_default().to_vec()));
+        }
+    }
+}
+
+/// One setting in the syntax of git's files. A key is a section, perhaps the name of a subsection, which may hold
+/// anything, and a name.
+fn write(file: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
+    let dot = |byte: &u8| *byte == b'.';
+    let (Some(first), Some(last)) = (key.iter().position(dot), key.iter().rposition(dot)) else {
+        return;
+    };
+    if key.starts_with(b"include.") || key.starts_with(b"includeif.") {
+        // What was to be included is in the list by itself.
+        return;
+    }
+    file.push(b'[');
+    file.extend_from_slice(&key[..first]);
+    if first < last {
+        file.extend_from_slice(b" \"");
+        escape(file, &key[first + 1..last]);
+        file.push(b'"');
+    }
+    file.extend_from_slice(b"]\n\t");
+    file.extend_from_slice(&key[last + 1..]);
+    if let Some(value) = value {
+        file.extend_from_slice(b" = \"");
+        escape(file, value);
+        file.push(b'"');
+    }
+    file.push(b'\n');
+}
+
+fn escape(file: &mut Vec<u8>, text: &[u8]) {
+    for byte in text {
+        match byte {
+            b'\n' => file.extend_from_slice(b"\\n"),
+            b'\t' => file.extend_from_slice(b"\\t"),
+            b'\\' | b'"' => file.extend_from_slice(&[b'\\', *byte]),
+            byte => file.push(*byte),
+        }
+    }
+}
