@@ -164,7 +164,8 @@ fn the_table() {
         let at = dir.path().join("repo");
         std::fs::create_dir(&at).unwrap();
         repository(&at, files);
-        let repo = Repo::discover(&at).unwrap();
+        // As a run has it.
+        let repo = Repo::discover(&at).unwrap().seal().unwrap();
         let target = "refs/heads/main";
         let base = repo.ground(target, None).unwrap().tip;
         ran(git(
