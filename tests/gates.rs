@@ -254,6 +254,7 @@ fn night(case: Case, seed: u64) -> Cost {
         target: "refs/heads/main".into(),
         ground: night.repo.ground(None),
         lost: Vec::new(),
+        gone: Vec::new(),
     };
     let backlog = Input::Looked(Backlog {
         features: Some((0..FEATURES).map(|n| FeatureSpec::bare(slug(n))).collect()),

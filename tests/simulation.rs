@@ -412,6 +412,7 @@ fn begin(sim: &mut Sim, settings: &Settings) -> (Engine, Vec<Observation>) {
             target: "refs/heads/main".into(),
             ground,
             lost,
+            gone: Vec::new(),
         }
         .into(),
     );

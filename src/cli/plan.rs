@@ -86,6 +86,7 @@ pub(super) fn foreseen(place: &Place, config: &Config, survey: &Survey) -> Resul
                 target: target.refname,
                 ground,
                 lost: Vec::new(),
+                gone: Vec::new(),
             },
         );
     }

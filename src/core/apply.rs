@@ -8,7 +8,7 @@ use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
 use crate::model::{
     Ending, Event, FailureKind, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict,
-    Record, SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
+    Record, Relation, SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
 };
 
 /// First wait after a failure that was nobody's fault; each further one waits four times as long.
@@ -27,6 +27,10 @@ impl State {
                 target,
                 ground,
             } => {
+                let held = match ground.relation {
+                    Relation::Behind => Some(ground.target.clone()),
+                    Relation::Ahead | Relation::Rewritten => self.published(target).cloned(),
+                };
                 self.run = Some(Run {
                     id: run.clone(),
                     settings: (**settings).clone(),
@@ -34,6 +38,7 @@ impl State {
                     tip: ground.tip.clone(),
                     tree: ground.tree.clone(),
                     target_tip: ground.target.clone(),
+                    held,
                     started: at,
                     iterations: 0,
                     stop: None,
@@ -61,6 +66,7 @@ impl State {
             | Event::IterationLost { .. } => self.apply_work(&record.event, at),
             Event::FoundDone { .. }
             | Event::Requeued { .. }
+            | Event::Abandoned { .. }
             | Event::Claimed { .. }
             | Event::Blocked { .. }
             | Event::Unblocked { .. }

@@ -3,7 +3,7 @@
 
 use super::queue::Publishing;
 use super::state::State;
-use crate::model::{Ground, Oid, Slug, Stamp, Writing};
+use crate::model::{Ground, Oid, Relation, Slug, Stamp, Writing};
 
 impl State {
     pub(super) fn target_moved(&mut self, commit: &Oid, at: Stamp) {
@@ -11,6 +11,7 @@ impl State {
         if let Some(run) = &mut self.run {
             is_all = run.tip == *commit;
             run.target_tip = commit.clone();
+            run.held = Some(commit.clone());
             run.tidied = false;
         }
         let merging = &mut self.merging;
@@ -47,6 +48,9 @@ impl State {
             run.tip = ground.tip.clone();
             run.tree = ground.tree.clone();
             run.target_tip = ground.target.clone();
+            if ground.relation == Relation::Behind {
+                run.held = Some(ground.target.clone());
+            }
         }
         self.merging.publish = None;
         self.merging.stand(ground);

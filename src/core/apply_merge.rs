@@ -136,6 +136,7 @@ impl State {
                 if let (Some(run), Some(chain)) = (&mut self.run, chain) {
                     run.tip = chain.commit;
                     run.tree = chain.tree;
+                    run.held = Some(run.target_tip.clone());
                 }
                 self.merging.works();
                 self.merging.overtaken += 1;

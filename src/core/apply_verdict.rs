@@ -15,6 +15,10 @@ impl State {
                 }
             }
             Event::Requeued { slug } => self.begin_again(slug, Phase::Pending, at),
+            Event::Abandoned { slug } => {
+                self.merging.unpublished.retain(|(other, _)| other != slug);
+                self.begin_again(slug, Phase::Pending, at);
+            }
             Event::Claimed { slug, summary } => {
                 self.unjudged.remove(slug);
                 let seq = self.seq;
@@ -59,6 +63,8 @@ impl State {
 
     /// A landed feature is to be done from its beginning, now or later.
     fn begin_again(&mut self, slug: &Slug, phase: Phase, at: Stamp) {
+        // Those who build on what has not landed wait for it already.
+        let had_landed = self.is_merged(slug);
         self.set_phase(slug, phase, at);
         if let Some(feature) = self.features.get_mut(slug) {
             feature.forgive();
@@ -68,7 +74,9 @@ impl State {
             feature.handback = None;
             feature.summary.clear();
         }
-        self.adjust_dependents(slug, 1);
+        if had_landed {
+            self.adjust_dependents(slug, 1);
+        }
     }
 
     fn undone(&mut self, slug: &Slug, commit: Option<&Oid>, why: &str, phase: Phase, at: Stamp) {

@@ -19,7 +19,8 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             target,
             ground,
             lost,
-        } => run_begins(state, run, settings, target, ground, &lost),
+            gone,
+        } => run_begins(state, run, settings, target, ground, &lost, &gone),
         Input::Looked(backlog) => looked(state, backlog),
         Input::Prepared {
             slug,

@@ -18,6 +18,7 @@ pub(super) fn run_begins(
     target: String,
     ground: Ground,
     lost: &[Slug],
+    gone: &[Slug],
 ) -> Vec<Event> {
     let target_tip = ground.target.clone();
     let all_public = ground.tip == ground.target;
@@ -31,11 +32,16 @@ pub(super) fn run_begins(
         let known = state.merging.unpublished.iter();
         known.into_iter().any(|(other, _)| other == *slug)
     };
-    events.extend(
-        lost.iter()
-            .filter(landed)
-            .map(|slug| Event::Unlanded { slug: slug.clone() }),
-    );
+    events.extend(lost.iter().filter(landed).map(|slug| {
+        let slug = slug.clone();
+        if gone.contains(&slug) {
+            Event::Abandoned { slug }
+        } else {
+            Event::Unlanded { slug }
+        }
+    }));
+    let waiting = state.awaiting_merge().filter(|slug| gone.contains(slug));
+    events.extend(waiting.cloned().map(|slug| Event::Abandoned { slug }));
     // What the last run had started may have moved the target after it died.
     let mut unheard = state.merging.unpublished.iter();
     if all_public && unheard.any(|(slug, _)| !lost.contains(slug)) {

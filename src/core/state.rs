@@ -58,6 +58,9 @@ pub(super) struct Run {
     pub(super) tree: Oid,
     /// Where the target stands, as far as is known.
     pub(super) target_tip: Oid,
+    /// Where the target stood when what has landed last held all of it. A person who rewrites the target from
+    /// there takes something out, and nothing may bring that back before they say so.
+    pub(super) held: Option<Oid>,
     pub(super) started: Stamp,
     pub(super) iterations: u32,
     pub(super) stop: Option<StopLevel>,
@@ -122,11 +125,22 @@ impl State {
         Some(ended.code)
     }
 
-    /// Where this target was last known to stand; `None` if no run had it.
+    /// Where this target stood when what has landed last held all of it; `None` if no run had it.
     #[must_use]
     pub fn published(&self, target: &str) -> Option<&Oid> {
         let run = self.run.as_ref().filter(|run| run.target == target)?;
-        Some(&run.target_tip)
+        run.held.as_ref()
+    }
+
+    /// Features that are done by their agents' word and have not landed.
+    pub fn awaiting_merge(&self) -> impl Iterator<Item = &Slug> {
+        let waiting = self.features.iter().filter(|(_, feature)| {
+            matches!(
+                feature.phase,
+                Phase::Queued | Phase::Integrating { .. } | Phase::Parked { .. }
+            )
+        });
+        waiting.map(|(slug, _)| slug)
     }
 
     /// Features that have landed and are not in the target, with their branches' tips.

@@ -104,6 +104,7 @@ impl Story {
                 relation: Relation::Behind,
             },
             lost: Vec::new(),
+            gone: Vec::new(),
         };
         let looked = Input::Looked(Backlog {
             features,

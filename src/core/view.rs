@@ -232,7 +232,7 @@ pub(super) fn publish_waits(state: &State, run: &Run) -> Option<String> {
         )),
         Publishing::Rewritten => Some(format!(
             "the target's history was rewritten; `git merge {}` brings in what has landed, `harness clean \
-             --force` drops it",
+             --force` drops it, to be done again",
             run.tip.short()
         )),
     }

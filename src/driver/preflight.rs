@@ -6,7 +6,7 @@ use super::place::{Place, profiles_in_use};
 use crate::agent;
 use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
-use crate::git::{BrokenFilter, Target, Worktrees, integration_ref};
+use crate::git::{BrokenFilter, GitError, Target, Worktrees, integration_ref};
 use crate::model::{FeatureSpec, Oid, Problem, Severity, Slug};
 use crate::spec::{Loaded, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,7 +72,8 @@ pub fn preflight(
 ) -> Result<Ready, DriverError> {
     place.repo = place.repo.generating(&config.merge.generated())?.seal()?;
     let mut survey = survey(&place, &config)?;
-    let target = place.repo.target(config.target.as_deref())?;
+    let target = place.repo.target(config.target.as_deref());
+    let target = target.or_else(|error| no_target(&place, error))?;
     survey
         .warnings
         .extend(not_held(&place, &survey.features, &target)?);
@@ -98,6 +99,21 @@ pub fn preflight(
         template,
         env,
     })
+}
+
+/// Says where what landed on a branch is, when the branch is gone.
+fn no_target(place: &Place, error: GitError) -> Result<Target, DriverError> {
+    if let GitError::NoSuchBranch { name, .. } = &error {
+        let landed = integration_ref(name);
+        if let Some(tip) = place.repo.tip(&landed)? {
+            let text = format!("the branch `{name}` is gone, and what has landed waits for it");
+            return Err(DriverError::problem(Problem::error(text).help(format!(
+                "`git branch {name} {tip}` brings it back with all of that; or merge {landed} into another \
+                 branch and run with `--target`"
+            ))));
+        }
+    }
+    Err(error.into())
 }
 
 /// What the user has checked out where, as far as it is odd.
@@ -269,6 +285,13 @@ fn not_held(
     }
     let short = |name: &str| name.trim_start_matches("refs/heads/").to_owned();
     let (here, there) = (short(&target.refname), short(landed_on));
+    if here == there {
+        // What was never published is merged again by the run itself.
+        missing.retain(|name| !unpublished.iter().any(|slug| slug.as_str() == *name));
+        if missing.is_empty() {
+            return Ok(None);
+        }
+    }
     let names = missing.join(", ");
     let again = format!(
         "to have one done again, delete its marker, {}/<feature>.done",
@@ -281,9 +304,13 @@ fn not_held(
         ));
     }
     let text = format!("these features are merged into `{there}`, not into `{here}`: {names}");
-    Err(DriverError::problem(Problem::error(text).help(format!(
-        "run with --target {there}, or merge `{there}` into `{here}` first; {again}"
-    ))))
+    let help = match place.repo.tip(landed_on)? {
+        Some(_) => format!("run with --target {there}, or merge `{there}` into `{here}` first"),
+        // It was renamed, say.
+        None => format!("merge {} into `{here}` first", integration_ref(landed_on)),
+    };
+    let problem = Problem::error(text).help(format!("{help}; {again}"));
+    Err(DriverError::problem(problem))
 }
 
 fn programs(

@@ -129,6 +129,12 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
             lost.push(slug.clone());
         }
     }
+    let mut gone = Vec::new();
+    for slug in state.awaiting_merge().chain(&lost) {
+        if repo.tip(&format!("refs/heads/harness/{slug}"))?.is_none() {
+            gone.push(slug.clone());
+        }
+    }
     let mut settings = crew.config.settings();
     settings.merge.gate = gate_digest(crew).await?;
     settings.containment = Containment {
@@ -140,6 +146,7 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
         target: crew.target.clone(),
         ground,
         lost,
+        gone,
     })
 }
 

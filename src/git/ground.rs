@@ -35,7 +35,15 @@ impl Repo {
             return self.stands(target.clone(), target, Relation::Behind);
         }
         if self.descends(&tip, &target)? {
-            return self.stands(tip, target, Relation::Behind);
+            let is_back = match published {
+                Some(published) => self.is_set_back(published, &target)?,
+                None => false,
+            };
+            let relation = match is_back {
+                true => Relation::Rewritten,
+                false => Relation::Behind,
+            };
+            return self.stands(tip, target, relation);
         }
         let base = match published {
             Some(published) => Some(published.clone()),
@@ -46,6 +54,11 @@ impl Repo {
             _ => Relation::Rewritten,
         };
         self.stands(tip, target, relation)
+    }
+
+    /// Whether a person took commits out of the target by setting it back: it stands before where it stood.
+    pub(super) fn is_set_back(&self, from: &Oid, target: &Oid) -> Result<bool, GitError> {
+        Ok(from != target && self.is_commit(from)? && self.descends(from, target)?)
     }
 
     fn stands(&self, tip: Oid, target: Oid, relation: Relation) -> Result<Ground, GitError> {

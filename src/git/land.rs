@@ -74,7 +74,7 @@ impl Repo {
         if tip == *to {
             return Ok(PublishOutcome::Done);
         }
-        if !self.descends(to, &tip)? {
+        if !self.descends(to, &tip)? || self.is_set_back(known, &tip)? {
             return self.elsewhere(target_ref, known, to);
         }
         let why = match self.places(target_ref)?.as_slice() {

@@ -51,6 +51,12 @@ pub enum Event {
         /// Which.
         slug: Slug,
     },
+    /// A feature that waited to be merged, or had landed and was not published, has lost its branch: a person
+    /// dropped it. It begins anew.
+    Abandoned {
+        /// Which.
+        slug: Slug,
+    },
     /// A HALT file appeared.
     HaltSeen {
         /// Its first line.

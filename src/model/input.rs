@@ -19,6 +19,8 @@ pub enum Input {
         ground: Ground,
         /// Features that the journal calls landed but not published, and that are in neither.
         lost: Vec<Slug>,
+        /// Features that wait to be merged, or are among the lost, and have no branch any more.
+        gone: Vec<Slug>,
     },
     /// The user's files were looked at.
     Looked(Backlog),

@@ -38,6 +38,7 @@ fn slug(event: &Event) -> Option<&Slug> {
     match event {
         Event::FoundDone { slug }
         | Event::Requeued { slug }
+        | Event::Abandoned { slug }
         | Event::Started { slug, .. }
         | Event::Prepared { slug, .. }
         | Event::PrepareFailed { slug, .. }
@@ -124,6 +125,7 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
     Some(match event {
         Event::FoundDone { .. } => "found its .done marker; counts as merged".to_owned(),
         Event::Requeued { .. } => "back in the queue: its .done marker is gone".to_owned(),
+        Event::Abandoned { .. } => "begins anew: its branch is gone".to_owned(),
         Event::Started { worktree, .. } => format!("started in {worktree}"),
         Event::PrepareFailed { kind, why, .. } => {
             let whose = match kind {

@@ -315,6 +315,7 @@ fn begins_at(story: &mut Story, tip: &Oid, target: &Oid, lost: &[&str]) {
             relation: Relation::Behind,
         },
         lost: lost.iter().map(|name| slug(name)).collect(),
+        gone: Vec::new(),
     });
 }
 
