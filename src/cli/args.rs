@@ -222,8 +222,8 @@ pub(super) struct UndoArgs {
     #[arg(long)]
     pub(super) requeue: bool,
     /// Why; it stands in the feature's log, and so in its next prompt
-    #[arg(short, long, value_name = "TEXT", default_value = "")]
-    pub(super) message: String,
+    #[arg(short, long, value_name = "TEXT")]
+    pub(super) message: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

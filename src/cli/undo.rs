@@ -10,7 +10,8 @@ pub(super) fn undo(desk: &Desk, args: &UndoArgs) -> Result<u8, Failure> {
     let config = desk.config(&place, Flags::default())?;
     let state = place.read()?.state;
     let slug = known(&args.slug, &features(desk, &place, &state))?;
-    let undone = driver::undo(&place, &config, &slug, args.requeue, args.message.trim())?;
+    let why = args.message.as_deref().unwrap_or_default().trim();
+    let undone = driver::undo(&place, &config, &slug, args.requeue, why)?;
     let target = &undone.target;
     let mut text = match &undone.commit {
         Some(commit) => format!(
