@@ -15,9 +15,8 @@ mod support;
 use harness::model::Ending;
 use harness::process::{Job, Keeper, Limits, Stream, run};
 use std::future::pending;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-use support::Site;
+use support::{Site, working_in};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// Name, and a script that is done with getting away when it says `ready`. `$0` is the shell.
@@ -92,6 +91,7 @@ impl Bench {
             token: String::new(),
             keeper,
             limits: Limits::default(),
+            sandbox: None,
         }
     }
 }
@@ -129,28 +129,6 @@ fn each(
         let scripts = scripts.clone();
         scripts.map(move |(name, script)| (*name, *script, keeper.clone()))
     })
-}
-
-/// Command lines of the running processes that work in `dir`.
-fn working_in(dir: &Path) -> Vec<String> {
-    let dir = dir.canonicalize().unwrap();
-    let running = |process: &PathBuf| {
-        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
-        let state = stat.rsplit(") ").next().unwrap_or("Z");
-        !state.starts_with(['Z', 'X'])
-    };
-    let processes = std::fs::read_dir("/proc").unwrap();
-    processes
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|process| {
-            let place = std::fs::read_link(process.join("cwd"));
-            place.is_ok_and(|place| place.starts_with(&dir)) && running(process)
-        })
-        .map(|process| {
-            let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).replace('\0', " ")
-        })
-        .collect()
 }
 
 fn on_runtime<T>(future: impl Future<Output = T>) -> T {

@@ -39,6 +39,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("git2", &["git"]),
     ("reflink_copy", &["git"]),
     ("nix", &["process", "driver"]),
+    ("landlock", &["process/sandbox/rules.rs"]),
     ("tokio", &["process", "agent", "gate", "driver", "cli"]),
     ("minijinja", &["agent"]),
     ("indicatif", &["report"]),

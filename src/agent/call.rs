@@ -7,10 +7,10 @@ use super::command::{self, Text};
 use super::outbox::{self, blocked_line};
 use super::{AgentError, Kind, Profile, env};
 use crate::model::{AgentFailure, Ending, RunId, Slug, Usage};
-use crate::process::{self, Finished, Job, Keeper, Limits, Stream};
+use crate::process::{self, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Stream};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -32,7 +32,9 @@ pub struct Call<'a> {
     pub run: &'a RunId,
     /// Where; absolute.
     pub worktree: PathBuf,
-    /// The feature's spec; absolute.
+    /// Where the agent sees that.
+    pub seen_worktree: PathBuf,
+    /// Where the agent sees the feature's spec; absolute.
     pub spec_path: PathBuf,
     /// What to say.
     pub prompt: String,
@@ -53,6 +55,8 @@ pub struct Call<'a> {
     pub keeper: Keeper,
     /// What it may use.
     pub limits: Limits,
+    /// What it may write and see, but for its temporary directory, which is made here.
+    pub sandbox: Option<Sandbox>,
     /// The most bytes of its raw output that are kept on disk.
     pub output_cap: u64,
     /// Model, if not the profile's.
@@ -151,13 +155,22 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
     fs::create_dir_all(dir).map_err(failed("create", dir))?;
     let prompt = dir.join("prompt.md");
     write_new(&prompt, call.prompt.as_bytes())?;
-    let outbox = outbox::reset(&call.worktree)?;
-    let temporary = PrivateTemp::create(call.parent_env, call.slug)?;
+    outbox::reset(&call.worktree)?;
+    let base = call.parent_env.get(OsStr::new("TMPDIR")).map(Path::new);
+    let temporary = PrivateTemp::create(base, call.slug.as_str())
+        .map_err(|(dir, error)| failed("create", &dir)(error))?;
     let model = call.model.as_deref().or(call.profile.model.as_deref());
 
     let mut env = env::agent_env(call.parent_env, call.profile, is_root(call.parent_env));
+    let sandbox = call.sandbox.clone().map(|mut sandbox| {
+        sandbox.policy.temporary = Some(temporary.path().to_owned());
+        sandbox
+    });
     if !call.profile.env.contains_key("TMPDIR") {
-        env.insert("TMPDIR".into(), temporary.dir.clone().into());
+        let seen = sandbox
+            .as_ref()
+            .map(|s| s.backend.seen_temporary(temporary.path()));
+        env.insert("TMPDIR".into(), seen.unwrap_or(temporary.path()).into());
     }
     let contract: [(&str, OsString); 7] = [
         ("HARNESS", "1".into()),
@@ -166,7 +179,10 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         ("HARNESS_ITERATION", call.iteration.to_string().into()),
         ("HARNESS_SPEC", call.spec_path.clone().into()),
         ("HARNESS_PROMPT", prompt.into()),
-        ("HARNESS_OUTBOX", outbox.into()),
+        (
+            "HARNESS_OUTBOX",
+            call.seen_worktree.join(outbox::DIRECTORY).into(),
+        ),
     ];
     env.extend(contract.map(|(name, value)| (name.into(), value)));
     if let Some(model) = model {
@@ -191,6 +207,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         token: call.token.clone(),
         keeper: call.keeper.clone(),
         limits: call.limits,
+        sandbox,
     };
     Ok((temporary, job))
 }
@@ -272,7 +289,7 @@ fn write_result(records: &Path, called: &Called) -> Result<(), AgentError> {
 
 /// Writes a file where nothing, or something to be replaced, stands; never through a link.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), AgentError> {
-    outbox::remove(path)
+    process::remove(path)
         .and_then(|()| File::create_new(path)?.write_all(bytes))
         .map_err(failed("write", path))
 }
@@ -289,46 +306,5 @@ fn is_root(parent_env: &BTreeMap<OsString, OsString>) -> bool {
         Err(_) => parent_env
             .get(&OsString::from("USER"))
             .is_some_and(|user| user == "root"),
-    }
-}
-
-/// A directory for the agent's temporary files, removed with all it holds.
-struct PrivateTemp {
-    dir: PathBuf,
-}
-
-impl PrivateTemp {
-    /// Makes one below the system's. The name is short: sockets in it have about a hundred bytes.
-    fn create(parent_env: &BTreeMap<OsString, OsString>, slug: &Slug) -> Result<Self, AgentError> {
-        let base = parent_env.get(&OsString::from("TMPDIR")).map(PathBuf::from);
-        let base = base
-            .filter(|dir| dir.is_absolute())
-            .unwrap_or_else(|| PathBuf::from("/tmp"));
-        let pid = std::process::id();
-        let mut n = 0_u32;
-        loop {
-            let slug: String = slug.as_str().chars().take(16).collect();
-            let dir = base.join(format!("harness-{pid}-{slug}-{n}"));
-            match outbox::create_private(&dir) {
-                Ok(()) => return Ok(Self { dir }),
-                // Another call's, or what a killed run left; somebody else's is not ours to remove.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < 1000 => n += 1,
-                Err(error) => return Err(failed("create", &dir)(error)),
-            }
-        }
-    }
-
-    fn remove(&self) -> Result<(), String> {
-        outbox::remove(&self.dir)
-            .map_err(|error| format!("cannot remove {}: {error}", self.dir.display()))
-    }
-}
-
-impl Drop for PrivateTemp {
-    /// For a call that was dropped half-way; otherwise there is nothing left to remove.
-    fn drop(&mut self) {
-        if let Err(why) = self.remove() {
-            tracing::debug!(%why, "a temporary directory stays");
-        }
     }
 }

@@ -680,6 +680,8 @@ mod tests {
             args: vec!["--max-turns".into(), "9".into()],
             env: BTreeMap::new(),
             env_pass: Vec::new(),
+            write: Vec::new(),
+            network: None,
         };
         assert_eq!(
             args(&profile, Some("opus")).join(" "),

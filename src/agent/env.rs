@@ -195,6 +195,8 @@ mod tests {
             args: Vec::new(),
             env: BTreeMap::new(),
             env_pass: Vec::new(),
+            write: Vec::new(),
+            network: None,
         }
     }
 

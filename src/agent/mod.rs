@@ -9,6 +9,7 @@ mod claude;
 mod command;
 mod env;
 mod handoff;
+mod homes;
 mod meanwhile;
 pub mod outbox;
 pub mod prompt;
@@ -20,6 +21,7 @@ mod tests;
 pub use call::{Call, Called, Progress, call};
 pub use env::base_env;
 pub use handoff::{Handoff, handoff};
+pub use homes::{Home, all_homes, home};
 pub use meanwhile::{Meanwhile, meanwhile};
 
 use crate::config::{Kind, Profile};

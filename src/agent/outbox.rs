@@ -5,9 +5,10 @@
 
 use super::AgentError;
 use super::text::{clip, first_line, or, visible};
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use crate::process::remove;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Name of the outbox in a worktree.
@@ -59,45 +60,6 @@ pub fn reset(worktree: &Path) -> Result<PathBuf, AgentError> {
             source,
         }),
     }
-}
-
-/// Removes whatever stands at `path`, if anything: a directory with all it holds, also where the agent
-/// took away its own permissions; a link itself, never what it leads to.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    let meta = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    if !meta.is_dir() {
-        return fs::remove_file(path);
-    }
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            unlock(path)?;
-            fs::remove_dir_all(path)
-        }
-        other => other,
-    }
-}
-
-/// Makes every directory below `top` removable.
-fn unlock(top: &Path) -> io::Result<()> {
-    let mut pending = vec![top.to_owned()];
-    while let Some(dir) = pending.pop() {
-        fs::set_permissions(&dir, Permissions::from_mode(0o700))?;
-        for entry in fs::read_dir(&dir)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                pending.push(entry.path());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Makes a directory that only its owner can enter; fails if anything stands there.
-pub(super) fn create_private(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(dir)
 }
 
 /// Reads the outbox of a worktree whose agent, with all its processes, is dead.
@@ -279,6 +241,8 @@ pub fn blocked_line(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 

@@ -127,6 +127,9 @@ pub(super) struct RunArgs {
     /// What one feature's halt does to the others: isolate, stop
     #[arg(long, value_name = "WHAT")]
     pub(super) on_halt: Option<String>,
+    /// What holds agents to what they may write and see: off, auto, bwrap, landlock
+    #[arg(long, value_name = "HOW")]
+    pub(super) sandbox: Option<String>,
     /// Show what would be done: order, waits, a sample prompt; call no agent, write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -145,6 +148,7 @@ impl RunArgs {
             agent: self.agent,
             model: self.model,
             on_halt: self.on_halt,
+            sandbox: self.sandbox,
             dry_run: self.dry_run,
         }
     }

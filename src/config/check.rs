@@ -119,6 +119,11 @@ impl Checker<'_> {
             Value::Text(text) => text.clone(),
             Value::Int(number) => number.to_string(),
             Value::Bool(value) => {
+                // What older readers of YAML make of a plain `off`.
+                let choices = schema["enum"].as_array();
+                if !value && choices.is_some_and(|all| all.iter().any(|one| one == "off")) {
+                    return Some(Yaml::String("off".to_owned()));
+                }
                 return has_type(schema, "boolean").then_some(Yaml::Bool(*value));
             }
             _ => return None,

@@ -5,6 +5,7 @@
 //! (they are handed over), never look into specs, and never decide anything about a run.
 
 mod check;
+mod confine;
 mod feature;
 mod kind;
 mod origin;
@@ -20,8 +21,8 @@ pub mod yaml;
 pub use feature::{FeatureKeys, Reference};
 pub use origin::{KeyOrigin, Origin, Origins};
 pub use resolved::{
-    Config, Generated, Kind, Merge, Profile, Prompt, Resources, Run, Specs, Strategy, Verify,
-    Worktrees,
+    Config, Confine, Generated, Kind, Merge, Profile, Prompt, Resources, Run, SandboxChoice, Specs,
+    Strategy, Verify, Worktrees,
 };
 pub(crate) use source::quoted;
 pub use source::{FILE_CAP_BYTES, Place, Source, Spot, read_text};
@@ -75,6 +76,8 @@ pub struct Flags {
     pub model: Option<String>,
     /// `--on-halt`: `isolate` or `stop`.
     pub on_halt: Option<String>,
+    /// `--sandbox`: `off`, `auto`, `bwrap` or `landlock`.
+    pub sandbox: Option<String>,
     /// `--dry-run`.
     pub dry_run: bool,
 }

@@ -75,6 +75,7 @@ const OVERRIDES: &[Override] = &[
     ),
     over("run.on_halt", "--on-halt", "HARNESS_ON_HALT", ""),
     over("agent", "--agent", "HARNESS_AGENT", ""),
+    over("sandbox", "--sandbox", "HARNESS_SANDBOX", ""),
     over(
         "breakers.stuck.limit",
         "",
@@ -217,6 +218,7 @@ fn flags_as_text(flags: &Flags) -> BTreeMap<&'static str, String> {
         ("--agent", flags.agent.clone()),
         ("--model", flags.model.clone()),
         ("--on-halt", flags.on_halt.clone()),
+        ("--sandbox", flags.sandbox.clone()),
         ("--dry-run", flags.dry_run.then(|| "1".to_owned())),
     ]
     .into_iter()

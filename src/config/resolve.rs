@@ -2,13 +2,14 @@
 //!
 //! This file must never know how a value is written.
 
+use super::confine;
 use super::feature::{FeatureKeys, unknown_profile};
 use super::kind::{Parallel, Text};
 use super::origin::{Origin, Tree};
 use super::overrides::is_ours;
 use super::resolved::{
-    Config, Generated, Kind, Merge, Profile, Prompt, Resources, Run, Specs, Strategy, Verify,
-    Worktrees,
+    Config, Confine, Generated, Kind, Merge, Profile, Prompt, Resources, Run, SandboxChoice, Specs,
+    Strategy, Verify, Worktrees,
 };
 use super::shape::{self, Selection, Shape};
 use super::source::{Place, Source, quoted};
@@ -67,6 +68,13 @@ impl Resolver<'_> {
                 output: shape.resources.output.0,
                 pressure: shape.resources.pressure,
             },
+            sandbox: match shape.sandbox {
+                confine::SandboxChoice::Off => SandboxChoice::Off,
+                confine::SandboxChoice::Auto => SandboxChoice::Auto,
+                confine::SandboxChoice::Bwrap => SandboxChoice::Bwrap,
+                confine::SandboxChoice::Landlock => SandboxChoice::Landlock,
+            },
+            confine: self.confine(shape.confine),
             verify: Verify {
                 commands: shape.verify.commands.0,
                 timeout: shape.verify.timeout.0,
@@ -169,6 +177,7 @@ impl Resolver<'_> {
                 .map(|(name, text)| (name, text.0))
                 .collect();
             self.variables(&name, &env, &shape.env_pass.0);
+            self.places(&format!("agents.{name}.write"), &shape.write.0);
             let profile = Profile {
                 kind,
                 command,
@@ -176,6 +185,8 @@ impl Resolver<'_> {
                 args: texts(shape.args),
                 env,
                 env_pass: shape.env_pass.0,
+                write: shape.write.0,
+                network: shape.network.map(has_network),
             };
             agents.insert(name, profile);
         }
@@ -220,6 +231,38 @@ impl Resolver<'_> {
             } else if is_ours(name) {
                 let message = format!("{}: harness itself sets {found}", agents_key(agent));
                 self.problem(&key, Problem::error(message).help("remove it"));
+            }
+        }
+    }
+
+    fn confine(&mut self, shape: confine::Confine) -> Confine {
+        self.places("confine.write", &shape.write.0);
+        self.places("confine.hide", &shape.hide.0);
+        self.places("confine.read", &shape.read.0);
+        Confine {
+            network: has_network(shape.network),
+            write: shape.write.0,
+            hide: shape.hide.0,
+            read: shape.read.0,
+        }
+    }
+
+    /// Checks places outside of the repository.
+    fn places(&mut self, key: &str, places: &[String]) {
+        for place in places {
+            let plain = place.strip_prefix("~/").map(|rest| format!("/{rest}"));
+            let path = PathBuf::from(plain.as_deref().unwrap_or(place));
+            let is_named = path.is_absolute()
+                && path != Path::new("/")
+                && path
+                    .components()
+                    .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+            if !is_named {
+                let found = quoted(place);
+                let message = format!(
+                    "`{key}`: expected a place such as ~/.cache or /opt/tools, found {found}"
+                );
+                self.problem(key, Problem::error(message));
             }
         }
     }
@@ -372,6 +415,10 @@ fn run(shape: &shape::Run) -> Run {
             shape::OnHalt::Stop => OnHalt::Stop,
         },
     }
+}
+
+fn has_network(network: confine::Network) -> bool {
+    matches!(network, confine::Network::Full)
 }
 
 fn texts(texts: Vec<Text>) -> Vec<String> {

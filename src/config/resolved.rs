@@ -29,6 +29,10 @@ pub struct Config {
     pub worktrees: Worktrees,
     /// What one agent or command may use.
     pub resources: Resources,
+    /// What holds agents and commands to what they may write and see.
+    pub sandbox: SandboxChoice,
+    /// What that is, besides what they need.
+    pub confine: Confine,
     /// What a candidate must pass.
     pub verify: Verify,
     /// How features land.
@@ -103,6 +107,36 @@ pub struct Profile {
     /// Variables passed on from harness's own environment; `NAME_*` means all that begin so. API keys of a
     /// [`Kind::Command`] agent belong here: without that it never sees them.
     pub env_pass: Vec<String>,
+    /// What it may write in a sandbox besides what its kind needs; `~/` is the user's home.
+    pub write: Vec<String>,
+    /// Whether it has the network in a sandbox; `None`: as [`Confine`] says.
+    pub network: Option<bool>,
+}
+
+/// What is to hold agents and commands to what they may write and see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxChoice {
+    /// Nothing.
+    Off,
+    /// The first that works here; nothing if none does.
+    Auto,
+    /// bubblewrap, or no run.
+    Bwrap,
+    /// The kernel's Landlock, or no run.
+    Landlock,
+}
+
+/// What agents and commands may write and see in a sandbox, besides what they need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confine {
+    /// Whether they have the network.
+    pub network: bool,
+    /// Places they may write; `~/` is the user's home.
+    pub write: Vec<String>,
+    /// Places nobody may read; `~/` is the user's home.
+    pub hide: Vec<String>,
+    /// Places that may be read all the same.
+    pub read: Vec<String>,
 }
 
 /// The worktrees that agents work in.

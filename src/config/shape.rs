@@ -3,6 +3,7 @@
 //! This is the only list of keys: the JSON Schema is derived from it, and the checker obeys the schema.
 //! It must never know where a value came from.
 
+use super::confine::{Confine, Network, SandboxChoice};
 use super::kind::{Name, Parallel, Size, Span, Text, Words};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,11 @@ pub(super) struct Shape {
     pub worktrees: Worktrees,
     /// What one agent or command may use, with everything it starts.
     pub resources: Resources,
+    /// What holds agents and commands to what they may write and see: bwrap (bubblewrap), landlock, auto (the first of
+    /// these that works), or off.
+    pub sandbox: SandboxChoice,
+    /// What they may write and see in a sandbox, besides what they need.
+    pub confine: Confine,
     /// What a candidate must pass before it lands.
     pub verify: Verify,
     /// How features land.
@@ -144,6 +150,10 @@ pub(super) struct Profile {
     pub env: BTreeMap<String, Text>,
     /// Environment variables passed on from harness's own environment.
     pub env_pass: Words,
+    /// Places that it may write in a sandbox besides those of its kind and of confine.write; ~ is your home.
+    pub write: Words,
+    /// full or none, in a sandbox; null means what confine.network says.
+    pub network: Option<Network>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
@@ -344,6 +354,8 @@ impl Default for Shape {
             breakers: Breakers::default(),
             worktrees: Worktrees::default(),
             resources: Resources::default(),
+            sandbox: SandboxChoice::Off,
+            confine: Confine::default(),
             verify: Verify::default(),
             merge: Merge::default(),
             prompt: Prompt::default(),

@@ -1,6 +1,6 @@
 //! The room's contract: what is refused and where, what covers what, and that nothing panics.
 
-use super::{FILE_NAME, Kind, Loaded, Origin, Source, Sources, load, schema, yaml};
+use super::{FILE_NAME, Kind, Loaded, Origin, SandboxChoice, Source, Sources, load, schema, yaml};
 use crate::model::{OnHalt, Slug};
 use proptest::prelude::*;
 use std::path::Path;
@@ -241,7 +241,6 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
         "notify: {command: notify-send}",
         "run: {until: '07:30'}",
         "run: {keep_awake: true}",
-        "sandbox: auto",
         "agents: {x: {kind: opencode}}",
     ] {
         let problems = refused(yaml, &[]);
@@ -262,6 +261,37 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
     assert_eq!(
         refused("sandox: auto", &[]),
         ["harness.yaml:1: unknown key `sandox` (did you mean `sandbox`?)"]
+    );
+}
+
+#[test]
+fn a_sandbox_and_its_places_are_read_and_checked() {
+    let yaml = "sandbox: auto\nconfine:\n  network: none\n  write: [~/.cargo, /opt/cache]\n  hide: ~/.ssh\n\
+        agents: {claude: {write: [/srv/models], network: full}}";
+    let config = loaded(yaml, &[]).config;
+    assert_eq!(config.sandbox, SandboxChoice::Auto);
+    assert_eq!(config.confine.write, ["~/.cargo", "/opt/cache"]);
+    assert_eq!(config.confine.hide, ["~/.ssh"]);
+    assert!(!config.confine.network);
+    assert_eq!(config.agents["claude"].network, Some(true));
+    assert_eq!(config.agents["claude"].write, ["/srv/models"]);
+    let config = loaded("", &[]).config;
+    assert!(config.confine.network && config.confine.hide.contains(&"~/.ssh".to_owned()));
+    assert_eq!(config.sandbox, SandboxChoice::Off);
+    let config = loaded("sandbox: bwrap", &[("HARNESS_SANDBOX", "landlock")]).config;
+    assert_eq!(config.sandbox, SandboxChoice::Landlock);
+    for place in ["cache", "/", "~", "~/../x", "/a/../b", "$HOME/x"] {
+        let problems = refused(&format!("confine: {{write: ['{place}']}}"), &[]);
+        let expected = format!(
+            "harness.yaml:1: `confine.write`: expected a place such as ~/.cache or /opt/tools, found `{place}`"
+        );
+        assert_eq!(problems, [expected]);
+    }
+    assert_eq!(
+        refused("sandbox: bubblewrap", &[]),
+        [
+            "harness.yaml:1: `sandbox`: expected `off` or `auto` or `bwrap` or `landlock`, found `bubblewrap`"
+        ]
     );
 }
 

@@ -43,7 +43,6 @@ pub(super) const IN_FILE: &[Unavailable] = &[
         |node| node.value == Value::Bool(false),
         "remove it",
     ),
-    key("sandbox", off, "`off` is what happens today"),
     key("features.*.budget", all_null, "remove it"),
     key("agents.*.kind", available_kind, "use `kind: command`"),
 ];
@@ -72,10 +71,6 @@ fn all_null(node: &Node) -> bool {
         Value::Map(entries) => entries.iter().all(|entry| null(&entry.node)),
         _ => null(node),
     }
-}
-
-fn off(node: &Node) -> bool {
-    is_text(node, "off") || node.value == Value::Bool(false)
 }
 
 fn is_text(node: &Node, text: &str) -> bool {

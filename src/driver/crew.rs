@@ -1,5 +1,6 @@
 //! What every effect needs to know: one bundle, made when the run begins and never changed.
 
+use super::confine::{Confinement, GitNeeds};
 use super::error::DriverError;
 use super::place::Place;
 use super::preflight::Ready;
@@ -8,10 +9,11 @@ use crate::agent;
 use crate::agent::prompt::{Materials, Template, build};
 use crate::config::{Config, Profile};
 use crate::core::State;
+use crate::gate::Checks;
 use crate::git::Worktrees;
 use crate::learnings::Memory;
 use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug};
-use crate::process::{self, Keeper, Limits};
+use crate::process::{self, Keeper, Limits, Sandbox};
 use crate::spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +43,8 @@ pub(super) struct Crew {
     pub(super) keeper: Keeper,
     /// What an agent or command may use, with everything it starts.
     pub(super) limits: Limits,
+    /// What it may write and see.
+    pub(super) confinement: Confinement,
 }
 
 impl Crew {
@@ -66,8 +70,9 @@ impl Crew {
             features: RefCell::new(features),
             gates: RefCell::default(),
             made: RefCell::default(),
-            keeper: Keeper::find(),
+            keeper: ready.keeper,
             limits,
+            confinement: ready.confinement,
         };
         (crew, ready.survey.scanner)
     }
@@ -101,6 +106,48 @@ impl Crew {
         env
     }
 
+    /// Commands of the project for one effect.
+    pub(super) fn checks(
+        &self,
+        commands: Vec<String>,
+        key: &EffectKey,
+        slug: Option<&Slug>,
+        log: PathBuf,
+        place: Station,
+    ) -> Checks {
+        let Station { cwd, sandbox } = place;
+        Checks {
+            commands,
+            cwd,
+            env: self.command_env(slug),
+            timeout: self.config.verify.timeout,
+            grace: self.config.run.grace,
+            log,
+            token: self.token(key),
+            keeper: self.keeper.clone(),
+            limits: self.limits,
+            sandbox,
+        }
+    }
+
+    /// What git commands in a worktree of the pool must be able to write.
+    pub(super) fn git_needs(&self, worktree: &Path) -> GitNeeds {
+        let dir = self.place.repo.git_dir();
+        let admin = dir
+            .join("worktrees")
+            .join(worktree.file_name().unwrap_or_default());
+        GitNeeds {
+            read: vec![admin.join("gitdir"), admin.join("commondir")],
+            write: vec![
+                dir.join("objects"),
+                admin,
+                dir.join("refs/heads/harness"),
+                dir.join("logs/refs/heads/harness"),
+            ],
+            ..GitNeeds::default()
+        }
+    }
+
     /// What the processes of an effect carry in their environment, so that they can be found after a
     /// crash: the same in every run, because a later run looks for an earlier one's.
     pub(super) fn token(&self, key: &EffectKey) -> String {
@@ -125,6 +172,12 @@ impl Crew {
         }
         .write(&features, slug, iteration, spec_path, news)
     }
+}
+
+/// Where commands run, and in what sandbox.
+pub(super) struct Station {
+    pub(super) cwd: PathBuf,
+    pub(super) sandbox: Option<Sandbox>,
 }
 
 /// Three quarters of what there is: enough for any build, and the rest keeps the machine alive.

@@ -2,9 +2,9 @@
 //!
 //! It never runs a gate and never says what a verdict means.
 
-use super::crew::Crew;
+use super::crew::{Crew, Station};
 use super::error::DriverError;
-use crate::gate::{self, Checks, Verdict};
+use crate::gate::{self, Verdict};
 use crate::model::{EffectKey, Problem};
 use std::io;
 
@@ -59,17 +59,12 @@ async fn fingerprint(crew: &Crew) -> Result<Vec<u8>, DriverError> {
         return Ok(Vec::new());
     }
     let log = crew.place.fingerprint();
-    let checks = Checks {
-        commands,
-        cwd: crew.place.repo.root().to_owned(),
-        env: crew.command_env(None),
-        timeout: crew.config.verify.timeout,
-        grace: crew.config.run.grace,
-        log: log.clone(),
-        token: crew.token(&EffectKey::Tidy),
-        keeper: crew.keeper.clone(),
-        limits: crew.limits,
+    let root = crew.place.repo.root();
+    let station = Station {
+        cwd: root.to_owned(),
+        sandbox: crew.confinement.checks(None, root),
     };
+    let checks = crew.checks(commands, &EffectKey::Tidy, None, log.clone(), station);
     match std::fs::remove_file(&log) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(DriverError::io("remove", log)(error));

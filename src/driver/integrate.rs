@@ -3,11 +3,11 @@
 //! It does what it is told and reports what it saw; which chain to try and what a verdict means is for
 //! `core` to say.
 
-use super::crew::Crew;
+use super::crew::{Crew, Station};
 use super::iterate::warn;
 use super::world::{Message, blocking};
 use crate::config;
-use crate::gate::{self, Checks, Verdict};
+use crate::gate::{self, Verdict};
 use crate::git::{GitError, Link, Rebuild, Reconciled, Remake, Repo, Strategy};
 use crate::model::{
     BuildOutcome, EffectKey, GateId, GateOutcome, Input, LandOutcome, Member, Oid, PublishOutcome,
@@ -146,17 +146,13 @@ async fn remade(
     let cwd = checked_out(crew, &rebuild.commit, place.number, false).await??;
     let kinds = rebuild.kinds.iter();
     let commands = kinds.filter_map(|kind| crew.config.merge.regenerate.get(*kind));
-    let checks = Checks {
-        commands: commands.map(|kind| kind.command.clone()).collect(),
+    let commands = commands.map(|kind| kind.command.clone()).collect();
+    let station = Station {
+        sandbox: crew.confinement.checks(Some(&cwd), &cwd),
         cwd: cwd.clone(),
-        env: crew.command_env(None),
-        timeout: crew.config.verify.timeout,
-        grace: crew.config.run.grace,
-        log: crew.place.made_log(attempt),
-        token: crew.token(&EffectKey::Build(attempt)),
-        keeper: crew.keeper.clone(),
-        limits: crew.limits,
     };
+    let (key, log) = (EffectKey::Build(attempt), crew.place.made_log(attempt));
+    let checks = crew.checks(commands, &key, None, log, station);
     match gate::verify(checks, stop).await {
         Verdict::Green { .. } => {}
         Verdict::Red { command, tail, .. } => {
@@ -327,17 +323,12 @@ async fn gated(
     }
     commands.extend(job.gate.own.iter().cloned());
     let log = crew.place.gate_log(job.attempt, job.reds);
-    let checks = Checks {
-        commands,
+    let station = Station {
+        sandbox: crew.confinement.checks(Some(&cwd), &cwd),
         cwd,
-        env: crew.command_env(None),
-        timeout: crew.config.verify.timeout,
-        grace: crew.config.run.grace,
-        log: log.clone(),
-        token: crew.token(&EffectKey::Gate(job.attempt, job.reds)),
-        keeper: crew.keeper.clone(),
-        limits: crew.limits,
     };
+    let key = EffectKey::Gate(job.attempt, job.reds);
+    let checks = crew.checks(commands, &key, None, log.clone(), station);
     let verdict = gate::verify(checks, stop).await;
     for (slug, iteration) in &job.about {
         // For whoever looks into the iteration's records; the log itself stays where it is.

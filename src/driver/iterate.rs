@@ -166,6 +166,10 @@ async fn before(
         |spec| spec.path.clone(),
     );
     let spec_path = spec_path(crew.place.repo.root(), Some(worktree), &file);
+    let spec_path = match spec_path.strip_prefix(worktree) {
+        Ok(inside) => crew.confinement.seen(worktree).join(inside),
+        Err(_) => spec_path,
+    };
     // Of a merge that is the task, the handoff tells.
     let meanwhile = match handoff {
         Some(_) => None,
@@ -268,6 +272,7 @@ async fn call(
         iteration: job.number,
         run: &crew.run,
         worktree: worktree.to_owned(),
+        seen_worktree: crew.confinement.seen(worktree),
         spec_path: begun.spec_path,
         prompt: begun.prompt,
         records: crew.place.records(&job.slug, job.number),
@@ -278,6 +283,13 @@ async fn call(
         token: crew.token(&EffectKey::Iterate(job.slug.clone(), job.number)),
         keeper: crew.keeper.clone(),
         limits: crew.limits,
+        sandbox: crew.confinement.agent(
+            profile,
+            &agent::home(profile, &crew.env),
+            program,
+            worktree,
+            crew.git_needs(worktree),
+        ),
         output_cap: crew.config.resources.output,
         model,
     };

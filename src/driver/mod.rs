@@ -4,6 +4,7 @@
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
 mod command;
+mod confine;
 mod crew;
 mod error;
 mod evidence;

@@ -1,6 +1,7 @@
 //! Everything that is checked before the first worktree is made: specs, graph, selection, agents,
 //! target, state directory. All problems come at once.
 
+use super::confine::Confinement;
 use super::error::DriverError;
 use super::place::{Place, profiles_in_use};
 use crate::agent;
@@ -8,6 +9,7 @@ use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
 use crate::git::{BrokenFilter, GitError, Target, Worktrees, integration_ref};
 use crate::model::{FeatureSpec, Oid, Problem, Severity, Slug};
+use crate::process::Keeper;
 use crate::spec::{Loaded, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -39,6 +41,8 @@ pub struct Ready {
     pub(super) profiles: BTreeMap<String, (Profile, PathBuf)>,
     pub(super) template: Option<(PathBuf, String)>,
     pub(super) env: BTreeMap<OsString, OsString>,
+    pub(super) keeper: Keeper,
+    pub(super) confinement: Confinement,
 }
 
 /// Reads all specs and checks them as a graph.
@@ -68,7 +72,7 @@ pub fn survey(place: &Place, config: &Config) -> Result<Survey, DriverError> {
 pub fn preflight(
     mut place: Place,
     config: Config,
-    env: BTreeMap<OsString, OsString>,
+    mut env: BTreeMap<OsString, OsString>,
 ) -> Result<Ready, DriverError> {
     place.repo = place.repo.generating(&config.merge.generated())?.seal()?;
     let mut survey = survey(&place, &config)?;
@@ -89,6 +93,9 @@ pub fn preflight(
     let worktrees = Worktrees::new(place.repo.clone(), &config.worktrees.dir)?;
     let around = surroundings(&place, &worktrees, &survey.features)?;
     survey.warnings.extend(around);
+    let keeper = Keeper::find();
+    let (confinement, odd) = Confinement::find(&config, &place, &worktrees, &keeper, &mut env)?;
+    survey.warnings.extend(odd);
     Ok(Ready {
         place,
         config,
@@ -98,6 +105,8 @@ pub fn preflight(
         profiles,
         template,
         env,
+        keeper,
+        confinement,
     })
 }
 

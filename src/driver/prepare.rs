@@ -2,11 +2,11 @@
 //!
 //! It never calls an agent, and never decides whether another try is worth it.
 
-use super::crew::Crew;
+use super::crew::{Crew, Station};
 use super::iterate::warn;
 use super::machine::free_space;
 use super::world::{Message, blocking};
-use crate::gate::{self, Checks, SetupError};
+use crate::gate::{self, SetupError};
 use crate::git::integration_ref;
 use crate::model::{EffectKey, InfraKind, Input, Oid, Slug, WorktreeName};
 use std::path::Path;
@@ -71,17 +71,16 @@ async fn ready(
     }
     let io = |error: std::io::Error| (InfraKind::System, format!("{}: {error}", stamp.display()));
     remove_if_there(&stamp).map_err(io)?;
-    let checks = Checks {
-        commands,
+    let sandbox = crew
+        .confinement
+        .worker(&prepared.path, crew.git_needs(&prepared.path));
+    let station = Station {
         cwd: prepared.path,
-        env: crew.command_env(Some(slug)),
-        timeout: crew.config.verify.timeout,
-        grace: crew.config.run.grace,
-        log: crew.place.records(slug, 0).with_file_name("setup.log"),
-        token: crew.token(&EffectKey::Prepare(slug.clone(), job.attempt)),
-        keeper: crew.keeper.clone(),
-        limits: crew.limits,
+        sandbox,
     };
+    let key = EffectKey::Prepare(slug.clone(), job.attempt);
+    let log = crew.place.records(slug, 0).with_file_name("setup.log");
+    let checks = crew.checks(commands, &key, Some(slug), log, station);
     match gate::setup(checks, stop).await {
         Ok(()) => {}
         // Perhaps its own work is what cannot be set up. Its agent is the one to repair that, and whatever

@@ -139,6 +139,7 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
     settings.merge.gate = gate_digest(crew).await?;
     settings.containment = Containment {
         processes: crew.keeper.tier(),
+        sandbox: crew.confinement.tier(),
     };
     Ok(Input::RunBegins {
         run: crew.run.clone(),

@@ -9,9 +9,9 @@ mod tail;
 mod tests;
 
 use crate::model::Ending;
-use crate::process::{self, Finished, Job, Keeper, Limits};
+use crate::process::{self, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,8 @@ pub struct Checks {
     pub keeper: Keeper,
     /// What a command may use.
     pub limits: Limits,
+    /// What it may write and see, but for a temporary directory, which is made here.
+    pub sandbox: Option<Sandbox>,
 }
 
 /// What came of [`verify`].
@@ -95,12 +97,14 @@ pub enum SetupError {
 }
 
 /// Runs the commands in order until one fails or `stop` completes. Without commands it is green at once.
-pub async fn verify(checks: Checks, stop: impl Future<Output = ()>) -> Verdict {
+pub async fn verify(mut checks: Checks, stop: impl Future<Output = ()>) -> Verdict {
     let mut stop = Latch::new(stop);
     let mut gate_ms = 0_u64;
-    if let Err(why) = prepare_log(&checks.log) {
-        return Verdict::NotStarted { why };
-    }
+    // Kept until the last command has ended.
+    let _temporary = match prepare_log(&checks.log).and_then(|()| own_temporary(&mut checks)) {
+        Ok(temporary) => temporary,
+        Err(why) => return Verdict::NotStarted { why },
+    };
     for (n, command) in checks.commands.iter().enumerate() {
         if stop.is_done {
             return Verdict::Stopped;
@@ -165,7 +169,22 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         token: format!("{}-{n}", checks.token),
         keeper: checks.keeper.clone(),
         limits: checks.limits,
+        sandbox: checks.sandbox.clone(),
     }
+}
+
+/// In a sandbox the commands share no temporary directory with anybody else.
+fn own_temporary(checks: &mut Checks) -> Result<Option<PrivateTemp>, String> {
+    let Some(sandbox) = &mut checks.sandbox else {
+        return Ok(None);
+    };
+    let base = checks.env.get(OsStr::new("TMPDIR")).map(Path::new);
+    let temporary = PrivateTemp::create(base, "checks")
+        .map_err(|(dir, error)| format!("cannot create {}: {error}", dir.display()))?;
+    let seen = sandbox.backend.seen_temporary(temporary.path());
+    checks.env.insert("TMPDIR".into(), seen.into());
+    sandbox.policy.temporary = Some(temporary.path().to_owned());
+    Ok(Some(temporary))
 }
 
 /// How a command ended, in words for its log and its tail.

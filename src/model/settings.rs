@@ -36,6 +36,22 @@ pub struct Settings {
 pub struct Containment {
     /// How processes are kept from outliving what they were started for.
     pub processes: ProcessTier,
+    /// What holds them to what they may write and see.
+    #[serde(default)]
+    pub sandbox: SandboxTier,
+}
+
+/// What holds agents and commands to what they may write and see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxTier {
+    /// Nothing: they can write and see all that the user can.
+    #[default]
+    Off,
+    /// The kernel's Landlock: it refuses what is not allowed.
+    Landlock,
+    /// bubblewrap: they have a view of files and processes of their own.
+    Bwrap,
 }
 
 /// How processes are kept from outliving what they were started for.

@@ -6,7 +6,7 @@
 //!
 //! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
 //! its bytes; `keeper` and `supervisor` see to it that nothing outlives it; `tree` finds and kills what
-//! belongs to it without a supervisor; `proc_fs` reads `/proc`.
+//! belongs to it without a supervisor; `sandbox` holds it to what it may write and see; `proc_fs` reads `/proc`.
 
 mod capture;
 #[cfg(target_os = "linux")]
@@ -17,9 +17,11 @@ pub mod machine;
 mod pipes;
 mod proc_fs;
 mod run;
+pub mod sandbox;
 mod spawn;
 #[cfg(target_os = "linux")]
 mod supervisor;
+mod temp;
 mod tree;
 
 #[cfg(test)]
@@ -29,7 +31,9 @@ pub use keeper::{Keeper, supervise};
 pub use limits::Limits;
 pub use proc_fs::{ProcessIdentity, alive, boot_id, start_time};
 pub use run::run;
+pub use sandbox::{Backend, Policy, Sandbox};
 pub use spawn::which;
+pub use temp::{PrivateTemp, remove};
 pub use tree::{sweep, written};
 
 use crate::model::Ending;
@@ -73,6 +77,8 @@ pub struct Job {
     pub keeper: Keeper,
     /// What it may use.
     pub limits: Limits,
+    /// What it may write and see; without one, all that we can.
+    pub sandbox: Option<Sandbox>,
 }
 
 /// What a finished [`Job`] left.

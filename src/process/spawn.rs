@@ -4,6 +4,7 @@
 //! This file must never guess: what cannot be started is said in one sentence.
 
 use super::keeper::MODE;
+use super::sandbox;
 use super::{Job, Limits, TOKEN_VARIABLE};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::{AccessFlags, access, setsid};
@@ -75,6 +76,10 @@ pub(super) fn spawn(job: &Job, start: &Start<'_>) -> Result<Child, String> {
     } else {
         Stdio::piped()
     };
+    let wrapped = sandbox::wrap(job.sandbox.as_ref(), program, &job.args).map_err(|error| {
+        format!("cannot start {name}: its sandbox cannot be worked out: {error}")
+    })?;
+    let program = wrapped.program;
     let mut command = match start {
         Start::Bare => {
             let mut command = Command::new(&program);
@@ -91,13 +96,14 @@ pub(super) fn spawn(job: &Job, start: &Start<'_>) -> Result<Child, String> {
             let numbers = [socket.as_raw_fd().to_string(), grace.to_string()];
             command.arg0("harness").arg(MODE).args(numbers);
             command.arg(job.limits.encode());
-            command.arg(cgroup.unwrap_or(Path::new("-"))).arg(&program);
+            command.arg(cgroup.unwrap_or(Path::new("-")));
+            command.args(&wrapped.order).arg(&program);
             lead_session_and_inherit(&mut command, socket);
             command
         }
     };
     command
-        .args(&job.args)
+        .args(&wrapped.args)
         .current_dir(&job.cwd)
         .env_clear()
         .envs(&job.env)

@@ -12,6 +12,8 @@ use super::cgroup::Group;
 use super::keeper::KILL;
 use super::limits::Limits;
 use super::proc_fs::{self, Stat};
+use super::sandbox;
+use super::sandbox::rules::{Restriction, Rule};
 use super::tree::{Killable, signal_each};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -45,8 +47,8 @@ const LOOK_AT_LIMITS: Duration = Duration::from_millis(500);
 const FREEZES: usize = 16;
 
 /// Does the supervisor's work with the arguments behind [`MODE`](super::keeper::MODE): the number of the
-/// inherited socket, the grace in milliseconds, the limits, the control group above or `-`, the program, its
-/// arguments. Returns the exit status of the process, which says
+/// inherited socket, the grace in milliseconds, the limits, the control group above or `-`, the sandbox, the
+/// program, its arguments. Returns the exit status of the process, which says
 /// nothing: what harness wants to know comes through the socket.
 pub(super) fn serve(args: impl Iterator<Item = OsString>) -> u8 {
     let Some(order) = Order::parse(args) else {
@@ -71,8 +73,37 @@ struct Order {
     grace: Duration,
     limits: Limits,
     cgroup: Option<PathBuf>,
+    confined: Confined,
     program: OsString,
     args: Vec<OsString>,
+}
+
+/// How the command is kept in its sandbox.
+enum Confined {
+    /// It has none.
+    No,
+    /// By a program, which is what we start, and which starts the command.
+    ByProgram,
+    /// By the kernel's rules.
+    ByRules(Vec<Rule>),
+}
+
+impl Confined {
+    fn parse(args: &mut impl Iterator<Item = OsString>) -> Option<Self> {
+        match args.next()?.to_str()? {
+            sandbox::NONE => Some(Self::No),
+            sandbox::BY_PROGRAM => Some(Self::ByProgram),
+            sandbox::BY_RULES => {
+                let count: usize = args.next()?.to_str()?.parse().ok()?;
+                let rules: Vec<Rule> = args
+                    .take(count)
+                    .map_while(|arg| Rule::decode(&arg))
+                    .collect();
+                (rules.len() == count).then_some(Self::ByRules(rules))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Order {
@@ -82,12 +113,14 @@ impl Order {
         let grace: u64 = args.next()?.to_str()?.parse().ok()?;
         let limits = Limits::decode(args.next()?.to_str()?)?;
         let cgroup = args.next().filter(|word| word != "-").map(PathBuf::from);
+        let confined = Confined::parse(&mut args)?;
         let program = args.next()?;
         Some(Self {
             socket: inherited(socket)?,
             grace: Duration::from_millis(grace),
             limits,
             cgroup,
+            confined,
             program,
             args: args.collect(),
         })
@@ -125,6 +158,8 @@ struct Supervisor {
     limits: Limits,
     group: Option<Group>,
     leader: Pid,
+    /// Whether the leader is a program that keeps the command in its sandbox, not the command.
+    is_wrapped: bool,
     /// How the command ended, as it is told to harness.
     ending: Option<String>,
     /// When the command's time to say goodbye is over.
@@ -184,6 +219,7 @@ impl Supervisor {
             limits: order.limits,
             group,
             leader,
+            is_wrapped: matches!(order.confined, Confined::ByProgram),
             ending: None,
             deadline: None,
             killing: false,
@@ -210,11 +246,30 @@ impl Supervisor {
             let next = [self.deadline, look].into_iter().flatten().min();
             self.sleep(next.map(|next| next.saturating_duration_since(now)));
             if self.told_to_stop() && self.deadline.is_none() {
-                // An error says that nobody is left there.
-                let _ = killpg(self.leader, Signal::SIGTERM);
+                self.ask();
                 self.deadline = Some(Instant::now() + self.grace);
             }
         }
+    }
+
+    /// Asks the command to end.
+    fn ask(&self) {
+        if !self.is_wrapped {
+            // An error says that nobody is left there.
+            let _ = killpg(self.leader, Signal::SIGTERM);
+            return;
+        }
+        // Were the program that keeps the sandbox to end, or the first process in it, the kernel would end all others
+        // at once, and nobody could say goodbye.
+        let all: Vec<Stat> = proc_fs::pids().into_iter().filter_map(Stat::of).collect();
+        let first = |pid: &Killable| {
+            let pid = pid.pid().as_raw();
+            let stat = all.iter().find(|stat| stat.pid == pid);
+            stat.is_some_and(|stat| stat.parent == self.leader.as_raw())
+        };
+        let mut others = descendants();
+        others.retain(|pid| pid.pid() != self.leader && !first(pid));
+        signal_each(&others, Signal::SIGTERM);
     }
 
     fn look_at_limits(&mut self, now: Instant) {
@@ -239,8 +294,12 @@ impl Supervisor {
             if (alive.is_empty() && !has_children()) || hopeless {
                 break;
             }
-            let others = alive.iter().filter(|pid| pid.pid() != self.leader);
-            self.left.extend(others.map(|pid| pid.pid().as_raw()));
+            if !self.is_wrapped {
+                // When the program that keeps a sandbox ends, the kernel ends all in it: how many there were is not
+                // to be seen.
+                let others = alive.iter().filter(|pid| pid.pid() != self.leader);
+                self.left.extend(others.map(|pid| pid.pid().as_raw()));
+            }
             self.told_to_stop();
             if polite && !self.killing && begun.elapsed() < LEFTOVER_GRACE {
                 let fresh: Vec<Killable> = alive
@@ -328,6 +387,10 @@ impl Supervisor {
 fn start(order: &Order, group: Option<&Group>) -> Result<Pid, String> {
     let supervisor = nix::unistd::getpid();
     let limits = order.limits;
+    let mut restriction = match &order.confined {
+        Confined::ByRules(rules) => Some(Restriction::new(rules)?),
+        Confined::No | Confined::ByProgram => None,
+    };
     let entrance = group.and_then(Group::entrance);
     let before_exec = move || -> std::io::Result<()> {
         setsid()?;
@@ -342,12 +405,13 @@ fn start(order: &Order, group: Option<&Group>) -> Result<Pid, String> {
         if getppid() != supervisor {
             return Err(Errno::ESRCH.into());
         }
-        Ok(())
+        // Last: nothing above is allowed any more.
+        restriction.as_mut().map_or(Ok(()), Restriction::enforce)
     };
     let mut command = Command::new(&order.program);
     command.args(&order.args);
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes bare system
-    // calls, builds errors from a number without allocating, and owns nothing but numbers and an open file.
+    // SAFETY: between fork and exec of a program with threads only async-signal-safe calls are allowed. This one has
+    // a single thread. The closure makes bare system calls, and owns nothing but numbers and open files.
     unsafe {
         command.pre_exec(before_exec);
     }

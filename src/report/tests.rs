@@ -4,8 +4,8 @@ use super::*;
 use crate::core::{FeatureView, Planned, RunView, Stage, Wait};
 use crate::model::{
     AgentFailure, Containment, Ending, Event, Evidence, FailureKind, GateId, Ground, InfraKind,
-    IterationReport, Oid, ParkReason, ProcessTier, Record, Red, Relation, RunId, Settings,
-    StopLevel, Usage, WorktreeName,
+    IterationReport, Oid, ParkReason, ProcessTier, Record, Red, Relation, RunId, SandboxTier,
+    Settings, StopLevel, Usage, WorktreeName,
 };
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -47,6 +47,7 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             overtaken: false,
             containment: Containment {
                 processes: ProcessTier::Supervisor,
+                sandbox: SandboxTier::Bwrap,
             },
             id: "20261123-221530-4f2a".to_owned(),
             target: "refs/heads/main".to_owned(),
@@ -108,7 +109,7 @@ fn a_page_says_what_runs_what_needs_a_person_and_what_waits() {
         "\
 ████░░░░░░░░░░░░░░░░░░░░ 1/5 merged · 1 working · 1 blocked · 1 waiting · 1 skipped
 running for 4m12s onto main, 4 at once, iteration 14 of 200 (pid 4242)
-contained by supervisor
+contained by supervisor, sandbox: bwrap
 
 Running (1)
   auth-login  working   #3    4m12s  moved the parser
@@ -134,7 +135,7 @@ fn a_narrow_page_cuts_everything_but_commands() {
         "\
 ██░░░░░░░░ 1/5 merged · 1 working · 1 b…
 running for 4m12s onto main, 4 at once,…
-contained by supervisor
+contained by supervisor, sandbox: bwrap
 
 Running (1)
   auth-login  working   #3    4m12s  mo…
@@ -294,7 +295,7 @@ fn columns_for_pipes_hold_every_feature() {
         status_plain(&glance(&mixed(), &BTreeMap::new(), true)),
         "\
 # running for 4m12s onto main, 4 at once, iteration 14 of 200 (pid 4242)
-# contained by supervisor
+# contained by supervisor, sandbox: bwrap
 SLUG        STAGE    ITERATION  ELAPSED  DETAIL
 index       merged   3          -        aaaaaaaaa The index
 auth-login  working  3          4m12s    moved the parser
@@ -652,7 +653,7 @@ fn the_log_tells_of_the_run() {
     assert_eq!(
         lines.join("\n"),
         "\
-22:15:30  *              run r1 started on 2026-11-23: 4 at once, onto main at bbbbbbbbb; contained by process groups only: a daemon can outlive its agent
+22:15:30  *              run r1 started on 2026-11-23: 4 at once, onto main at bbbbbbbbb; contained by process groups only: a daemon can outlive its agent, no sandbox
 22:15:30  *              halted: no reason given; nothing new is started (remove the HALT file to go on)
 22:15:30  *              resumed: the HALT file is gone
 22:15:30  *              stopping: nothing new is started, running agents may finish

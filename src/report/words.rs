@@ -6,7 +6,7 @@
 use super::line::REASON_COLUMNS;
 use super::text::{count, elapsed, names, reason, shown};
 use crate::core::{FeatureView, Stage, View, Wait};
-use crate::model::{Containment, ProcessTier, Slug, Stamp};
+use crate::model::{Containment, ProcessTier, SandboxTier, Slug, Stamp};
 use std::fmt::Write as _;
 
 /// Stages in the order in which counts are told.
@@ -200,11 +200,15 @@ pub(super) fn overall(view: &View, live: bool, bar_columns: usize) -> String {
 
 /// What keeps agents and commands in bounds.
 pub(super) fn contained(containment: &Containment) -> String {
-    match containment.processes {
-        ProcessTier::Supervisor => "contained by supervisor".to_owned(),
-        ProcessTier::Cgroup => "contained by supervisor and control group".to_owned(),
-        ProcessTier::Groups => {
-            "contained by process groups only: a daemon can outlive its agent".to_owned()
-        }
-    }
+    let processes = match containment.processes {
+        ProcessTier::Supervisor => "contained by supervisor",
+        ProcessTier::Cgroup => "contained by supervisor and control group",
+        ProcessTier::Groups => "contained by process groups only: a daemon can outlive its agent",
+    };
+    let sandbox = match containment.sandbox {
+        SandboxTier::Off => "no sandbox",
+        SandboxTier::Landlock => "sandbox: landlock",
+        SandboxTier::Bwrap => "sandbox: bwrap",
+    };
+    format!("{processes}, {sandbox}")
 }
