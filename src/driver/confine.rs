@@ -31,6 +31,7 @@ const HELPERS: [&str; 3] = [
 pub(super) struct GitNeeds {
     pub(super) write: Vec<PathBuf>,
     pub(super) read: Vec<PathBuf>,
+    pub(super) loose: Vec<PathBuf>,
     pub(super) stand_ins: Vec<(PathBuf, PathBuf)>,
     pub(super) instead: Vec<PathBuf>,
 }
@@ -149,6 +150,7 @@ impl Confinement {
         let policy = &mut sandbox.policy;
         policy.write.extend(git.write);
         policy.read.extend(git.read);
+        policy.loose = git.loose;
         policy.stand_ins = git.stand_ins;
         // At its own place as well: git takes a worktree that is not where it is registered for gone, and prunes it.
         for place in [seen, worktree.to_owned()] {

@@ -138,6 +138,8 @@ impl Crew {
             .join(worktree.file_name().unwrap_or_default());
         GitNeeds {
             read: vec![admin.join("gitdir"), admin.join("commondir")],
+            // A commit takes the lock of the packed refs for a moment, also when there is nothing to change in them.
+            loose: vec![dir.to_owned()],
             write: vec![
                 dir.join("objects"),
                 admin,
