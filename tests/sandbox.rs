@@ -277,6 +277,12 @@ fn nothing_outside_is_written() {
             .find(|name| name.contains("breach") || *name == "refs/stash");
         assert_eq!(strange, None, "{backend}");
         assert_eq!(site.landed().len(), 2, "{backend}");
+        // Where it can be, every agent's worktree is at the same place.
+        let pool = site.repo.canonicalize().unwrap();
+        let pool = pool.with_file_name("the repo.harness");
+        let seen = std::fs::read_to_string(site.path("meet/victim")).unwrap();
+        let own = if backend == "bwrap" { "work" } else { "w2" };
+        assert_eq!(Path::new(seen.trim()), pool.join(own), "{backend}");
         site.git(&["fsck", "--strict", "--no-dangling"]);
         let status = site.git(&["status", "--porcelain"]);
         assert_eq!(status, "", "{backend}");
