@@ -13,7 +13,7 @@
 mod support;
 
 use harness::model::Ending;
-use harness::process::{Job, Keeper, Limits, Stream, run};
+use harness::process::{Builds, Job, Keeper, Limits, Stream, run};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,6 +92,7 @@ impl Bench {
             token: String::new(),
             keeper,
             limits: Limits::default(),
+            builds: Builds::default(),
         }
     }
 }

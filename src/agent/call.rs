@@ -7,7 +7,7 @@ use super::command::{self, Text};
 use super::outbox::{self, blocked_line};
 use super::{AgentError, Kind, Profile, env};
 use crate::model::{AgentFailure, Ending, RunId, Slug, Usage};
-use crate::process::{self, Finished, Job, Keeper, Limits, Stream};
+use crate::process::{self, Builds, Finished, Job, Keeper, Limits, Stream};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -53,6 +53,8 @@ pub struct Call<'a> {
     pub keeper: Keeper,
     /// What it may use.
     pub limits: Limits,
+    /// How its builds share the processors with others.
+    pub builds: Builds,
     /// The most bytes of its raw output that are kept on disk.
     pub output_cap: u64,
     /// Model, if not the profile's.
@@ -191,6 +193,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         token: call.token.clone(),
         keeper: call.keeper.clone(),
         limits: call.limits,
+        builds: call.builds.clone(),
     };
     Ok((temporary, job))
 }

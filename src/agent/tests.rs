@@ -68,6 +68,7 @@ impl Bench {
             token: format!("agent-{}", root.display()),
             keeper: crate::process::Keeper::Groups,
             limits: crate::process::Limits::default(),
+            builds: crate::process::Builds::default(),
             output_cap: 64 << 20,
             model: None,
         }

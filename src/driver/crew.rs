@@ -11,7 +11,7 @@ use crate::core::State;
 use crate::git::Worktrees;
 use crate::learnings::Memory;
 use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug};
-use crate::process::{self, Keeper, Limits};
+use crate::process::{self, Builds, Keeper, Limits};
 use crate::spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,8 @@ pub(super) struct Crew {
     pub(super) keeper: Keeper,
     /// What an agent or command may use, with everything it starts.
     pub(super) limits: Limits,
+    /// How the builds of all of them share the processors.
+    pub(super) builds: Builds,
 }
 
 impl Crew {
@@ -68,6 +70,7 @@ impl Crew {
             made: RefCell::default(),
             keeper: Keeper::find(),
             limits,
+            builds: Builds::Free,
         };
         (crew, ready.survey.scanner)
     }

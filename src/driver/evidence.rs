@@ -69,6 +69,7 @@ async fn fingerprint(crew: &Crew) -> Result<Vec<u8>, DriverError> {
         token: crew.token(&EffectKey::Tidy),
         keeper: crew.keeper.clone(),
         limits: crew.limits,
+        builds: crew.builds.clone(),
     };
     match std::fs::remove_file(&log) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -156,6 +156,7 @@ async fn remade(
         token: crew.token(&EffectKey::Build(attempt)),
         keeper: crew.keeper.clone(),
         limits: crew.limits,
+        builds: crew.builds.clone(),
     };
     match gate::verify(checks, stop).await {
         Verdict::Green { .. } => {}
@@ -337,6 +338,7 @@ async fn gated(
         token: crew.token(&EffectKey::Gate(job.attempt, job.reds)),
         keeper: crew.keeper.clone(),
         limits: crew.limits,
+        builds: crew.builds.clone(),
     };
     let verdict = gate::verify(checks, stop).await;
     for (slug, iteration) in &job.about {

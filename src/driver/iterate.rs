@@ -278,6 +278,7 @@ async fn call(
         token: crew.token(&EffectKey::Iterate(job.slug.clone(), job.number)),
         keeper: crew.keeper.clone(),
         limits: crew.limits,
+        builds: crew.builds.clone(),
         output_cap: crew.config.resources.output,
         model,
     };

@@ -3,6 +3,7 @@
 //! [`turn`] is the synchronous heart, [`run`] the only select loop, `world` performs effects, `watch`
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
+mod builds;
 mod command;
 mod crew;
 mod error;

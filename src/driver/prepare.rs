@@ -81,6 +81,7 @@ async fn ready(
         token: crew.token(&EffectKey::Prepare(slug.clone(), job.attempt)),
         keeper: crew.keeper.clone(),
         limits: crew.limits,
+        builds: crew.builds.clone(),
     };
     match gate::setup(checks, stop).await {
         Ok(()) => {}

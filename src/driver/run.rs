@@ -3,6 +3,7 @@
 //! It collects observations, turns, and tells the audience. It must never decide what happens to a
 //! feature, and nothing it shows may harm the run.
 
+use super::builds;
 use super::crew::Crew;
 use super::error::DriverError;
 use super::evidence::gate_digest;
@@ -85,7 +86,8 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
         .open(ready.place.run_log())
         .map_err(DriverError::io("open", ready.place.run_log()))?;
     let untrusted = ready.config.verify.commands.is_empty();
-    let (crew, scanner) = Crew::new(ready, id, memory);
+    let (mut crew, scanner) = Crew::new(ready, id, memory);
+    crew.builds = builds::find(&crew).await;
     let crew = Rc::new(crew);
     let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
@@ -229,6 +231,7 @@ impl Session<'_> {
                 }
                 () = tokio::time::sleep_until(self.machine_due.into()) => {
                     self.machine_due = Instant::now() + LOOK_EVERY;
+                    self.crew.builds.settle();
                     let finding = self.machine.judge(machine::look(&self.crew));
                     if let Some(why) = finding.emergency {
                         self.make_room(&why);

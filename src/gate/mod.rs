@@ -9,7 +9,7 @@ mod tail;
 mod tests;
 
 use crate::model::Ending;
-use crate::process::{self, Finished, Job, Keeper, Limits};
+use crate::process::{self, Builds, Finished, Job, Keeper, Limits};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -44,6 +44,8 @@ pub struct Checks {
     pub keeper: Keeper,
     /// What a command may use.
     pub limits: Limits,
+    /// How its builds share the processors with others.
+    pub builds: Builds,
 }
 
 /// What came of [`verify`].
@@ -165,6 +167,7 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         token: format!("{}-{n}", checks.token),
         keeper: checks.keeper.clone(),
         limits: checks.limits,
+        builds: checks.builds.clone(),
     }
 }
 

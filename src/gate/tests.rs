@@ -19,6 +19,7 @@ fn checks(dir: &TempDir, commands: &[&str]) -> Checks {
         token: format!("gate-{}", dir.path().display()),
         keeper: crate::process::Keeper::Groups,
         limits: crate::process::Limits::default(),
+        builds: crate::process::Builds::default(),
     }
 }
 

@@ -6,11 +6,12 @@
 //!
 //! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
 //! its bytes; `keeper` and `supervisor` see to it that nothing outlives it; `tree` finds and kills what
-//! belongs to it without a supervisor; `proc_fs` reads `/proc`.
+//! belongs to it without a supervisor; `proc_fs` reads `/proc`; `jobserver` shares the processors among builds.
 
 mod capture;
 #[cfg(target_os = "linux")]
 mod cgroup;
+mod jobserver;
 mod keeper;
 mod limits;
 pub mod machine;
@@ -25,6 +26,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use jobserver::{Builds, Jobserver, takes_fifo};
 pub use keeper::{Keeper, supervise};
 pub use limits::Limits;
 pub use proc_fs::{ProcessIdentity, alive, boot_id, start_time};
@@ -73,6 +75,8 @@ pub struct Job {
     pub keeper: Keeper,
     /// What it may use.
     pub limits: Limits,
+    /// How its builds share the processors with those of other jobs.
+    pub builds: Builds,
 }
 
 /// What a finished [`Job`] left.

@@ -42,6 +42,8 @@ pub async fn run(
     on_line: impl FnMut(Stream, &str),
 ) -> Finished {
     let begun = Instant::now();
+    let share = job.builds.begin();
+    share.set(&mut job.env);
     let (mut leader, log) = match start(&job) {
         Ok(started) => started,
         Err(why) => return not_started(why, begun.elapsed()),
@@ -72,6 +74,8 @@ pub async fn run(
             (leader.reap(), leftovers)
         }
     };
+    let was_whole = killed.is_none() && matches!(by_itself, Ending::Exited { .. });
+    share.end(was_whole && leftovers == 0);
     pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)
 }
 

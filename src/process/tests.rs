@@ -44,6 +44,7 @@ impl Bench {
             token: format!("test-{}-{unique}", std::process::id()),
             keeper: Keeper::Groups,
             limits: Limits::default(),
+            builds: Builds::default(),
         }
     }
 
