@@ -13,7 +13,7 @@
 mod support;
 
 use harness::model::Ending;
-use harness::process::{Builds, Job, Keeper, Limits, Stream, run};
+use harness::process::{Builds, Job, Keeper, Limits, Secrets, Stream, run};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -93,6 +93,7 @@ impl Bench {
             keeper,
             limits: Limits::default(),
             builds: Builds::default(),
+            secrets: Secrets::default(),
         }
     }
 }

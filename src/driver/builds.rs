@@ -78,6 +78,7 @@ async fn is_new(crew: &Crew, make: &Path) -> bool {
         keeper: crew.keeper.clone(),
         limits: crew.limits,
         builds: Builds::Free,
+        secrets: crew.secrets.clone(),
     };
     let mut said = String::new();
     let ended = process::run(job, std::future::pending(), |_, line| {

@@ -11,11 +11,11 @@ use crate::core::State;
 use crate::git::Worktrees;
 use crate::learnings::Memory;
 use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug};
-use crate::process::{self, Builds, Keeper, Limits};
+use crate::process::{self, Builds, Keeper, Limits, Secrets};
 use crate::spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// The run's fixed surroundings.
@@ -43,6 +43,8 @@ pub(super) struct Crew {
     pub(super) limits: Limits,
     /// How the builds of all of them share the processors.
     pub(super) builds: Builds,
+    /// What nothing that is written or shown may hold: an agent finds more of the environment than it is given.
+    pub(super) secrets: Secrets,
 }
 
 impl Crew {
@@ -55,6 +57,12 @@ impl Crew {
             open_files: resources.open_files,
             file_size: resources.file_size,
         };
+        let given = ready.profiles.values();
+        let given = given.flat_map(|(profile, _)| &profile.env);
+        let given = given.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+        let own = ready.env.iter();
+        let own = own.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let secrets = Secrets::among(given.chain(own));
         let crew = Self {
             place: ready.place,
             config: ready.config,
@@ -71,6 +79,7 @@ impl Crew {
             keeper: Keeper::find(),
             limits,
             builds: Builds::Free,
+            secrets,
         };
         (crew, ready.survey.scanner)
     }

@@ -70,6 +70,7 @@ async fn fingerprint(crew: &Crew) -> Result<Vec<u8>, DriverError> {
         keeper: crew.keeper.clone(),
         limits: crew.limits,
         builds: crew.builds.clone(),
+        secrets: crew.secrets.clone(),
     };
     match std::fs::remove_file(&log) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

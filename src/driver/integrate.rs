@@ -157,6 +157,7 @@ async fn remade(
         keeper: crew.keeper.clone(),
         limits: crew.limits,
         builds: crew.builds.clone(),
+        secrets: crew.secrets.clone(),
     };
     match gate::verify(checks, stop).await {
         Verdict::Green { .. } => {}
@@ -339,6 +340,7 @@ async fn gated(
         keeper: crew.keeper.clone(),
         limits: crew.limits,
         builds: crew.builds.clone(),
+        secrets: crew.secrets.clone(),
     };
     let verdict = gate::verify(checks, stop).await;
     for (slug, iteration) in &job.about {

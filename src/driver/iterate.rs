@@ -279,6 +279,7 @@ async fn call(
         keeper: crew.keeper.clone(),
         limits: crew.limits,
         builds: crew.builds.clone(),
+        secrets: crew.secrets.clone(),
         output_cap: crew.config.resources.output,
         model,
     };

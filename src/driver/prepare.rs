@@ -82,6 +82,7 @@ async fn ready(
         keeper: crew.keeper.clone(),
         limits: crew.limits,
         builds: crew.builds.clone(),
+        secrets: crew.secrets.clone(),
     };
     match gate::setup(checks, stop).await {
         Ok(()) => {}

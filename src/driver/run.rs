@@ -18,6 +18,7 @@ use crate::core::{State, View, view, wake_at};
 use crate::journal::{Journal, Lock};
 use crate::learnings::Memory;
 use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp};
+use crate::process::Secrets;
 use crate::report;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -89,6 +90,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let (mut crew, scanner) = Crew::new(ready, id, memory);
     crew.builds = builds::find(&crew).await;
     let crew = Rc::new(crew);
+    let secrets = crew.secrets.clone();
     let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {
@@ -105,6 +107,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             audience,
             run_log,
             zone: TimeZone::system(),
+            secrets,
         },
         words: BTreeMap::new(),
     };
@@ -298,13 +301,15 @@ struct Voice<'a> {
     audience: &'a mut dyn Audience,
     run_log: File,
     zone: TimeZone,
+    secrets: Secrets,
 }
 
 impl Voice<'_> {
     fn say(&mut self, line: &str) {
         // A full disk must not stop a run that can still work; the journal has the facts.
+        let line = self.secrets.hide(line);
         let _ = writeln!(self.run_log, "{line}");
-        self.audience.say(line);
+        self.audience.say(&line);
     }
 
     fn warn(&mut self, text: &str) {

@@ -9,7 +9,7 @@ mod tail;
 mod tests;
 
 use crate::model::Ending;
-use crate::process::{self, Builds, Finished, Job, Keeper, Limits};
+use crate::process::{self, Builds, Finished, Job, Keeper, Limits, Secrets};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -46,6 +46,8 @@ pub struct Checks {
     pub limits: Limits,
     /// How its builds share the processors with others.
     pub builds: Builds,
+    /// What the log and the verdict must not hold.
+    pub secrets: Secrets,
 }
 
 /// What came of [`verify`].
@@ -168,6 +170,7 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         keeper: checks.keeper.clone(),
         limits: checks.limits,
         builds: checks.builds.clone(),
+        secrets: checks.secrets.clone(),
     }
 }
 

@@ -20,6 +20,7 @@ fn checks(dir: &TempDir, commands: &[&str]) -> Checks {
         keeper: crate::process::Keeper::Groups,
         limits: crate::process::Limits::default(),
         builds: crate::process::Builds::default(),
+        secrets: crate::process::Secrets::default(),
     }
 }
 

@@ -45,6 +45,7 @@ impl Bench {
             keeper: Keeper::Groups,
             limits: Limits::default(),
             builds: Builds::default(),
+            secrets: Secrets::default(),
         }
     }
 
