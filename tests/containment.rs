@@ -13,7 +13,7 @@
 mod support;
 
 use harness::model::Ending;
-use harness::process::{Job, Keeper, Limits, Stream, run};
+use harness::process::{Builds, Job, Keeper, Limits, Secrets, Stream, run};
 use std::future::pending;
 use std::time::Duration;
 use support::{Site, working_in};
@@ -92,6 +92,8 @@ impl Bench {
             keeper,
             limits: Limits::default(),
             sandbox: None,
+            builds: Builds::default(),
+            secrets: Secrets::default(),
         }
     }
 }

@@ -13,7 +13,9 @@ mod support;
 
 use harness::model::Ending;
 use harness::process::sandbox::{find_bwrap, find_landlock};
-use harness::process::{Backend, Job, Keeper, Limits, Policy, Sandbox, Stream, run};
+use harness::process::{
+    Backend, Builds, Job, Keeper, Limits, Policy, Sandbox, Secrets, Stream, run,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -324,6 +326,8 @@ fn job(dir: &Path, backend: &Backend, script: &str) -> Job {
             cgroup: None,
         },
         limits: Limits::default(),
+        builds: Builds::default(),
+        secrets: Secrets::default(),
         sandbox: Some(Sandbox {
             backend: backend.clone(),
             policy: Policy {

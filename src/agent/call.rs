@@ -7,7 +7,9 @@ use super::command::{self, Text};
 use super::outbox::{self, blocked_line};
 use super::{AgentError, Kind, Profile, env};
 use crate::model::{AgentFailure, Ending, RunId, Slug, Usage};
-use crate::process::{self, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Stream};
+use crate::process::{
+    self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets, Stream,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -57,6 +59,10 @@ pub struct Call<'a> {
     pub limits: Limits,
     /// What it may write and see, but for its temporary directory, which is made here.
     pub sandbox: Option<Sandbox>,
+    /// How its builds share the processors with others.
+    pub builds: Builds,
+    /// What nothing that it leaves may hold.
+    pub secrets: Secrets,
     /// The most bytes of its raw output that are kept on disk.
     pub output_cap: u64,
     /// Model, if not the profile's.
@@ -135,10 +141,18 @@ pub async fn call(
         Kind::Claude => Reader::Claude(Box::new(Records::new())),
         Kind::Command => Reader::Command(Text::new()),
     };
-    let on_line = |stream, line: &str| reader.line(stream, line, &mut on_progress);
+    let mut tell = |progress| {
+        on_progress(match progress {
+            Progress::Line(line) => Progress::Line(call.secrets.hide(&line).into_owned()),
+            tokens @ Progress::Tokens(_) => tokens,
+        });
+    };
+    let on_line = |stream, line: &str| reader.line(stream, line, &mut tell);
     let finished = process::run(job, stop, on_line).await;
-    let verdict = reader.finish(&finished.ending);
-    let mut called = assemble(finished, verdict, outbox::read(&call.worktree));
+    let mut verdict = reader.finish(&finished.ending);
+    verdict.hide(&call.secrets);
+    let outbox = outbox::read(&call.worktree, &call.secrets);
+    let mut called = assemble(finished, verdict, outbox);
     // Big caches may lie in there; nobody else should wait for their removal.
     if let Ok(Err(why)) = tokio::task::spawn_blocking(move || temporary.remove()).await {
         called.oddities.push(why);
@@ -208,6 +222,8 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         keeper: call.keeper.clone(),
         limits: call.limits,
         sandbox,
+        builds: call.builds.clone(),
+        secrets: call.secrets.clone(),
     };
     Ok((temporary, job))
 }

@@ -7,7 +7,7 @@ use super::command::{self, FAILURE_CHARS, STATUS_CHARS, Text, cap};
 use super::text::{clip, last_line, or, visible};
 use super::{Profile, call::Progress};
 use crate::model::{AgentFailure, Ending, FailureKind, Usage};
-use crate::process::Stream;
+use crate::process::{Secrets, Stream};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,17 @@ pub(super) struct Verdict {
     pub(super) failure: Option<AgentFailure>,
     pub(super) usage: Option<Usage>,
     pub(super) oddities: Vec<String>,
+}
+
+impl Verdict {
+    /// Takes out what came through in an escaped form.
+    pub(super) fn hide(&mut self, secrets: &Secrets) {
+        let failure = self.failure.as_mut().map(|failure| &mut failure.text);
+        let texts = failure.into_iter().chain(&mut self.oddities);
+        for text in texts.chain([&mut self.message]) {
+            *text = secrets.hide(text).into_owned();
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -68,7 +68,7 @@ const CLAUDE: &[&str] = &[
 ];
 /// Passed to Claude Code besides when it is told to use a cloud provider.
 const CLOUD: &[&str] = &["AWS_*", "GOOGLE_*", "CLOUD_ML_REGION"];
-const CLOUD_SWITCHES: [&str; 2] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"];
+pub(super) const CLOUD_SWITCHES: [&str; 2] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"];
 
 /// Never inherited, whoever asks: harness-loop's variables are meant for harness itself (a child that
 /// is a test runner would take `PARALLEL` for its own), git's would lead a child's git astray.
@@ -148,7 +148,7 @@ fn inherited(parent: &Environment, lists: &[&[&str]]) -> Environment {
         .collect()
 }
 
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
         None => pattern == name,
@@ -226,6 +226,47 @@ mod tests {
         let mut expected = vec!["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
         expected.extend(PLAIN);
         assert_eq!(names(&claude), expected);
+    }
+
+    /// What makes an interpreter, a linker or a shell run more than it was asked to.
+    #[test]
+    fn nothing_that_injects_code_passes_by_itself() {
+        let injecting = [
+            "NODE_OPTIONS",
+            "NODE_PATH",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "LD_AUDIT",
+            "DYLD_INSERT_LIBRARIES",
+            "BASH_ENV",
+            "ENV",
+            "ZDOTDIR",
+            "PROMPT_COMMAND",
+            "PYTHONPATH",
+            "PYTHONSTARTUP",
+            "PERL5OPT",
+            "RUBYOPT",
+            "JAVA_TOOL_OPTIONS",
+            "RUSTC_WRAPPER",
+            "GIT_SSH_COMMAND",
+            "GIT_EXTERNAL_DIFF",
+            "EDITOR",
+            "PAGER",
+            "MAKEFLAGS",
+        ];
+        let mut parent = parent();
+        parent.extend(injecting.map(|name| (name.into(), "v".into())));
+        for env in [
+            base_env(&parent, &[]),
+            agent_env(&parent, &profile(Kind::Command), false),
+            agent_env(&parent, &profile(Kind::Claude), false),
+        ] {
+            let passed = names(&env);
+            assert!(
+                !passed.iter().any(|name| injecting.contains(name)),
+                "{passed:?}"
+            );
+        }
     }
 
     #[test]

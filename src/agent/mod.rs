@@ -4,6 +4,7 @@
 //! a feature, never touches git, the journal or the state directory's memory, and trusts nothing an
 //! agent wrote. `claude` and `command` hold what is particular to one kind of agent.
 
+mod account;
 mod call;
 mod claude;
 mod command;
@@ -18,6 +19,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use account::charged;
 pub use call::{Call, Called, Progress, call};
 pub use env::base_env;
 pub use handoff::{Handoff, handoff};

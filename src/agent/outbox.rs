@@ -5,7 +5,7 @@
 
 use super::AgentError;
 use super::text::{clip, first_line, or, visible};
-use crate::process::remove;
+use crate::process::{Secrets, remove};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -64,7 +64,7 @@ pub fn reset(worktree: &Path) -> Result<PathBuf, AgentError> {
 
 /// Reads the outbox of a worktree whose agent, with all its processes, is dead.
 #[must_use]
-pub fn read(worktree: &Path) -> Outbox {
+pub fn read(worktree: &Path, secrets: &Secrets) -> Outbox {
     let dir = worktree.join(DIRECTORY);
     let mut outbox = Outbox::default();
     let odd = match fs::symlink_metadata(&dir) {
@@ -80,11 +80,15 @@ pub fn read(worktree: &Path) -> Outbox {
         return outbox;
     }
     let odd = &mut outbox.oddities;
-    let note = read_file(&dir, "note.md", NOTE_BYTES, odd);
-    let lessons = read_file(&dir, "learnings.md", LESSONS_BYTES, odd);
-    let done = read_file(&dir, "done", NOTE_BYTES, odd);
-    let blocked = read_file(&dir, "blocked", NOTE_BYTES, odd);
-    let dropped = read_file(&dir, "dropped", NOTE_BYTES, odd);
+    let mut read = |name, cap| {
+        let content = read_file(&dir, name, cap, odd)?;
+        Some(content.without(secrets))
+    };
+    let note = read("note.md", NOTE_BYTES);
+    let lessons = read("learnings.md", LESSONS_BYTES);
+    let done = read("done", NOTE_BYTES);
+    let blocked = read("blocked", NOTE_BYTES);
+    let dropped = read("dropped", NOTE_BYTES);
     outbox.note = note.map_or_else(String::new, |content| content.block());
     outbox.lessons = lessons.map_or_else(Vec::new, |content| content.lessons(odd));
     outbox.done = done.map(|content| or(first_line(&content.text, LINE_CHARS), "done"));
@@ -94,7 +98,23 @@ pub fn read(worktree: &Path) -> Outbox {
     outbox
 }
 
-/// What was read of a file.
+/// The bytes that were read of a file.
+struct Bytes {
+    bytes: Vec<u8>,
+    is_cut: bool,
+}
+
+impl Bytes {
+    fn without(self, secrets: &Secrets) -> Content {
+        let bytes = secrets.hide_bytes(&self.bytes, self.is_cut);
+        Content {
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+            is_cut: self.is_cut,
+        }
+    }
+}
+
+/// What a file says.
 struct Content {
     text: String,
     is_cut: bool,
@@ -155,7 +175,7 @@ impl Content {
 
 /// The first `cap` bytes of a regular file; `None`, with an oddity unless it is simply missing, when
 /// there is none.
-fn read_file(dir: &Path, name: &str, cap: usize, oddities: &mut Vec<String>) -> Option<Content> {
+fn read_file(dir: &Path, name: &str, cap: usize, oddities: &mut Vec<String>) -> Option<Bytes> {
     let path = dir.join(name);
     let seen = match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -181,7 +201,7 @@ fn read_file(dir: &Path, name: &str, cap: usize, oddities: &mut Vec<String>) -> 
     }
 }
 
-fn read_regular(path: &Path, seen: &Metadata, cap: usize) -> io::Result<Content> {
+fn read_regular(path: &Path, seen: &Metadata, cap: usize) -> io::Result<Bytes> {
     let file = File::open(path)?;
     let opened = file.metadata()?;
     if (opened.dev(), opened.ino()) != (seen.dev(), seen.ino()) {
@@ -191,10 +211,7 @@ fn read_regular(path: &Path, seen: &Metadata, cap: usize) -> io::Result<Content>
     file.take(cap as u64 + 1).read_to_end(&mut bytes)?;
     let is_cut = bytes.len() > cap;
     bytes.truncate(cap);
-    Ok(Content {
-        text: String::from_utf8_lossy(&bytes).into_owned(),
-        is_cut,
-    })
+    Ok(Bytes { bytes, is_cut })
 }
 
 fn kind(meta: &Metadata) -> &'static str {
@@ -264,7 +281,7 @@ mod tests {
             fs::read_to_string(outbox.join(".gitignore")).unwrap(),
             "*\n"
         );
-        assert_eq!(read(dir.path()), Outbox::default());
+        assert_eq!(read(dir.path(), &Secrets::default()), Outbox::default());
     }
 
     #[test]
@@ -279,7 +296,7 @@ mod tests {
         fs::write(outbox.join("done"), "\n  All of it. \nmore\n").unwrap();
         fs::write(outbox.join("blocked"), "Which key?\nA or B?\n").unwrap();
         assert_eq!(
-            read(dir.path()),
+            read(dir.path(), &Secrets::default()),
             Outbox {
                 note: "Did it.\n\tthen\\u{1b}[2J".into(),
                 lessons: vec!["use `make`".into(), "other".into(), "bare\\u{7}".into()],
@@ -296,7 +313,7 @@ mod tests {
         let (dir, outbox) = worktree();
         fs::write(outbox.join("done"), "").unwrap();
         fs::write(outbox.join("blocked"), " \n").unwrap();
-        let read = read(dir.path());
+        let read = read(dir.path(), &Secrets::default());
         assert_eq!(read.done.unwrap(), "done");
         assert_eq!(read.blocked.unwrap(), "blocked, without saying on what");
     }
@@ -310,7 +327,7 @@ mod tests {
         }
         let lessons: String = (0..5000).map(|n| format!("lesson {n}\n")).collect();
         fs::write(outbox.join("learnings.md"), lessons).unwrap();
-        let read = read(dir.path());
+        let read = read(dir.path(), &Secrets::default());
         for text in [&read.note, read.blocked.as_ref().unwrap()] {
             assert!(
                 text.len() <= NOTE_BYTES + 100 && text.ends_with(CUT),
@@ -323,7 +340,7 @@ mod tests {
         assert_eq!(read.oddities.len(), 1);
         let lines: String = (1..=41).map(|n| format!("{n}\n")).collect();
         fs::write(outbox.join("note.md"), lines).unwrap();
-        let note = super::read(dir.path()).note;
+        let note = super::read(dir.path(), &Secrets::default()).note;
         assert!(note.ends_with(&format!("\n40\n{CUT}")), "{note}");
     }
 
@@ -336,7 +353,7 @@ mod tests {
         mkfifo(&outbox.join("learnings.md"));
         fs::create_dir(outbox.join("done")).unwrap();
         symlink("/dev/zero", outbox.join("blocked")).unwrap();
-        let read = read(dir.path());
+        let read = read(dir.path(), &Secrets::default());
         assert_eq!(
             read.oddities,
             [
@@ -368,14 +385,17 @@ mod tests {
         for make in lead_astray {
             remove(&outbox).unwrap();
             make();
-            let read = read(dir.path());
+            let read = read(dir.path(), &Secrets::default());
             assert_eq!((read.done, read.oddities.len()), (None, 1));
             reset(dir.path()).unwrap();
             assert!(fs::symlink_metadata(&outbox).unwrap().is_dir());
             assert!(elsewhere.path().join("done").exists());
         }
         remove(&outbox).unwrap();
-        assert_eq!(super::read(dir.path()).oddities.len(), 1);
+        assert_eq!(
+            super::read(dir.path(), &Secrets::default()).oddities.len(),
+            1
+        );
     }
 
     #[test]

@@ -72,6 +72,8 @@ impl Bench {
             keeper: crate::process::Keeper::Groups,
             limits: crate::process::Limits::default(),
             sandbox: None,
+            builds: crate::process::Builds::default(),
+            secrets: crate::process::Secrets::default(),
             output_cap: 64 << 20,
             model: None,
         }
@@ -131,6 +133,35 @@ fn a_command_sees_its_contract_and_is_read_back() {
     assert!(result.contains("\"done\": \"all of it\""), "{result}");
     let output = fs::read_to_string(records.join("output.log")).unwrap();
     assert!(output.contains("working\n") && output.contains("complaint\n"));
+}
+
+#[test]
+fn what_only_a_reader_of_records_can_see_is_hidden_too() {
+    let bench = Bench::new(
+        Kind::Claude,
+        r#"
+        echo '{"type":"assistant","message":{"id":"m","content":[{"type":"text","text":"so it is \u0061b-12345-cd"}]}}'
+        echo '{"type":"result","is_error":false,"result":"it is ab-\u00312345-cd"}'
+        head -c 16380 /dev/zero | tr '\0' x > "$HARNESS_OUTBOX/note.md"; echo ab-12345-cd >> "$HARNESS_OUTBOX/note.md"
+        "#,
+    );
+    let key = [("A_KEY", "ab-12345-cd")].map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+    let call = Call {
+        secrets: crate::process::Secrets::among(key),
+        ..bench.call()
+    };
+    let (called, progress) = bench.run(call, pending());
+    assert_eq!(called.message, "it is [redacted A_KEY]");
+    let said = Progress::Line("so it is [redacted A_KEY]".into());
+    assert!(progress.contains(&said), "{progress:?}");
+    assert!(
+        called.note.contains("xxx\n[cut here"),
+        "a piece of it: {}",
+        called.note
+    );
+    let records = bench.call().records;
+    let result = fs::read_to_string(records.join("result.json")).unwrap();
+    assert!(!result.contains("ab-"), "{result}");
 }
 
 #[test]

@@ -4,7 +4,9 @@ use super::args::{PlanArgs, PromptArgs};
 use super::{Desk, desk::Failure, features, known, out};
 use crate::config::{Config, Flags};
 use crate::core::{self, State, decide, view};
-use crate::driver::{DriverError, Place, Survey, preflight, prompt_for, survey, wall_clock};
+use crate::driver::{
+    DriverError, Place, Survey, charges, preflight, prompt_for, survey, wall_clock,
+};
 use crate::model::{Backlog, Ground, Input, Problem, Record, Relation, RunId, Slug};
 use crate::report;
 use std::collections::BTreeSet;
@@ -18,6 +20,8 @@ pub(super) fn plan(desk: &Desk, args: PlanArgs) -> Result<u8, Failure> {
     let config = desk.config(&place, flags)?;
     let survey = survey(&place, &config)?;
     super::desk::show(&survey.warnings, desk.colour);
+    let charges = charges(&config, &survey.features, &desk.env);
+    super::desk::show(&charges, desk.colour);
     let state = foreseen(&place, &config, &survey)?;
     out::out(&text(&state));
     Ok(0)
@@ -26,11 +30,14 @@ pub(super) fn plan(desk: &Desk, args: PlanArgs) -> Result<u8, Failure> {
 /// Order, waits and a sample prompt; no agent is called, nothing is written.
 pub(super) fn dry_run(desk: &Desk, place: &Place, config: &Config) -> Result<u8, Failure> {
     let survey = survey(place, config)?;
-    super::desk::show(&survey.warnings, desk.colour);
-    if let Err(error) = preflight(place.clone(), config.clone(), desk.env.clone()) {
-        // The plan can be shown all the same; the run itself would refuse.
-        let warning = Problem::warning(format!("a run would be refused: {error}"));
-        super::desk::show(&[warning], desk.colour);
+    match preflight(place.clone(), config.clone(), desk.env.clone()) {
+        Ok(ready) => super::desk::show(&ready.survey.warnings, desk.colour),
+        Err(error) => {
+            // The plan can be shown all the same; the run itself would refuse.
+            let warning = Problem::warning(format!("a run would be refused: {error}"));
+            super::desk::show(&survey.warnings, desk.colour);
+            super::desk::show(&[warning], desk.colour);
+        }
     }
     let state = foreseen(place, config, &survey)?;
     out::out(&text(&state));

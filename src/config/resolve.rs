@@ -4,7 +4,7 @@
 
 use super::confine;
 use super::feature::{FeatureKeys, unknown_profile};
-use super::kind::{Parallel, Text};
+use super::kind::{PARALLEL_MOST, Parallel, Text};
 use super::origin::{Origin, Tree};
 use super::overrides::is_ours;
 use super::resolved::{
@@ -67,6 +67,7 @@ impl Resolver<'_> {
                 file_size: shape.resources.file_size.map(|size| size.0),
                 output: shape.resources.output.0,
                 pressure: shape.resources.pressure,
+                jobs: shape.resources.jobs.map(processors),
             },
             sandbox: match shape.sandbox {
                 confine::SandboxChoice::Off => SandboxChoice::Off,
@@ -397,11 +398,21 @@ fn named(name: &str, problem: Problem) -> Problem {
     }
 }
 
+/// That many, or as many as this process may use.
+fn processors(number: Parallel) -> u32 {
+    match number {
+        Parallel::Auto => {
+            let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            u32::try_from(all).unwrap_or(PARALLEL_MOST)
+        }
+        Parallel::Number(number) => number,
+    }
+}
+
 fn run(shape: &shape::Run) -> Run {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Run {
         parallel: match shape.parallel {
-            Parallel::Auto => u32::try_from(processors.min(4)).unwrap_or(4),
+            Parallel::Auto => processors(Parallel::Auto).min(4),
             Parallel::Number(number) => number,
         },
         max_iterations: shape.max_iterations,

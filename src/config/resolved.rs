@@ -167,6 +167,8 @@ pub struct Resources {
     pub output: u64,
     /// Share of the time, in percent, for which the machine may stand still before nothing more is started.
     pub pressure: Option<u32>,
+    /// Processors that all builds share; `None` leaves builds alone.
+    pub jobs: Option<u32>,
 }
 
 /// What a candidate must pass.

@@ -239,6 +239,9 @@ pub(super) struct Resources {
     /// more than this share of the last ten seconds, in percent; null means never.
     #[schemars(range(min = 1, max = 100))]
     pub pressure: Option<u32>,
+    /// Processors that the builds of all agents and commands share, by a jobserver of make's, or divided by the number
+    /// of agents where make is older than 4.4; null leaves builds alone.
+    pub jobs: Option<Parallel>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -429,6 +432,7 @@ impl Default for Resources {
             file_size: None,
             output: Size(64 << 20),
             pressure: Some(40),
+            jobs: Some(Parallel::Auto),
         }
     }
 }

@@ -62,6 +62,10 @@ const BAD_FILES: &[(&str, &str)] = &[
         ":1: `run.parallel`: expected a number from 1 to 1000 or `auto`, found the number 0",
     ),
     (
+        "resources: {jobs: 0}",
+        ":1: `resources.jobs`: expected a number from 1 to 1000 or `auto`, found the number 0",
+    ),
+    (
         "run:\n\n  grace: 10",
         ":3: `run.grace`: expected a duration such as 30s, 10m or 1h30m, found the number 10 (add a unit: s, m or h)",
     ),
@@ -734,6 +738,14 @@ fn untyped(node: &yaml::Node) -> serde_yaml::Value {
                 .collect(),
         ),
     }
+}
+
+#[test]
+fn processors_are_a_number_all_or_nobodys_business() {
+    let jobs = |yaml: &str| loaded(yaml, &[]).config.resources.jobs;
+    assert!(jobs("").is_some_and(|all| all > 0));
+    assert_eq!(jobs("resources: {jobs: 6}"), Some(6));
+    assert_eq!(jobs("resources: {jobs: null}"), None);
 }
 
 #[test]

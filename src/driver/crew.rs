@@ -13,11 +13,11 @@ use crate::gate::Checks;
 use crate::git::Worktrees;
 use crate::learnings::Memory;
 use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug};
-use crate::process::{self, Keeper, Limits, Sandbox};
+use crate::process::{self, Builds, Keeper, Limits, Sandbox, Secrets};
 use crate::spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// The run's fixed surroundings.
@@ -45,6 +45,10 @@ pub(super) struct Crew {
     pub(super) limits: Limits,
     /// What it may write and see.
     pub(super) confinement: Confinement,
+    /// How the builds of all of them share the processors.
+    pub(super) builds: Builds,
+    /// What nothing that is written or shown may hold: an agent finds more of the environment than it is given.
+    pub(super) secrets: Secrets,
 }
 
 impl Crew {
@@ -57,6 +61,12 @@ impl Crew {
             open_files: resources.open_files,
             file_size: resources.file_size,
         };
+        let given = ready.profiles.values();
+        let given = given.flat_map(|(profile, _)| &profile.env);
+        let given = given.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+        let own = ready.env.iter();
+        let own = own.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let secrets = Secrets::among(given.chain(own));
         let crew = Self {
             place: ready.place,
             config: ready.config,
@@ -73,6 +83,8 @@ impl Crew {
             keeper: ready.keeper,
             limits,
             confinement: ready.confinement,
+            builds: Builds::Free,
+            secrets,
         };
         (crew, ready.survey.scanner)
     }
@@ -127,6 +139,8 @@ impl Crew {
             keeper: self.keeper.clone(),
             limits: self.limits,
             sandbox,
+            builds: self.builds.clone(),
+            secrets: self.secrets.clone(),
         }
     }
 

@@ -290,6 +290,8 @@ async fn call(
             worktree,
             crew.git_needs(worktree),
         ),
+        builds: crew.builds.clone(),
+        secrets: crew.secrets.clone(),
         output_cap: crew.config.resources.output,
         model,
     };

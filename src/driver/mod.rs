@@ -3,6 +3,7 @@
 //! [`turn`] is the synchronous heart, [`run`] the only select loop, `world` performs effects, `watch`
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
+mod builds;
 mod command;
 mod confine;
 mod crew;
@@ -28,7 +29,7 @@ pub use command::{Given, clean_up, give};
 pub use crew::prompt_for;
 pub use error::DriverError;
 pub use place::{Place, Reading, wall_clock};
-pub use preflight::{Ready, Survey, preflight, survey};
+pub use preflight::{Ready, Survey, charges, preflight, survey};
 pub use radar::conflicts;
 pub use recover::{branch_at, kept, restore_to};
 pub use run::{Audience, Outcome, run};

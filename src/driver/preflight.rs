@@ -96,6 +96,8 @@ pub fn preflight(
     let keeper = Keeper::find();
     let (confinement, odd) = Confinement::find(&config, &place, &worktrees, &keeper, &mut env)?;
     survey.warnings.extend(odd);
+    let charges = charges(&config, &survey.features, &env);
+    survey.warnings.extend(charges);
     Ok(Ready {
         place,
         config,
@@ -320,6 +322,26 @@ fn not_held(
     };
     let problem = Problem::error(text).help(format!("{help}; {again}"));
     Err(DriverError::problem(problem))
+}
+
+/// Keys in this process's environment that agents would be charged on, and nobody has said that they should.
+#[must_use]
+pub fn charges(
+    config: &Config,
+    features: &[FeatureSpec],
+    env: &BTreeMap<OsString, OsString>,
+) -> Vec<Problem> {
+    let names = profiles_in_use(config, features).into_iter();
+    let charged = names.filter_map(|name| {
+        let key = agent::charged(config.agents.get(name)?, env)?;
+        let text = format!(
+            "agent `{name}`: {key} is set: claude will charge it instead of your subscription"
+        );
+        Some(Problem::warning(text).help(format!(
+            "unset it, or say that you mean it: `env_pass: [{key}]` in the agent's profile"
+        )))
+    });
+    charged.collect()
 }
 
 fn programs(

@@ -3,6 +3,7 @@
 //! It collects observations, turns, and tells the audience. It must never decide what happens to a
 //! feature, and nothing it shows may harm the run.
 
+use super::builds;
 use super::crew::Crew;
 use super::error::DriverError;
 use super::evidence::gate_digest;
@@ -17,6 +18,7 @@ use crate::core::{State, View, view, wake_at};
 use crate::journal::{Journal, Lock};
 use crate::learnings::Memory;
 use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp};
+use crate::process::Secrets;
 use crate::report;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -85,8 +87,10 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
         .open(ready.place.run_log())
         .map_err(DriverError::io("open", ready.place.run_log()))?;
     let untrusted = ready.config.verify.commands.is_empty();
-    let (crew, scanner) = Crew::new(ready, id, memory);
+    let (mut crew, scanner) = Crew::new(ready, id, memory);
+    crew.builds = builds::find(&crew).await;
     let crew = Rc::new(crew);
+    let secrets = crew.secrets.clone();
     let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {
@@ -103,6 +107,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             audience,
             run_log,
             zone: TimeZone::system(),
+            secrets,
         },
         words: BTreeMap::new(),
     };
@@ -230,6 +235,7 @@ impl Session<'_> {
                 }
                 () = tokio::time::sleep_until(self.machine_due.into()) => {
                     self.machine_due = Instant::now() + LOOK_EVERY;
+                    self.crew.builds.settle();
                     let finding = self.machine.judge(machine::look(&self.crew));
                     if let Some(why) = finding.emergency {
                         self.make_room(&why);
@@ -296,13 +302,15 @@ struct Voice<'a> {
     audience: &'a mut dyn Audience,
     run_log: File,
     zone: TimeZone,
+    secrets: Secrets,
 }
 
 impl Voice<'_> {
     fn say(&mut self, line: &str) {
         // A full disk must not stop a run that can still work; the journal has the facts.
+        let line = self.secrets.hide(line);
         let _ = writeln!(self.run_log, "{line}");
-        self.audience.say(line);
+        self.audience.say(&line);
     }
 
     fn warn(&mut self, text: &str) {

@@ -9,7 +9,7 @@ mod tail;
 mod tests;
 
 use crate::model::Ending;
-use crate::process::{self, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox};
+use crate::process::{self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -46,6 +46,10 @@ pub struct Checks {
     pub limits: Limits,
     /// What it may write and see, but for a temporary directory, which is made here.
     pub sandbox: Option<Sandbox>,
+    /// How its builds share the processors with others.
+    pub builds: Builds,
+    /// What the log and the verdict must not hold.
+    pub secrets: Secrets,
 }
 
 /// What came of [`verify`].
@@ -170,6 +174,8 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         keeper: checks.keeper.clone(),
         limits: checks.limits,
         sandbox: checks.sandbox.clone(),
+        builds: checks.builds.clone(),
+        secrets: checks.secrets.clone(),
     }
 }
 

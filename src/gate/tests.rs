@@ -20,6 +20,8 @@ fn checks(dir: &TempDir, commands: &[&str]) -> Checks {
         keeper: crate::process::Keeper::Groups,
         limits: crate::process::Limits::default(),
         sandbox: None,
+        builds: crate::process::Builds::default(),
+        secrets: crate::process::Secrets::default(),
     }
 }
 

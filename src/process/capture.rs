@@ -3,7 +3,8 @@
 //! Bytes come in, in order; memory stays bounded whatever they are. This file must never know where
 //! the bytes come from, and never let a failing disk stop a job.
 
-use super::Stream;
+use super::secrets::Sieve;
+use super::{Secrets, Stream};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,18 +19,28 @@ const LINE_KEPT: usize = 64 << 10;
 /// Log and listeners of one job.
 pub(super) struct Capture<F> {
     log: Log,
-    out: Lines,
-    err: Lines,
+    out: Source,
+    err: Source,
     on_line: F,
     bytes: u64,
 }
 
+/// What is between one pipe and whoever listens.
+struct Source {
+    sieve: Sieve,
+    lines: Lines,
+}
+
 impl<F: FnMut(Stream, &str)> Capture<F> {
-    pub(super) fn new(log: Log, on_line: F) -> Self {
+    pub(super) fn new(log: Log, secrets: &Secrets, on_line: F) -> Self {
+        let source = |max| Source {
+            sieve: Sieve::new(secrets),
+            lines: Lines::new(max),
+        };
         Self {
             log,
-            out: Lines::new(OUT_LINE_MAX),
-            err: Lines::new(ERR_LINE_MAX),
+            out: source(OUT_LINE_MAX),
+            err: source(ERR_LINE_MAX),
             on_line,
             bytes: 0,
         }
@@ -38,21 +49,28 @@ impl<F: FnMut(Stream, &str)> Capture<F> {
     /// Takes a piece of one stream.
     pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
-        self.log.write(bytes);
-        let lines = match stream {
+        let Source { sieve, lines } = match stream {
             Stream::Out => &mut self.out,
             Stream::Err => &mut self.err,
         };
-        lines.take(bytes, &mut |line| (self.on_line)(stream, line));
+        sieve.take(bytes, &mut |bytes| {
+            self.log.write(bytes);
+            lines.take(bytes, &mut |line| (self.on_line)(stream, line));
+        });
     }
 
     /// Passes on unfinished last lines and completes the log. Returns how many bytes came and what went
     /// wrong with the log.
     pub(super) fn finish(mut self) -> (u64, Option<String>) {
-        self.out
-            .finish(&mut |line| (self.on_line)(Stream::Out, line));
-        self.err
-            .finish(&mut |line| (self.on_line)(Stream::Err, line));
+        for (stream, source) in [(Stream::Out, self.out), (Stream::Err, self.err)] {
+            let Source { sieve, mut lines } = source;
+            let on_line = &mut |line: &str| (self.on_line)(stream, line);
+            sieve.finish(&mut |bytes| {
+                self.log.write(bytes);
+                lines.take(bytes, on_line);
+            });
+            lines.finish(on_line);
+        }
         (self.bytes, self.log.finish())
     }
 }
@@ -211,6 +229,41 @@ mod tests {
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             "abcde\n[harness: 4 bytes dropped]\n"
+        );
+    }
+
+    #[test]
+    fn neither_the_log_nor_a_line_holds_a_secret() {
+        use std::ffi::OsStr;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let key = [(OsStr::new("A_KEY"), OsStr::new("ab-12345-cd"))];
+        let mut seen = Vec::new();
+        let log = Log::create(&path, 1 << 20).unwrap();
+        let mut capture = Capture::new(log, &Secrets::among(key), |stream, line: &str| {
+            seen.push((stream, line.to_owned()));
+        });
+        let long = "x".repeat(100_000);
+        for (stream, piece) in [
+            (Stream::Out, format!("{long}ab-12")),
+            (Stream::Err, "ab-".to_owned()),
+            (Stream::Out, format!("345-cd{long}\n")),
+            (Stream::Err, "12345-c".to_owned()),
+        ] {
+            capture.take(stream, piece.as_bytes());
+        }
+        let whole = format!("{long}[redacted A_KEY]{long}");
+        let bytes = 2 * long.len() as u64 + 22;
+        assert_eq!(capture.finish(), (bytes, None));
+        let line = |stream, text: &str| (stream, text.to_owned());
+        assert_eq!(
+            seen,
+            [line(Stream::Out, &whole), line(Stream::Err, "ab-12345-c")],
+            "what is not the whole value is none"
+        );
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            format!("{whole}\nab-12345-c")
         );
     }
 

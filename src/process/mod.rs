@@ -6,11 +6,13 @@
 //!
 //! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
 //! its bytes; `keeper` and `supervisor` see to it that nothing outlives it; `tree` finds and kills what
-//! belongs to it without a supervisor; `sandbox` holds it to what it may write and see; `proc_fs` reads `/proc`.
+//! belongs to it without a supervisor; `sandbox` holds it to what it may write and see; `proc_fs` reads `/proc`;
+//! `jobserver` shares the processors among builds; `secrets` keeps values out of what is written.
 
 mod capture;
 #[cfg(target_os = "linux")]
 mod cgroup;
+mod jobserver;
 mod keeper;
 mod limits;
 pub mod machine;
@@ -18,6 +20,7 @@ mod pipes;
 mod proc_fs;
 mod run;
 pub mod sandbox;
+mod secrets;
 mod spawn;
 #[cfg(target_os = "linux")]
 mod supervisor;
@@ -27,11 +30,13 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use jobserver::{Builds, Jobserver, takes_fifo};
 pub use keeper::{Keeper, supervise};
 pub use limits::Limits;
 pub use proc_fs::{ProcessIdentity, alive, boot_id, start_time};
 pub use run::run;
 pub use sandbox::{Backend, Policy, Sandbox};
+pub use secrets::Secrets;
 pub use spawn::which;
 pub use temp::{PrivateTemp, remove};
 pub use tree::{sweep, written};
@@ -58,7 +63,7 @@ pub struct Job {
     pub env: BTreeMap<OsString, OsString>,
     /// Fed to stdin while output is read; then stdin is closed. Empty: stdin is `/dev/null`.
     pub stdin: Vec<u8>,
-    /// Raw stdout and stderr go here, interleaved as they come. Whatever stood there (also a link) is
+    /// Raw stdout and stderr go here, interleaved as they come, without [`Job::secrets`]. Whatever stood there (also a link) is
     /// replaced by a new file.
     pub output: PathBuf,
     /// At most this many bytes are written to `output`; what follows is read and dropped, and one line
@@ -79,6 +84,10 @@ pub struct Job {
     pub limits: Limits,
     /// What it may write and see; without one, all that we can.
     pub sandbox: Option<Sandbox>,
+    /// How its builds share the processors with those of other jobs.
+    pub builds: Builds,
+    /// What its output must not hold.
+    pub secrets: Secrets,
 }
 
 /// What a finished [`Job`] left.

@@ -28,7 +28,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// tree.
 ///
 /// `on_line` gets every line of output as it comes, without its terminator, lossily decoded; a line
-/// longer than 8 MiB (1 MiB on stderr) is cut there. Nothing is escaped.
+/// longer than 8 MiB (1 MiB on stderr) is cut there. Nothing is escaped; what is secret is replaced.
 ///
 /// Call it within a tokio runtime that has IO and time enabled, on a thread that lives as long as the
 /// job: on Linux the direct child dies with the *thread* that spawned it, so that it cannot survive a
@@ -42,12 +42,19 @@ pub async fn run(
     on_line: impl FnMut(Stream, &str),
 ) -> Finished {
     let begun = Instant::now();
+    if let (Some(sandbox), Some(dir)) = (&mut job.sandbox, job.builds.dir()) {
+        // Where mounts hold it, a FIFO can be written all the same.
+        sandbox.policy.read.push(dir.clone());
+        sandbox.policy.instead.push(dir);
+    }
+    let share = job.builds.begin();
+    share.set(&mut job.env);
     let (mut leader, log) = match start(&job) {
         Ok(started) => started,
         Err(why) => return not_started(why, begun.elapsed()),
     };
     let input = std::mem::take(&mut job.stdin);
-    let capture = Capture::new(log, on_line);
+    let capture = Capture::new(log, &job.secrets, on_line);
     let mut pipes = Pipes::new(&mut leader.child, input, capture);
 
     let killed = supervise(&job, &mut leader, &mut pipes, stop).await;
@@ -72,6 +79,8 @@ pub async fn run(
             (leader.reap(), leftovers)
         }
     };
+    let was_whole = killed.is_none() && matches!(by_itself, Ending::Exited { .. });
+    share.end(was_whole && leftovers == 0);
     pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)
 }
 

@@ -45,6 +45,8 @@ impl Bench {
             keeper: Keeper::Groups,
             limits: Limits::default(),
             sandbox: None,
+            builds: Builds::default(),
+            secrets: Secrets::default(),
         }
     }
 
