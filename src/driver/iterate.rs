@@ -370,6 +370,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
         lessons: called.lessons,
         done: called.done,
         refused: None,
+        tampered: None,
         blocked: called.blocked,
         failure: called.failure,
         changed: snapshot.as_ref().is_some_and(|snapshot| snapshot.changed),
