@@ -7,6 +7,7 @@
 mod call;
 mod claude;
 mod command;
+mod deeds;
 mod env;
 mod handoff;
 mod meanwhile;
@@ -18,6 +19,7 @@ mod text;
 mod tests;
 
 pub use call::{Call, Called, Progress, call};
+pub use deeds::named;
 pub use env::base_env;
 pub use handoff::{Handoff, handoff};
 pub use meanwhile::{Meanwhile, meanwhile};

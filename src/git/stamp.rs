@@ -44,12 +44,21 @@ impl Stamp {
 
     /// Whether what `later` was taken of is certain to be the same file with the same content.
     pub(super) fn still_holds(&self, later: &Self) -> bool {
-        let same = self.place == later.place
+        self.looks_like(later) && self.settled
+    }
+
+    /// Whether nothing speaks against it.
+    pub(super) fn looks_like(&self, later: &Self) -> bool {
+        self.place == later.place
             && self.size == later.size
             && self.mode == later.mode
             && self.modified == later.modified
-            && self.changed == later.changed;
-        same && self.settled
+            && self.changed == later.changed
+    }
+
+    /// When the file last changed.
+    pub(super) fn changed_at(&self) -> Option<SystemTime> {
+        since_epoch(self.changed.0, self.changed.1)
     }
 }
 

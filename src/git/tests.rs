@@ -10,6 +10,7 @@ mod radar;
 mod recover;
 mod regenerate;
 mod snapshots;
+mod tripwire;
 mod undo;
 
 use super::{Chained, Link, Prepared, Repo, Snapshot, Strategy, Worktrees};
