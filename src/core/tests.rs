@@ -680,7 +680,7 @@ fn who_tampers_is_not_believed_and_trips_at_once_and_nobody_else_does() {
             ending,
             done: done.then(|| "done".into()),
             blocked: (!done).then(|| "why?".into()),
-            tampered: Some("moved refs/heads/harness/b".into()),
+            tampered: Some("it moved harness/b".into()),
             ..report()
         };
         story.tell(Input::IterationEnded {
@@ -692,12 +692,12 @@ fn who_tampers_is_not_believed_and_trips_at_once_and_nobody_else_does() {
         assert!(!story.state.is_in_our_hands(&slug("a")));
         let told = story.facts.iter().any(|event| {
             matches!(event, Event::Tripped { breaker, why, .. }
-                if breaker == "tampered" && why == "moved refs/heads/harness/b")
+                if breaker == "tampered" && why == "it moved harness/b")
         });
         assert!(told);
         let logged = wanted(&story.state).into_iter().any(|effect| {
             matches!(effect, Effect::Write(job) if matches!(&job.what,
-                Writing::Log { text, .. } if text.contains("this iteration moved refs/heads/harness/b. Change")))
+                Writing::Log { text, .. } if text.contains("harness found that it moved harness/b. Change")))
         });
         assert!(logged);
         story.flush();

@@ -35,7 +35,7 @@ pub(super) fn log_text(report: &IterationReport) -> String {
     }
     if let Some(what) = &report.tampered {
         text.push_str(&format!(
-            "\nharness found that this iteration {what}. Change files only in the directory that you are started in, \
+            "\nharness found that {what}. Change files only in the directory that you are started in, \
              and leave the repository's settings, hooks and the refs of others alone."
         ));
     }

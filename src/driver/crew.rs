@@ -4,6 +4,7 @@ use super::error::DriverError;
 use super::place::Place;
 use super::preflight::Ready;
 use super::radar;
+use super::tamper::Vigil;
 use crate::agent;
 use crate::agent::prompt::{Materials, Template, build};
 use crate::config::{Config, Profile};
@@ -41,6 +42,8 @@ pub(super) struct Crew {
     pub(super) keeper: Keeper,
     /// What an agent or command may use, with everything it starts.
     pub(super) limits: Limits,
+    /// Who watches over what is not the agents'.
+    pub(super) vigil: Vigil,
 }
 
 impl Crew {
@@ -53,7 +56,9 @@ impl Crew {
             open_files: resources.open_files,
             file_size: resources.file_size,
         };
+        let vigil = Vigil::new(&ready.place.repo, not_watched(&ready.place, &ready.config));
         let crew = Self {
+            vigil,
             place: ready.place,
             config: ready.config,
             target: ready.target.refname,
@@ -125,6 +130,23 @@ impl Crew {
         }
         .write(&features, slug, iteration, spec_path, news)
     }
+}
+
+/// What changes in the main checkout all the time: specs and their order, which are a person's to edit, and harness's
+/// own files.
+fn not_watched(place: &Place, config: &Config) -> Vec<String> {
+    let state = place.state_dir.strip_prefix(place.repo.root()).ok();
+    let state = state.and_then(Path::to_str).map(str::to_owned);
+    let specs = &config.specs;
+    let all = [specs.dir.to_str(), specs.order_file.to_str()];
+    let all = all.into_iter().flatten().map(str::to_owned).chain(state);
+    all.map(|path| {
+        path.trim_start_matches("./")
+            .trim_end_matches('/')
+            .to_owned()
+    })
+    .filter(|path| !path.is_empty() && path != ".")
+    .collect()
 }
 
 /// Three quarters of what there is: enough for any build, and the rest keeps the machine alive.

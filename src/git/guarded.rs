@@ -196,15 +196,12 @@ impl Repo {
         Ok(())
     }
 
-    /// These are the features there are: a branch of one of them is harness's, and where those of new ones stand is
-    /// taken as it is.
-    pub fn expect_branches(&self, slugs: impl Iterator<Item = Slug>) {
-        if let Some(book) = &mut *self.ledger().book() {
-            let before = std::mem::take(&mut book.features);
-            book.features = slugs.collect();
-            for slug in book.features.difference(&before) {
-                book.free.entry(branch_of(slug)).or_insert(Free::Unknown);
-            }
+    /// There is this feature, so that its branch is harness's. Where it stands is taken as it is.
+    pub fn expect_branch(&self, slug: &Slug) {
+        if let Some(book) = &mut *self.ledger().book()
+            && book.features.insert(slug.clone())
+        {
+            book.free.entry(branch_of(slug)).or_insert(Free::Unknown);
         }
     }
 

@@ -5,6 +5,7 @@
 use super::cli::{Git, Output};
 use super::error::GitError;
 use super::guarded::Ledger;
+use super::planted::Planted;
 use super::read;
 use super::sealed::Sealed;
 use super::tree::remove_file;
@@ -162,12 +163,12 @@ impl Repo {
         })
     }
 
-    /// Settings, hooks and rules about files that have changed in the repository since it was sealed, each told
-    /// once. They are not obeyed here, but the user's own git would.
+    /// Settings, hooks, rules about files and links between worktrees that have changed in the repository since it
+    /// was sealed, each told once. They are not obeyed here, but the user's own git would.
     ///
     /// # Errors
     /// The configuration cannot be read.
-    pub fn planted(&self) -> Result<Vec<String>, GitError> {
+    pub fn planted(&self) -> Result<Vec<Planted>, GitError> {
         match self.git().sealed() {
             Some(sealed) => sealed.changes(&self.git().unsealed(), self.git_dir()),
             None => Ok(Vec::new()),

@@ -5,6 +5,7 @@ mod guarded;
 mod handback;
 mod landing;
 mod laying;
+mod planted;
 mod pool;
 mod radar;
 mod recover;

@@ -19,7 +19,8 @@ fn begun() -> (Fixture, Repo, Oid, Oid) {
     let other = f.branch("other", "main", |root| super::put(root, "o.txt", "o\n"));
     let repo = f.repo();
     repo.begin_record().unwrap();
-    repo.expect_branches([slug("a"), slug("b")].into_iter());
+    repo.expect_branch(&slug("a"));
+    repo.expect_branch(&slug("b"));
     repo.ground(MAIN, None).unwrap();
     let all = [A, B, PIN].map(|name| RefEdit::Set(name, &first));
     repo.update_refs("test", &all).unwrap();
@@ -158,7 +159,7 @@ fn a_snapshot_takes_the_branch_back() {
     let pool = f.pool();
     let repo = pool.repo.clone();
     repo.begin_record().unwrap();
-    repo.expect_branches([slug("a")].into_iter());
+    repo.expect_branch(&slug("a"));
     let prepared = f.prepare(&pool, "a", W1);
     repo.lend(&slug("a"));
     super::put(&prepared.path, "x.txt", "x\n");
