@@ -248,10 +248,7 @@ impl Repo {
             return Ok(Vec::new());
         };
         for dir in [OURS, BRANCHES] {
-            let path = self.git_dir().join(dir.trim_end_matches('/'));
-            if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_dir()) {
-                remove_file(&path)?;
-            }
+            self.unlink_above(dir)?;
         }
         let now = book.reader.read(self.git_dir())?;
         let mut found = std::mem::take(&mut book.found);
@@ -280,6 +277,7 @@ impl Repo {
         if !book.is_ours(name) || book.free.contains_key(name) {
             return Ok(());
         }
+        self.unlink_above(name)?;
         let stands = book.reader.read_one(self.git_dir(), name)?;
         let known = book.ours.get(name).cloned();
         if stands != known.clone().map(Value::At) {
@@ -333,20 +331,22 @@ impl Repo {
         let shown = visible(short(name));
         let mut edits = Vec::new();
         let mut kept = None;
-        let from = match stands {
-            Some(Value::At(oid)) => {
-                if self.is_commit(oid)? && !self.holds_already(known.as_ref(), oid)? {
-                    kept = Some((lost_ref(&whose(name), oid), oid.clone()));
-                }
-                Some(oid)
-            }
-            Some(Value::Other) => {
-                // A link, another ref's name, or garbage, in a directory that was walked without following links.
-                remove_file(&self.git_dir().join(name))?;
-                None
-            }
-            None => None,
+        let mut from = stands.clone();
+        if from == Some(Value::Other) {
+            // A link, another ref's name, or garbage: no directory above it is a link. Beneath may be what is packed.
+            remove_file(&self.git_dir().join(name))?;
+            from = book.reader.read_one(self.git_dir(), name)?;
+        }
+        let from = match &from {
+            Some(Value::At(oid)) => Some(oid),
+            _ => None,
         };
+        if let Some(oid) = from.filter(|_| *stands != Some(Value::Other))
+            && self.is_commit(oid)?
+            && !self.holds_already(known.as_ref(), oid)?
+        {
+            kept = Some((lost_ref(&whose(name), oid), oid.clone()));
+        }
         if let Some((lost, oid)) = &kept {
             edits.push(RefEdit::Set(lost, oid));
         }
@@ -382,6 +382,21 @@ impl Repo {
             }
             (None, _) => format!("{shown} was made by somebody else, and is removed{tail}"),
         })
+    }
+
+    /// Takes away links that stand for directories of harness's own refs: what is behind them is none of its own.
+    fn unlink_above(&self, name: &str) -> Result<(), GitError> {
+        for (end, _) in name.match_indices('/') {
+            let dir = &name[..end];
+            let is_own = [OURS, BRANCHES]
+                .iter()
+                .any(|own| name[..=end].starts_with(own));
+            let path = self.git_dir().join(dir);
+            if is_own && fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_dir()) {
+                remove_file(&path)?;
+            }
+        }
+        Ok(())
     }
 
     fn holds_already(&self, known: Option<&Oid>, oid: &Oid) -> Result<bool, GitError> {

@@ -122,8 +122,10 @@ impl Reader {
         if is_same(self.packed_at.as_ref(), stamp.as_ref()) {
             return Ok(());
         }
-        let text = match fs::read(&path) {
-            Ok(text) => text,
+        // Whatever else stands there, a pipe say, would be waited for.
+        let is_file = fs::metadata(&path).map(|meta| meta.is_file());
+        let text = match is_file.and_then(|is_file| is_file.then(|| fs::read(&path)).transpose()) {
+            Ok(text) => text.unwrap_or_default(),
             Err(error) if is_absence(&error) => Vec::new(),
             Err(error) => return Err(GitError::io("read", &path)(error)),
         };

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Larger files are told by their size.
+const LARGEST: u64 = 4 << 20;
 /// Where the repository's hooks are.
 const HOOKS: &str = "hooks";
 /// Files that may hold settings though none stands in them yet.
@@ -113,7 +115,7 @@ impl Known {
         self.read_settings(git, common, &mut now)?;
         for name in COPIED {
             let text = Text {
-                text: fs::read(common.join(name)).unwrap_or_default(),
+                text: read_plain(&common.join(name)),
                 runs: name == ATTRIBUTES,
                 worktree: None,
             };
@@ -208,6 +210,15 @@ fn planted(what: &str, text: &Text) -> Planted {
     }
 }
 
+/// What a file holds. Of what is none, or a huge one, only what it is: a pipe would be waited for.
+fn read_plain(path: &Path) -> Vec<u8> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() && meta.len() <= LARGEST => fs::read(path).unwrap_or_default(),
+        Ok(meta) => format!("{:?} of {} bytes", meta.file_type(), meta.len()).into_bytes(),
+        Err(_) => Vec::new(),
+    }
+}
+
 fn read_hooks(common: &Path, now: &mut BTreeMap<String, Text>) {
     let hooks = fs::read_dir(common.join(HOOKS)).into_iter().flatten();
     for entry in hooks.flatten() {
@@ -216,7 +227,7 @@ fn read_hooks(common: &Path, now: &mut BTreeMap<String, Text>) {
             continue;
         }
         let text = Text {
-            text: fs::read(entry.path()).unwrap_or_default(),
+            text: read_plain(&entry.path()),
             runs: true,
             worktree: None,
         };
@@ -230,9 +241,10 @@ fn read_links(common: &Path) -> BTreeMap<String, Text> {
     let all = fs::read_dir(common.join("worktrees")).into_iter().flatten();
     for admin in all.flatten() {
         let (name, path) = (admin.file_name(), admin.path());
-        let worktree = worktree_of(&path);
+        let is_file = path.join("gitdir").is_file();
+        let worktree = is_file.then(|| worktree_of(&path)).flatten();
         for link in LINKS {
-            let text = fs::read(path.join(link)).unwrap_or_default();
+            let text = read_plain(&path.join(link));
             let text = Text {
                 text: text.trim_ascii_end().to_owned(),
                 runs: true,

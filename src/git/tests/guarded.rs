@@ -96,6 +96,8 @@ fn no_link_or_symbolic_ref_leads_harness_elsewhere() {
     assert_eq!(f.oid(MAIN), first, "what it led to stands where it stood");
     assert_eq!(f.oid(PIN), other);
     for garbage in ["", "garbage\n", "ref: refs/heads/main\n"] {
+        f.git(&f.root, &["pack-refs", "--all"]);
+        fs::create_dir_all(at("refs/heads/harness")).unwrap();
         fs::write(at(B), garbage).unwrap();
         assert_eq!(repo.moved_refs().unwrap().len(), 1, "{garbage}");
         assert_eq!(f.oid(B), first);
@@ -104,12 +106,21 @@ fn no_link_or_symbolic_ref_leads_harness_elsewhere() {
     let precious = f.home().join("precious");
     fs::create_dir(&precious).unwrap();
     fs::write(precious.join("notes"), "mine\n").unwrap();
-    fs::remove_file(at(B)).unwrap();
+    fs::create_dir_all(at("refs/heads/harness")).unwrap();
     symlink(precious.join("notes"), at(B)).unwrap();
+    fs::create_dir_all(at("refs/harness")).unwrap();
     fs::rename(at("refs/harness"), f.home().join("away")).unwrap();
     symlink(&precious, at("refs/harness")).unwrap();
     let told = words(&repo.moved_refs().unwrap());
-    assert_eq!([f.oid(B), f.oid(PIN)], [first, other], "{told}");
+    assert_eq!([f.oid(B), f.oid(PIN)], [first.clone(), other], "{told}");
+    // The same before a single one is used.
+    fs::write(precious.join("b"), "mine\n").unwrap();
+    fs::rename(at("refs/heads/harness"), f.home().join("branches")).unwrap();
+    symlink(&precious, at("refs/heads/harness")).unwrap();
+    repo.mend(B).unwrap();
+    assert_eq!(f.oid(B), first);
+    assert_eq!(fs::read_to_string(precious.join("b")).unwrap(), "mine\n");
+    fs::remove_file(precious.join("b")).unwrap();
     assert_eq!(
         fs::read_to_string(precious.join("notes")).unwrap(),
         "mine\n"

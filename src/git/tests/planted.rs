@@ -75,11 +75,18 @@ fn hooks_attributes_and_links_of_worktrees_are_told() {
     fs::create_dir_all(at("hooks")).unwrap();
     fs::create_dir_all(at("info")).unwrap();
     fs::write(at("hooks/pre-push"), "#!/bin/sh\n").unwrap();
+    // Nobody will ever write into it.
+    let pipe = at("hooks/pre-commit");
+    f.git(
+        &f.root,
+        &["-c", &format!("alias.x=!mkfifo '{}'", pipe.display()), "x"],
+    );
     fs::write(at("info/attributes"), "* filter=evil\n").unwrap();
     assert_eq!(
         told(&repo),
         [
             is("the file info/attributes", true),
+            is("the hook pre-commit", true),
             is("the hook pre-push", true)
         ]
     );
