@@ -208,6 +208,7 @@ impl Night {
             lessons: Vec::new(),
             done: Some("there".into()),
             refused: None,
+            tampered: None,
             blocked: None,
             failure: None,
             tip: Some(oid(1_000_000 + u64::from(iteration))),

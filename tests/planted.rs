@@ -67,7 +67,8 @@ fn nothing_planted_is_run_and_all_of_it_is_told() {
     let common = common.display();
     let program = program.display();
     plant.push_str(&format!(
-        "cat >> '{common}/config' <<'END'\n{file}END\n\
+        "while [ ! -e '{0}' ]; do sleep 0.01; done\n\
+         cat >> '{common}/config' <<'END'\n{file}END\n\
          printf '[filter \"more\"]\\n\\tclean = {program}\\n\\tsmudge = {program}\\n' > '{common}/planted-config'\n\
          mkdir -p '{common}/planted-hooks' '{common}/hooks' '{common}/info' '{common}/objects/info'\n\
          for hook in pre-commit post-checkout post-merge reference-transaction post-index-change pre-auto-gc update; do\n\
@@ -78,9 +79,20 @@ fn nothing_planted_is_run_and_all_of_it_is_told() {
          > \"$tree/config.worktree\"; mkdir -p \"$tree/info\"; printf '* filter=evil\\n' > \"$tree/info/attributes\"; done\n\
          mkdir -p '{common}/elsewhere'; cp '{common}/config' '{common}/elsewhere/config'\n\
          mkdir -p '{common}/elsewhere/objects/pack'; echo '{common}/elsewhere/objects' > '{common}/objects/info/alternates'\n\
-         echo planted > planted.txt"
+         echo planted > planted.txt; touch '{1}'",
+        site.path("began").display(),
+        site.path("planted").display()
     ));
     site.shell("planter", &plant);
+    // Somebody else is at work meanwhile, so that it is not certain who did it: nobody trips, the night goes on.
+    site.shell(
+        "beside",
+        &format!(
+            "touch '{}'; while [ ! -e '{}' ]; do sleep 0.01; done; echo beside > beside.txt",
+            site.path("began").display(),
+            site.path("planted").display()
+        ),
+    );
     // Others redirect what leads from their worktree to the repository.
     site.shell(
         "redirects",
@@ -120,7 +132,8 @@ fn nothing_planted_is_run_and_all_of_it_is_told() {
     assert_eq!(left, [""; 0], "{}", ran.err);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     for part in [
-        "planter #1 ran, something changed in the repository that git obeys",
+        "while beside #1, planter #1",
+        " ran, something changed in the repository that git obeys",
         "the setting filter.evil.clean",
         "the setting core.fsmonitor",
         "the hook pre-commit",

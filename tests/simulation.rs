@@ -358,6 +358,7 @@ impl Sim {
             lessons: vec![format!("lesson {iteration} of {slug}")],
             done: dice.chance(30).then(|| format!("{slug} is done")),
             refused: dice.chance(2).then(|| "a rebase was left half done".into()),
+            tampered: dice.chance(1).then(|| "the hook pre-commit changed".into()),
             blocked: dice.chance(2).then(|| "which colour?".into()),
             failure: dice.chance(10).then(|| AgentFailure {
                 kind: FailureKind::Other,

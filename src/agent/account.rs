@@ -84,11 +84,7 @@ mod tests {
             (claude.clone(), &[login], None),
             (claude.clone(), &[(key.0, ""), login], None),
             (claude.clone(), &[key, login, (ELSEWHERE, "http://x")], None),
-            (
-                claude,
-                &[key, login, (CLOUD_SWITCHES[0], "1")],
-                None,
-            ),
+            (claude, &[key, login, (CLOUD_SWITCHES[0], "1")], None),
             (profile(Kind::Command, &[], &[]), &[key, login], None),
             (profile(Kind::Claude, &[key], &[]), &[key, login], None),
             (profile(Kind::Claude, &[login], &[]), &[key], api),

@@ -8,6 +8,7 @@ mod account;
 mod call;
 mod claude;
 mod command;
+mod deeds;
 mod env;
 mod handoff;
 mod homes;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use account::charged;
 pub use call::{Call, Called, Progress, call};
+pub use deeds::named;
 pub use env::base_env;
 pub use handoff::{Handoff, handoff};
 pub use homes::{Home, all_homes, home};

@@ -82,6 +82,9 @@ impl Repeat {
     }
 }
 
+/// The breaker that opens at once, on what harness saw outside of the feature's worktree. It counts nothing.
+pub(super) const TAMPERED: &str = "tampered";
+
 /// A breaker that should open: its name and what it saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trip {
@@ -197,6 +200,7 @@ mod tests {
             lessons: Vec::new(),
             done: None,
             refused: None,
+            tampered: None,
             blocked: None,
             failure: None,
             tip: None,

@@ -72,6 +72,7 @@ pub(super) struct Feature {
 pub(super) struct Last {
     pub(super) done: Option<String>,
     pub(super) blocked: Option<String>,
+    pub(super) tampered: Option<String>,
     pub(super) stopped: bool,
 }
 
@@ -215,6 +216,7 @@ impl Feature {
                     && report.tip.is_some()
             }),
             blocked: report.blocked.clone(),
+            tampered: report.tampered.clone(),
             stopped: report.ending == crate::model::Ending::Stopped,
         });
         let words = [&report.note, &report.message]

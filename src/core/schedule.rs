@@ -3,6 +3,7 @@
 //! [`next`] gives one fact at a time; the turn applies it and asks again until nothing follows. Because
 //! it looks only at the state, a turn that was cut short by a crash is simply continued.
 
+use super::breaker::TAMPERED;
 use super::exit::exit_codes;
 use super::feature::{Feature, Phase};
 use super::merge;
@@ -70,6 +71,12 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
     );
     if !idle {
         return None;
+    }
+    // Before anything it says: whoever reaches into what is not its own is not believed, nor called again.
+    let tampered = feature.last.as_ref().and_then(|last| last.tampered.clone());
+    if let Some(why) = tampered {
+        let breaker = TAMPERED.to_owned();
+        return Some(Event::Tripped { slug, breaker, why });
     }
     if let Some(last) = feature.last.as_ref().filter(|last| !last.stopped) {
         if let Some(question) = last.blocked.clone() {

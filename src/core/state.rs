@@ -106,6 +106,14 @@ impl State {
         self.run.as_ref().filter(|run| run.ended.is_none())
     }
 
+    /// Whether the feature is still to land and harness goes on with it by itself. One that has landed is history,
+    /// and one that was given up waits for a person, who may be at work on its branch.
+    #[must_use]
+    pub fn is_in_our_hands(&self, slug: &Slug) -> bool {
+        let feature = self.features.get(slug);
+        feature.is_some_and(|feature| !feature.is_merged() && !feature.is_halted())
+    }
+
     /// The target of the current or last run, and what each feature that is merged landed as; features that
     /// were merged by other hands have no commit and are left out.
     pub fn landings(&self) -> Option<(&str, impl Iterator<Item = (&Slug, &Oid)>)> {

@@ -48,6 +48,7 @@ fn report() -> IterationReport {
         lessons: Vec::new(),
         done: None,
         refused: None,
+        tampered: None,
         blocked: None,
         failure: None,
         tip: Some(oid('b')),
@@ -668,6 +669,48 @@ fn a_silent_agent_trips_and_retry_closes_the_breaker() {
     story.tell(Input::Commanded(Command::Retry { slug: slug("a") }));
     story.prepare();
     assert_eq!(story.running(), ["a#4"]);
+}
+
+#[test]
+fn who_tampers_is_not_believed_and_trips_at_once_and_nobody_else_does() {
+    for (ending, done) in [(Ending::Exited { code: 0 }, true), (Ending::Stopped, false)] {
+        let mut story = Story::begin(2, vec![feature("a", &[]), feature("b", &[])]);
+        story.prepare();
+        let tampering = IterationReport {
+            ending,
+            done: done.then(|| "done".into()),
+            blocked: (!done).then(|| "why?".into()),
+            tampered: Some("it moved harness/b".into()),
+            ..report()
+        };
+        story.tell(Input::IterationEnded {
+            slug: slug("a"),
+            iteration: 1,
+            report: Box::new(tampering),
+        });
+        assert_eq!(story.stage("a"), Stage::Tripped);
+        assert!(!story.state.is_in_our_hands(&slug("a")));
+        let told = story.facts.iter().any(|event| {
+            matches!(event, Event::Tripped { breaker, why, .. }
+                if breaker == "tampered" && why == "it moved harness/b")
+        });
+        assert!(told);
+        let logged = wanted(&story.state).into_iter().any(|effect| {
+            matches!(effect, Effect::Write(job) if matches!(&job.what,
+                Writing::Log { text, .. } if text.contains("harness found that it moved harness/b. Change")))
+        });
+        assert!(logged);
+        story.flush();
+        story.merge("b");
+        assert_eq!(story.finish(), [5]);
+        story.run_again(Settings::default(), None);
+        story.tell(Input::Commanded(Command::Retry { slug: slug("a") }));
+        assert!(story.state.is_in_our_hands(&slug("a")));
+        story.flush();
+        story.prepare();
+        story.merge("a");
+        assert_eq!(story.finish(), [0]);
+    }
 }
 
 #[test]

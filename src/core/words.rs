@@ -33,6 +33,12 @@ pub(super) fn log_text(report: &IterationReport) -> String {
         (_, Some(failure)) => text.push_str(&format!("\n(the agent reported: {})", failure.text)),
         _ => {}
     }
+    if let Some(what) = &report.tampered {
+        text.push_str(&format!(
+            "\nharness found that {what}. Change files only in the directory that you are started in, \
+             and leave the repository's settings, hooks and the refs of others alone."
+        ));
+    }
     if let (Some(_), Some(why)) = (&report.done, &report.refused) {
         text.push_str(&format!("\nThe done claim was not accepted: {why}."));
     }

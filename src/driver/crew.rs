@@ -5,6 +5,7 @@ use super::error::DriverError;
 use super::place::Place;
 use super::preflight::Ready;
 use super::radar;
+use super::tamper::Vigil;
 use crate::agent;
 use crate::agent::prompt::{Materials, Template, build};
 use crate::config::{Config, Profile};
@@ -49,6 +50,8 @@ pub(super) struct Crew {
     pub(super) builds: Builds,
     /// What nothing that is written or shown may hold: an agent finds more of the environment than it is given.
     pub(super) secrets: Secrets,
+    /// Who watches over what is not the agents'.
+    pub(super) vigil: Vigil,
 }
 
 impl Crew {
@@ -67,7 +70,9 @@ impl Crew {
         let own = ready.env.iter();
         let own = own.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         let secrets = Secrets::among(given.chain(own));
+        let vigil = Vigil::new(&ready.place.repo, not_watched(&ready.place, &ready.config));
         let crew = Self {
+            vigil,
             place: ready.place,
             config: ready.config,
             target: ready.target.refname,
@@ -194,6 +199,23 @@ impl Crew {
 pub(super) struct Station {
     pub(super) cwd: PathBuf,
     pub(super) sandbox: Option<Sandbox>,
+}
+
+/// What changes in the main checkout all the time: specs and their order, which are a person's to edit, and harness's
+/// own files.
+fn not_watched(place: &Place, config: &Config) -> Vec<String> {
+    let state = place.state_dir.strip_prefix(place.repo.root()).ok();
+    let state = state.and_then(Path::to_str).map(str::to_owned);
+    let specs = &config.specs;
+    let all = [specs.dir.to_str(), specs.order_file.to_str()];
+    let all = all.into_iter().flatten().map(str::to_owned).chain(state);
+    all.map(|path| {
+        path.trim_start_matches("./")
+            .trim_end_matches('/')
+            .to_owned()
+    })
+    .filter(|path| !path.is_empty() && path != ".")
+    .collect()
 }
 
 /// Three quarters of what there is: enough for any build, and the rest keeps the machine alive.

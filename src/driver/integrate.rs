@@ -153,6 +153,8 @@ async fn remade(
     };
     let (key, log) = (EffectKey::Build(attempt), crew.place.made_log(attempt));
     let checks = crew.checks(commands, &key, None, log, station);
+    let making = "the commands that make generated files".to_owned();
+    let _at_work = crew.vigil.commands(making);
     match gate::verify(checks, stop).await {
         Verdict::Green { .. } => {}
         Verdict::Red { command, tail, .. } => {
@@ -329,7 +331,16 @@ async fn gated(
     };
     let key = EffectKey::Gate(job.attempt, job.reds);
     let checks = crew.checks(commands, &key, None, log.clone(), station);
-    let verdict = gate::verify(checks, stop).await;
+    let verdict = {
+        let whose: Vec<&str> = job.about.iter().map(|(slug, _)| slug.as_str()).collect();
+        let name = match whose.as_slice() {
+            [] => "the checks of the base".to_owned(),
+            whose => format!("the checks of {}", whose.join(", ")),
+        };
+        let runs = !checks.commands.is_empty();
+        let _at_work = runs.then(|| crew.vigil.commands(name));
+        gate::verify(checks, stop).await
+    };
     for (slug, iteration) in &job.about {
         // For whoever looks into the iteration's records; the log itself stays where it is.
         let records = crew.place.records(slug, *iteration);
@@ -371,6 +382,8 @@ pub(super) async fn rewind(crew: Rc<Crew>) -> Result<Input, String> {
 /// Moves the target to what has landed.
 pub(super) async fn publish(crew: Rc<Crew>, number: u32, from: Oid, to: Oid) -> Input {
     let (repo, target) = (crew.place.repo.clone(), crew.target.clone());
+    // What the fast-forward changes in the checkout is not to be taken for somebody's edits.
+    let _away = crew.vigil.away().await;
     let outcome = blocking(move || repo.publish(&target, &from, &to))
         .await
         .unwrap_or_else(|why| PublishOutcome::Waiting { why });

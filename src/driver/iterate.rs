@@ -2,6 +2,7 @@
 
 use super::crew::{Crew, News, spec_path};
 use super::radar;
+use super::tamper;
 use super::world::{Message, blocking};
 use crate::agent::{self, Call, Called, Progress, outbox};
 use crate::git::{GitError, Iterated, Laid, Landed, Snapshot, integration_ref};
@@ -33,10 +34,13 @@ pub(super) async fn iterate(
     out: UnboundedSender<Message>,
 ) -> Input {
     let worktree = crew.worktrees.path(job.worktree);
+    let mut watched = tamper::watch(&crew, &job, &worktree, &out).await;
     let iterated = match before(&crew, &job, &worktree, &out).await {
         Ok(begun) => {
             let tip = begun.tip.clone();
+            watched.starts();
             let called = call(&crew, &job, &worktree, begun, stop, &out).await;
+            let tampered = watched.ends(&out).await;
             for oddity in &called.oddities {
                 warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
             }
@@ -45,6 +49,7 @@ pub(super) async fn iterate(
                 Ending::NotStarted { .. } => Ok(None),
                 _ => snapshot(&crew, &job, &worktree, &tip, &called, &out).await,
             };
+            crew.place.repo.take_back(&job.slug);
             let (snapshot, lost) = match taken {
                 Ok(snapshot) => (snapshot, None),
                 Err(why) => (None, Some(format!("it could not be committed: {why}"))),
@@ -56,37 +61,17 @@ pub(super) async fn iterate(
             };
             IterationReport {
                 refused,
+                tampered,
                 ..report(called, snapshot)
             }
         }
         Err(why) => not_started(why),
     };
-    tell_planted(&crew, &job, &out).await;
     Input::IterationEnded {
         slug: job.slug,
         iteration: job.number,
         report: Box::new(iterated),
     }
-}
-
-/// Says what has changed in the repository that git obeys. Who did it is not certain: others may be at work.
-async fn tell_planted(crew: &Rc<Crew>, job: &Iteration, out: &UnboundedSender<Message>) {
-    let repo = crew.place.repo.clone();
-    let text = match blocking(move || repo.planted()).await {
-        Ok(planted) if planted.is_empty() => return,
-        Ok(planted) => format!(
-            "while {} #{} ran, something changed in the repository that git obeys: {}; harness does not use it, but \
-             your own git will",
-            job.slug,
-            job.number,
-            planted.join(", ")
-        ),
-        Err(why) => format!(
-            "while {} #{} ran, the repository's git configuration became unreadable: {why}",
-            job.slug, job.number
-        ),
-    };
-    warn(out, &text);
 }
 
 /// What an agent that claims to be done has left half done. Of a merge that was its task, the audit tells.
@@ -384,6 +369,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
         lessons: called.lessons,
         done: called.done,
         refused: None,
+        tampered: None,
         blocked: called.blocked,
         failure: called.failure,
         changed: snapshot.as_ref().is_some_and(|snapshot| snapshot.changed),

@@ -20,6 +20,7 @@ mod radar;
 mod recover;
 mod run;
 mod signals;
+mod tamper;
 pub mod turn;
 mod undo;
 mod watch;

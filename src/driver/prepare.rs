@@ -59,6 +59,7 @@ async fn ready(
     if commands.is_empty() {
         return Ok(prepared.base);
     }
+    let _at_work = crew.vigil.commands(format!("the set-up of {slug}"));
     // The stamp says that setup has run here for this feature; a crash in between leaves none.
     let stamp = crew
         .place

@@ -12,6 +12,7 @@ use super::machine::{self, LOOK_EVERY, Machine};
 use super::place::{Place, wall_clock};
 use super::preflight::Ready;
 use super::signals::Signals;
+use super::tamper;
 use super::turn::{Engine, Observation};
 use super::world::{Hands, Message};
 use crate::core::{State, View, view, wake_at};
@@ -91,6 +92,8 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     crew.builds = builds::find(&crew).await;
     let crew = Rc::new(crew);
     let secrets = crew.secrets.clone();
+    // Nobody runs yet: what stands now is what was left, or what a person did since.
+    crew.place.repo.begin_record()?;
     let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {
@@ -187,6 +190,7 @@ impl Session<'_> {
                 .engine
                 .turn(&mut self.hands, std::mem::take(&mut batch), now)?;
             remove(&look.consumed);
+            tamper::heed(&self.crew.place.repo, self.engine.state(), &records);
             for record in &records {
                 self.hear(record);
             }

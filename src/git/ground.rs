@@ -23,6 +23,7 @@ impl Repo {
     pub fn ground(&self, target_ref: &str, published: Option<&Oid>) -> Result<Ground, GitError> {
         let target = self.expect_tip(target_ref)?;
         let name = integration_ref(target_ref);
+        self.mend(&name)?;
         let Some(tip) = self.tip(&name)? else {
             let made = RefEdit::Move(&name, None, &target);
             self.update_refs("harness: begin", &[made])?;
@@ -86,6 +87,7 @@ impl Repo {
     /// git failed; asking again tells where the ref stands.
     pub fn land(&self, target_ref: &str, from: &Oid, to: &Oid) -> Result<LandOutcome, GitError> {
         let name = integration_ref(target_ref);
+        self.mend(&name)?;
         let tip = self.tip(&name)?;
         if let Some(tip) = &tip
             && self.descends(tip, to)?
@@ -116,6 +118,7 @@ impl Repo {
     pub fn rewind(&self, target_ref: &str) -> Result<Ground, GitError> {
         let target = self.expect_tip(target_ref)?;
         let name = integration_ref(target_ref);
+        self.mend(&name)?;
         if let Some(tip) = self.tip(&name)?.filter(|tip| *tip != target) {
             self.move_integration(&name, &tip, &target)?;
         }

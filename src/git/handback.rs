@@ -59,6 +59,7 @@ impl Worktrees {
         })?;
         tree.heal(Some(slug), &self.repo)?;
         let branch = branch_of(slug);
+        self.repo.mend(&branch)?;
         let mut tip = self.repo.expect_tip(&branch)?;
         if self.repo.descends(&tip, onto)? {
             match self.unmarked(&tip, onto)? {

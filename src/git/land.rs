@@ -21,7 +21,7 @@ const IN_THE_WAY: [&str; 7] = [
     "have not concluded",
 ];
 /// Files whose presence says that a work tree is in the middle of something, and of what.
-const OPERATIONS: [(&str, &str); 8] = [
+pub(super) const OPERATIONS: [(&str, &str); 8] = [
     (
         "index.lock",
         "another git command is running there, or left index.lock behind",

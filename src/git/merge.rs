@@ -238,6 +238,7 @@ impl Repo {
         remake: &mut Remake<'_>,
     ) -> Result<Linked, GitError> {
         let (onto, onto_tree) = (chain.commit.clone(), chain.tree.clone());
+        self.mend(&branch_of(&link.slug))?;
         let branch_tip = self.expect_tip(&branch_of(&link.slug))?;
         let branch_tree = self.tree_of(&branch_tip)?;
         let candidate = |commit: Oid, tree: Oid| {

@@ -58,6 +58,7 @@ impl Worktrees {
         let _guard = self.guard();
         let path = self.path(name);
         let target = self.repo.expect_tip(target_ref)?;
+        self.repo.mend(&branch_of(slug))?;
         self.free_branch(slug, &path)?;
         let (tree, recycled) = match self.usable(&path)? {
             Some(tree) => (tree, true),

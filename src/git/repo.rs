@@ -4,6 +4,8 @@
 
 use super::cli::{Git, Output};
 use super::error::GitError;
+use super::guarded::Ledger;
+use super::planted::Planted;
 use super::read;
 use super::sealed::Sealed;
 use super::tree::remove_file;
@@ -40,6 +42,8 @@ struct Inner {
     /// The git directory with the configuration that holds for git2 and git.
     settings: PathBuf,
     identity: OnceLock<Vec<(OsString, OsString)>>,
+    /// Where harness's own refs stand.
+    ledger: Ledger,
 }
 
 /// The branch features land on.
@@ -127,6 +131,7 @@ impl Repo {
             by_link: !at_main,
             handles: read::Handles::default(),
             identity: OnceLock::new(),
+            ledger: Ledger::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -150,6 +155,7 @@ impl Repo {
             handles: read::Handles::default(),
             settings: sealed.path().to_owned(),
             identity: OnceLock::new(),
+            ledger: Ledger::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -157,12 +163,12 @@ impl Repo {
         })
     }
 
-    /// Settings, hooks and rules about files that have changed in the repository since it was sealed, each told
-    /// once. They are not obeyed here, but the user's own git would.
+    /// Settings, hooks, rules about files and links between worktrees that have changed in the repository since it
+    /// was sealed, each told once. They are not obeyed here, but the user's own git would.
     ///
     /// # Errors
     /// The configuration cannot be read.
-    pub fn planted(&self) -> Result<Vec<String>, GitError> {
+    pub fn planted(&self) -> Result<Vec<Planted>, GitError> {
         match self.git().sealed() {
             Some(sealed) => sealed.changes(&self.git().unsealed(), self.git_dir()),
             None => Ok(Vec::new()),
@@ -172,6 +178,10 @@ impl Repo {
     /// The git directory as git2 is to open it.
     pub(super) fn settings(&self) -> &Path {
         &self.inner.settings
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
     }
 
     pub(super) fn handles(&self) -> &read::Handles {
@@ -335,10 +345,22 @@ impl Repo {
         why: &str,
         edits: &[RefEdit<'_>],
     ) -> Result<Output, GitError> {
+        let _moving = self.ledger().moving();
+        let output = self.run_edits(why, edits);
+        match &output {
+            Ok(output) if output.code == 0 => self.ledger().note(edits),
+            Ok(_) => {}
+            Err(_) => self.ledger().doubt(edits),
+        }
+        output
+    }
+
+    /// The same, without a word to the ledger.
+    pub(super) fn run_edits(&self, why: &str, edits: &[RefEdit<'_>]) -> Result<Output, GitError> {
         let mut lines = String::new();
         for edit in edits {
-            // No `option no-deref`: none of these is a symbolic ref, and if someone made one, git's
-            // own comparison still guards what it points at.
+            // None of these is a symbolic ref. If someone made one, what it points at must not be moved.
+            lines.push_str("option no-deref\0");
             let line = match edit {
                 RefEdit::Set(name, new) => format!("update {name}\0{new}\0\0"),
                 RefEdit::Move(name, None, new) => format!("create {name}\0{new}\0"),
@@ -357,10 +379,13 @@ impl Repo {
     /// a power cut: without a process of git's, which would be a fifth of what a landing costs.
     pub(super) fn pin_candidate(&self, name: &str, commit: &Oid) -> Result<(), GitError> {
         let pin = format!("refs/harness/candidates/{name}");
+        let _moving = self.ledger().moving();
         self.unlock(&pin)?;
         let library = self.library()?;
         let set = library.reference(&pin, read::raw(commit)?, true, "harness: candidate");
-        set.map(drop).map_err(GitError::read(format!("set {pin}")))
+        set.map_err(GitError::read(format!("set {pin}")))?;
+        self.ledger().note_set(&pin, commit);
+        Ok(())
     }
 
     /// Removes the lock that a killed process left on a ref which nobody but harness writes.

@@ -7,8 +7,10 @@
 //! never changes anything in the repository.
 
 use super::cli::Git;
-use super::error::{GitError, visible};
-use std::collections::BTreeMap;
+use super::error::GitError;
+use super::planted::{Known, Planted};
+use super::repo::to_path;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,9 @@ const SHARED: [&str; 8] = [
     "rr-cache",
 ];
 /// What is copied as it stands: rules about files, which run nothing but choose what is run.
-const COPIED: [&str; 2] = ["info/attributes", "info/exclude"];
+pub(super) const COPIED: [&str; 2] = [ATTRIBUTES, "info/exclude"];
+/// The first of them chooses filters and merge drivers.
+pub(super) const ATTRIBUTES: &str = "info/attributes";
 /// Settings of the user and the system; of the repository; and what must not be handed on: a worktree's own
 /// settings are its agent's to write.
 const GLOBAL: &str = "global";
@@ -37,15 +41,12 @@ const WORKTREE_SETTINGS: &str = "extensions.worktreeconfig";
 /// Settings that hold for the main checkout alone when they stand among its own.
 const OF_THE_MAIN_ONE: [&str; 2] = ["core.bare", "core.worktree"];
 
-/// Where the repository's hooks are.
-const HOOKS: &str = "hooks";
-
 /// The directory; gone when this is dropped.
 #[derive(Debug)]
 pub(super) struct Sealed {
     dir: TempDir,
     /// What stood in the repository when it was made, or has been told of since.
-    known: Mutex<BTreeMap<String, Vec<u8>>>,
+    known: Mutex<Known>,
 }
 
 impl Sealed {
@@ -77,37 +78,11 @@ impl Sealed {
         Ok(sealed)
     }
 
-    /// What has changed in the repository that git would obey, a sentence each; what was told once is not told
-    /// again. `git` is one that reads the repository's own configuration, which by itself runs nothing.
-    pub(super) fn changes(&self, git: &Git, common: &Path) -> Result<Vec<String>, GitError> {
-        let mut now = BTreeMap::new();
-        for (key, value) in Settings::read(git)?.of_repository {
-            let all: &mut Vec<u8> = now.entry(format!("the setting {key}")).or_default();
-            all.extend_from_slice(&value);
-            all.push(0);
-        }
-        for name in COPIED {
-            let text = fs::read(common.join(name)).unwrap_or_default();
-            now.insert(format!("the file {name}"), text);
-        }
-        for entry in fs::read_dir(common.join(HOOKS))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.ends_with(".sample") {
-                let text = fs::read(entry.path()).unwrap_or_default();
-                now.insert(format!("the hook {name}"), text);
-            }
-        }
+    /// What has changed in the repository that git would obey; what was told once is not told again. `git` is one
+    /// that reads the repository's own configuration, which by itself runs nothing.
+    pub(super) fn changes(&self, git: &Git, common: &Path) -> Result<Vec<Planted>, GitError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let differs = now
-            .iter()
-            .filter(|(what, text)| known.get(*what) != Some(*text));
-        let told: Vec<String> = differs.map(|(what, _)| visible(what)).collect();
-        *known = now;
-        Ok(told)
+        known.changes(git, common)
     }
 
     /// Stands in for the repository's git directory.
@@ -127,23 +102,31 @@ impl Sealed {
 
 /// All settings that hold now, included files and conditions resolved.
 #[derive(Default)]
-struct Settings {
+pub(super) struct Settings {
     /// Those of user and system, as a file of settings.
     global: Vec<u8>,
     /// Those of the repository that are handed on, the same way.
     own: Vec<u8>,
     /// All of the repository, with their values.
-    of_repository: Vec<(String, Vec<u8>)>,
+    pub(super) of_repository: Vec<(String, Vec<u8>)>,
+    /// The files they stand in.
+    pub(super) files: BTreeSet<PathBuf>,
 }
 
 impl Settings {
-    fn read(git: &Git) -> Result<Self, GitError> {
+    pub(super) fn read(git: &Git) -> Result<Self, GitError> {
         let listed = git
-            .call(["config", "--list", "--includes", "--show-scope", "-z"])
+            .call(["config", "--list", "--includes", "--show-scope"])
+            .args(["--show-origin", "-z"])
             .ok()?;
         let mut settings = Self::default();
         let mut fields = listed.fields();
-        while let (Some(scope), Some(setting)) = (fields.next(), fields.next()) {
+        while let (Some(scope), Some(origin), Some(setting)) =
+            (fields.next(), fields.next(), fields.next())
+        {
+            if let (b"local" | b"worktree", Some(file)) = (scope, origin.strip_prefix(b"file:")) {
+                settings.files.insert(to_path(file));
+            }
             settings.take(scope, setting);
         }
         Ok(settings)

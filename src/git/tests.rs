@@ -1,14 +1,17 @@
 //! Tests against real repositories, made with the git program in temporary directories.
 
 mod finding;
+mod guarded;
 mod handback;
 mod landing;
 mod laying;
+mod planted;
 mod pool;
 mod radar;
 mod recover;
 mod regenerate;
 mod snapshots;
+mod tripwire;
 mod undo;
 
 use super::{Chained, Link, Prepared, Repo, Snapshot, Strategy, Worktrees};

@@ -145,7 +145,7 @@ pub enum Event {
     Tripped {
         /// Which feature's.
         slug: Slug,
-        /// `stuck`, `idle` or `repeat`.
+        /// `stuck`, `idle`, `repeat` or `tampered`.
         breaker: String,
         /// What it saw.
         why: String,

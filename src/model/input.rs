@@ -157,6 +157,10 @@ pub struct IterationReport {
     /// Why harness does not take the done claim: something was left half done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// What it changed that is not its own, in the repository or in the user's checkout; one line. Only where nobody
+    /// else can have done it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tampered: Option<String>,
     /// What the agent is blocked on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,

@@ -536,6 +536,7 @@ fn report(ending: Ending) -> IterationReport {
         lessons: Vec::new(),
         done: None,
         refused: None,
+        tampered: None,
         blocked: None,
         failure: None,
         tip: None,

@@ -1,0 +1,475 @@
+//! Refs that nobody but harness writes: where they stand is recorded, and one that somebody else moves is put back.
+//!
+//! The record is kept here and not in `core`, because only here every write of ours is seen: all of them go through
+//! [`Repo::try_update_refs`] and [`Repo::pin_candidate`], from several threads. Each holds `moving` shared until it has
+//! noted what it wrote; whoever compares holds it alone. So what is compared is never half of a write of ours.
+//!
+//! A branch of a feature is not always harness's: its own agent has it while it runs ([`Repo::lend`]), and a person
+//! may complete by hand what was given up ([`Repo::leave`]). All other refs are the user's: nothing here moves one
+//! (an agent's deed and a person's cannot be told apart by the ref), and only what loses commits is told.
+
+use super::error::{GitError, visible};
+use super::loose::{Reader, Value};
+use super::repo::{RefEdit, Repo, branch_of, short};
+use super::snapshot::lost_ref;
+use super::tree::remove_file;
+use crate::model::{Oid, Slug};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Where harness's own refs are, and the branches of features.
+const OURS: &str = "refs/harness/";
+const BRANCHES: &str = "refs/heads/harness/";
+/// Most refs that are told of at a time.
+const TOLD: usize = 10;
+
+/// A ref that is not where it should be, or that lost something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedRef {
+    /// What happened to it and what became of it, a clause that begins with its name.
+    pub what: String,
+    /// Whether nobody but harness has business there.
+    pub is_ours: bool,
+}
+
+/// The record of one repository; empty until it is begun.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    moving: RwLock<()>,
+    book: Mutex<Option<Book>>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    reader: Reader,
+    /// Where harness left each ref that is its own.
+    ours: BTreeMap<String, Oid>,
+    /// Branches of features that others may move now.
+    free: BTreeMap<String, Free>,
+    features: BTreeSet<Slug>,
+    /// All refs as they were last seen, and the main checkout's HEAD.
+    seen: BTreeMap<String, Value>,
+    head: String,
+    /// What was put back between two looks.
+    found: Vec<MovedRef>,
+}
+
+/// Why a branch is not held to the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Free {
+    /// Its agent is at work.
+    Lent,
+    /// It has landed or was given up: it is for a person.
+    Left,
+    /// Where it stands is not known; it counts from when it is looked at.
+    Unknown,
+}
+
+impl Ledger {
+    /// To be held while refs of ours are moved and noted.
+    pub(super) fn moving(&self) -> RwLockReadGuard<'_, ()> {
+        self.moving.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn still(&self) -> RwLockWriteGuard<'_, ()> {
+        self.moving.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Option<Book>> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These edits were made.
+    pub(super) fn note(&self, edits: &[RefEdit<'_>]) {
+        if let Some(book) = &mut *self.book() {
+            for edit in edits {
+                match edit {
+                    RefEdit::Set(name, to) | RefEdit::Move(name, _, to) => book.note(name, to),
+                    RefEdit::Delete(name, _) => drop(book.ours.remove(*name)),
+                }
+            }
+        }
+    }
+
+    /// One ref was set.
+    pub(super) fn note_set(&self, name: &str, to: &Oid) {
+        if let Some(book) = &mut *self.book() {
+            book.note(name, to);
+        }
+    }
+
+    /// Nobody knows whether these edits were made.
+    pub(super) fn doubt(&self, edits: &[RefEdit<'_>]) {
+        if let Some(book) = &mut *self.book() {
+            for edit in edits {
+                let (RefEdit::Set(name, _) | RefEdit::Move(name, ..) | RefEdit::Delete(name, _)) =
+                    edit;
+                book.free.entry((*name).to_owned()).or_insert(Free::Unknown);
+            }
+        }
+    }
+}
+
+impl Book {
+    fn note(&mut self, name: &str, to: &Oid) {
+        if name.starts_with(OURS) || name.starts_with(BRANCHES) {
+            self.ours.insert(name.to_owned(), to.clone());
+            // What harness itself has set it to is known: of a feature whose agent has ended, by its snapshot.
+            if self.free.get(name).is_some_and(|why| *why != Free::Left) {
+                self.free.remove(name);
+            }
+        }
+    }
+
+    /// Whether nobody but harness has business with a ref of this name.
+    fn is_ours(&self, name: &str) -> bool {
+        let Some(below) = name.strip_prefix(BRANCHES) else {
+            return name.starts_with(OURS);
+        };
+        // Below a feature's branch: it would keep the branch itself from being made.
+        let slug = below.split('/').next().unwrap_or_default();
+        let slug = Slug::new(slug).ok();
+        slug.is_some_and(|slug| {
+            let left = self.free.get(&branch_of(&slug)) == Some(&Free::Left);
+            self.features.contains(&slug) && !left
+        })
+    }
+
+    /// Takes the branches that others may move as they stand.
+    fn accept(&mut self, now: &BTreeMap<String, Value>) {
+        let Self { free, ours, .. } = self;
+        free.retain(|name, why| {
+            match now.get(name) {
+                Some(Value::At(oid)) if ours.get(name) == Some(oid) => {}
+                Some(Value::At(oid)) => drop(ours.insert(name.clone(), oid.clone())),
+                _ => drop(ours.remove(name)),
+            }
+            *why != Free::Unknown
+        });
+    }
+
+    /// Refs of ours that are not where harness left them.
+    fn displaced(&self, now: &BTreeMap<String, Value>) -> Vec<Displaced> {
+        let moved = now.iter().filter(|(name, value)| {
+            let known = self.ours.get(*name);
+            !matches!(value, Value::At(oid) if known == Some(oid)) && self.is_ours(name)
+        });
+        let gone = self.ours.keys();
+        let gone = gone.filter(|name| !now.contains_key(*name) && self.is_ours(name));
+        let names = moved.map(|(name, _)| name).chain(gone);
+        names
+            .map(|name| Displaced {
+                name: name.clone(),
+                known: self.ours.get(name).cloned(),
+                stands: now.get(name).cloned(),
+            })
+            .collect()
+    }
+}
+
+/// A ref of ours, where it should be, and what is there.
+struct Displaced {
+    name: String,
+    known: Option<Oid>,
+    stands: Option<Value>,
+}
+
+impl Repo {
+    /// Begins the record with all refs as they stand. No agent may run.
+    ///
+    /// # Errors
+    /// The refs cannot be read.
+    pub fn begin_record(&self) -> Result<(), GitError> {
+        let _still = self.ledger().still();
+        let mut book = Book::default();
+        book.seen = book.reader.read(self.git_dir())?;
+        book.head = self.main_head();
+        let ours = book.seen.iter().filter_map(|(name, value)| match value {
+            Value::At(oid) if name.starts_with(OURS) || name.starts_with(BRANCHES) => {
+                Some((name.clone(), oid.clone()))
+            }
+            _ => None,
+        });
+        book.ours = ours.collect();
+        *self.ledger().book() = Some(book);
+        Ok(())
+    }
+
+    /// There is this feature, so that its branch is harness's. Where it stands is taken as it is.
+    pub fn expect_branch(&self, slug: &Slug) {
+        if let Some(book) = &mut *self.ledger().book()
+            && book.features.insert(slug.clone())
+        {
+            book.free.entry(branch_of(slug)).or_insert(Free::Unknown);
+        }
+    }
+
+    /// The feature's agent begins to work on its branch.
+    pub fn lend(&self, slug: &Slug) {
+        if let Some(book) = &mut *self.ledger().book() {
+            book.free.insert(branch_of(slug), Free::Lent);
+        }
+    }
+
+    /// The feature's agent has ended.
+    pub fn take_back(&self, slug: &Slug) {
+        if let Some(book) = &mut *self.ledger().book() {
+            let name = branch_of(slug);
+            if book.free.get(&name) != Some(&Free::Lent) {
+                return;
+            }
+            // Of the snapshot harness would know; without one it counts as it stands at the next look.
+            book.free.insert(name, Free::Unknown);
+        }
+    }
+
+    /// Whether the feature's branch is for a person now (`true`), or harness's again, from where it stands.
+    pub fn leave(&self, slug: &Slug, to_a_person: bool) {
+        if let Some(book) = &mut *self.ledger().book() {
+            let name = branch_of(slug);
+            match (to_a_person, book.free.get(&name)) {
+                (true, _) => drop(book.free.insert(name, Free::Left)),
+                (false, Some(Free::Left)) => drop(book.free.insert(name, Free::Unknown)),
+                (false, _) => {}
+            }
+        }
+    }
+
+    /// Refs that somebody else has moved since the last look: those of ours are put back, and what they were moved
+    /// to is kept under `refs/harness/lost/`; of the user's, only those that lost commits are told.
+    ///
+    /// # Errors
+    /// The refs cannot be read, or git failed.
+    pub fn moved_refs(&self) -> Result<Vec<MovedRef>, GitError> {
+        let _still = self.ledger().still();
+        let mut guard = self.ledger().book();
+        let Some(book) = &mut *guard else {
+            return Ok(Vec::new());
+        };
+        for dir in [OURS, BRANCHES] {
+            self.unlink_above(dir)?;
+        }
+        let now = book.reader.read(self.git_dir())?;
+        let mut found = std::mem::take(&mut book.found);
+        // Before what stands now is taken as known.
+        let losses = self.losses(book, &now)?;
+        book.accept(&now);
+        let displaced = book.displaced(&now);
+        if !displaced.is_empty() {
+            found.extend(self.put_back(book, displaced)?);
+        }
+        found.extend(losses);
+        book.seen = now;
+        Ok(found)
+    }
+
+    /// Puts one ref of ours back if somebody has moved it since harness did; it is told at the next look.
+    ///
+    /// # Errors
+    /// It cannot be read, or git failed.
+    pub(super) fn mend(&self, name: &str) -> Result<(), GitError> {
+        let _still = self.ledger().still();
+        let mut guard = self.ledger().book();
+        let Some(book) = &mut *guard else {
+            return Ok(());
+        };
+        if !book.is_ours(name) || book.free.contains_key(name) {
+            return Ok(());
+        }
+        self.unlink_above(name)?;
+        let stands = book.reader.read_one(self.git_dir(), name)?;
+        let known = book.ours.get(name).cloned();
+        if stands != known.clone().map(Value::At) {
+            let name = name.to_owned();
+            let displaced = Displaced {
+                name,
+                known,
+                stands,
+            };
+            let found = self.put_back(book, vec![displaced])?;
+            book.found.extend(found);
+        }
+        Ok(())
+    }
+
+    fn put_back(
+        &self,
+        book: &mut Book,
+        displaced: Vec<Displaced>,
+    ) -> Result<Vec<MovedRef>, GitError> {
+        let mut found = Vec::new();
+        // First what should not be there at all: it may stand in the way of what should.
+        let (strays, moved): (Vec<_>, Vec<_>) =
+            displaced.into_iter().partition(|one| one.known.is_none());
+        for one in strays.into_iter().chain(moved) {
+            let what = match self.set_right(book, &one) {
+                Ok(what) => what,
+                // Told, and tried again at the next look.
+                Err(error) => format!("{} cannot be put back: {error}", visible(&one.name)),
+            };
+            let is_ours = true;
+            found.push(MovedRef { what, is_ours });
+        }
+        let more = found.len().saturating_sub(TOLD);
+        if more > 0 {
+            found.truncate(TOLD);
+            let what = format!("{more} more refs of harness's too");
+            let is_ours = true;
+            found.push(MovedRef { what, is_ours });
+        }
+        Ok(found)
+    }
+
+    /// Puts one ref where harness left it, and says so.
+    fn set_right(&self, book: &mut Book, one: &Displaced) -> Result<String, GitError> {
+        let Displaced {
+            name,
+            known,
+            stands,
+        } = one;
+        let shown = visible(short(name));
+        let mut edits = Vec::new();
+        let mut kept = None;
+        let mut from = stands.clone();
+        if from == Some(Value::Other) {
+            // A link, another ref's name, or garbage: no directory above it is a link. Beneath may be what is packed.
+            remove_file(&self.git_dir().join(name))?;
+            from = book.reader.read_one(self.git_dir(), name)?;
+        }
+        let from = match &from {
+            Some(Value::At(oid)) => Some(oid),
+            _ => None,
+        };
+        if let Some(oid) = from.filter(|_| *stands != Some(Value::Other))
+            && self.is_commit(oid)?
+            && !self.holds_already(known.as_ref(), oid)?
+        {
+            kept = Some((lost_ref(&whose(name), oid), oid.clone()));
+        }
+        if let Some((lost, oid)) = &kept {
+            edits.push(RefEdit::Set(lost, oid));
+        }
+        match (known, from) {
+            (Some(known), from) => {
+                if !self.is_commit(known)? {
+                    book.ours.remove(name);
+                    return Ok(format!("{shown} is gone, and so is its commit {known}"));
+                }
+                edits.push(RefEdit::Move(name, from, known));
+            }
+            (None, Some(from)) => edits.push(RefEdit::Delete(name, from)),
+            (None, None) => {}
+        }
+        self.unlock(name)?;
+        if !edits.is_empty() {
+            let output = self.run_edits("harness: put back", &edits)?;
+            if output.code != 0 {
+                return Err(output.failed());
+            }
+        }
+        let tail = match &kept {
+            Some((lost, oid)) => {
+                book.note(lost, oid);
+                format!("; what it was moved to is kept as {lost}")
+            }
+            None => String::new(),
+        };
+        Ok(match (known, stands) {
+            (Some(known), None) => format!("{shown} was deleted, and is back at {}", known.short()),
+            (Some(known), _) => {
+                format!("{shown} was moved, and is back at {}{tail}", known.short())
+            }
+            (None, _) => format!("{shown} was made by somebody else, and is removed{tail}"),
+        })
+    }
+
+    /// Takes away links that stand for directories of harness's own refs: what is behind them is none of its own.
+    fn unlink_above(&self, name: &str) -> Result<(), GitError> {
+        for (end, _) in name.match_indices('/') {
+            let dir = &name[..end];
+            let is_own = [OURS, BRANCHES]
+                .iter()
+                .any(|own| name[..=end].starts_with(own));
+            let path = self.git_dir().join(dir);
+            if is_own && fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_dir()) {
+                remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn holds_already(&self, known: Option<&Oid>, oid: &Oid) -> Result<bool, GitError> {
+        match known {
+            Some(known) if self.is_commit(known)? => self.descends(known, oid),
+            _ => Ok(false),
+        }
+    }
+
+    /// Refs of the user's that no longer lead to what they led to, and a HEAD that was switched.
+    fn losses(
+        &self,
+        book: &mut Book,
+        now: &BTreeMap<String, Value>,
+    ) -> Result<Vec<MovedRef>, GitError> {
+        let mut found = Vec::new();
+        for (name, before) in &book.seen {
+            let after = now.get(name);
+            let by_us = || match after {
+                Some(Value::At(oid)) => book.ours.get(name) == Some(oid),
+                _ => name.starts_with(BRANCHES) && !book.ours.contains_key(name),
+            };
+            if after == Some(before) || book.is_ours(name) || by_us() {
+                continue;
+            }
+            let (shown, Value::At(old)) = (visible(short(name)), before) else {
+                continue;
+            };
+            let what = match after {
+                Some(Value::At(new)) if !self.loses(name, old, new)? => continue,
+                Some(Value::At(new)) => {
+                    format!("{shown} was moved from {} to {}", old.short(), new.short())
+                }
+                Some(Value::Other) => format!("{shown} no longer names a commit, but did {old}"),
+                None => format!("{shown} was deleted; it stood at {old}"),
+            };
+            found.push(what);
+        }
+        let head = self.main_head();
+        if head != book.head {
+            let to = visible(short(head.trim_start_matches("ref: ")));
+            found.push(format!("your checkout was switched to {to}"));
+            book.head = head;
+        }
+        found.truncate(TOLD);
+        let told = found.into_iter().map(|what| {
+            let is_ours = false;
+            MovedRef { what, is_ours }
+        });
+        Ok(told.collect())
+    }
+
+    fn loses(&self, name: &str, old: &Oid, new: &Oid) -> Result<bool, GitError> {
+        let is_branch = name.starts_with("refs/heads/");
+        Ok(!is_branch || !self.is_commit(new)? || !self.descends(new, old)?)
+    }
+
+    /// What the main checkout's HEAD names; nothing where it is detached.
+    fn main_head(&self) -> String {
+        let text = fs::read_to_string(self.git_dir().join("HEAD")).unwrap_or_default();
+        match text.trim_end() {
+            branch if branch.starts_with("ref: ") => branch.to_owned(),
+            _ => "no branch".to_owned(),
+        }
+    }
+}
+
+/// By whose name what a ref was moved to is kept: `harness recover` finds it there.
+fn whose(name: &str) -> String {
+    let below = name
+        .strip_prefix(BRANCHES)
+        .or_else(|| name.strip_prefix("refs/harness/iterations/"));
+    let slug = below.and_then(|below| below.split('/').next());
+    let slug = slug.and_then(|slug| Slug::new(slug).ok());
+    slug.map_or_else(|| "moved".to_owned(), |slug| slug.to_string())
+}
