@@ -6,8 +6,9 @@
 //!
 //! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
 //! its bytes; `keeper` and `supervisor` see to it that nothing outlives it; `tree` finds and kills what
-//! belongs to it without a supervisor; `proc_fs` reads `/proc`.
+//! belongs to it without a supervisor; `below` ends whole trees; `proc_fs` reads `/proc`.
 
+mod below;
 mod capture;
 #[cfg(target_os = "linux")]
 mod cgroup;
