@@ -236,6 +236,11 @@ impl Supervisor {
         let mut greeted = BTreeSet::new();
         loop {
             self.reap();
+            let killing = !polite || self.killing || begun.elapsed() >= LEFTOVER_GRACE;
+            if let Some(group) = self.group.as_ref().filter(|_| killing) {
+                // Before looking: in a storm every look takes long.
+                group.kill();
+            }
             let alive = descendants();
             let hopeless = begun.elapsed() > GIVE_UP;
             if (alive.is_empty() && !has_children()) || hopeless {
@@ -244,16 +249,13 @@ impl Supervisor {
             let others = alive.iter().filter(|pid| pid.pid() != self.leader);
             self.left.extend(others.map(|pid| pid.pid().as_raw()));
             self.told_to_stop();
-            if polite && !self.killing && begun.elapsed() < LEFTOVER_GRACE {
+            if !killing {
                 let fresh: Vec<Killable> = alive
                     .into_iter()
                     .filter(|pid| greeted.insert(*pid))
                     .collect();
                 signal_each(&fresh, Signal::SIGTERM);
             } else {
-                if let Some(group) = &self.group {
-                    group.kill();
-                }
                 self.freeze_children();
                 freeze_and_kill(alive, descendants);
             }
