@@ -113,7 +113,7 @@ EOF
 [ -e bomb.sh ] || exit
 setsid sh bomb.sh & setsid sh bomb.sh &
 EOF
-         env -i PATH=$PATH sh bomb.sh; echo ready; sleep 1; kill -9 $PPID; sleep 1000",
+         env -i PATH=$PATH sh bomb.sh; echo ready; sleep 0.4; kill -9 $PPID; sleep 1000",
     ),
 ];
 
