@@ -1,127 +1,18 @@
 //! Nothing outlives what it was started for, whatever it does to get away: hostile scripts against the
-//! supervisor, which is the real binary.
-//!
-//! Who is left is asked of the kernel, not of the scripts: every process whose working directory is the
-//! script's. Nothing here may signal anything but its own parent.
+//! supervisor, which is the real binary. `tests/escapes.rs` does the same by the hundred.
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it cannot test"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+#[path = "support/hostile.rs"]
+mod hostile;
 mod support;
 
 use harness::model::Ending;
-use harness::process::{Builds, Job, Keeper, Limits, Secrets, Stream, run};
+use harness::process::{Job, Keeper, Limits, run};
+use hostile::{
+    Bench, ESCAPES, SABOTAGE, keepers, neighbours, on_runtime, readiness, supervisor, working_in,
+};
 use std::future::pending;
-use std::time::Duration;
-use support::{Site, working_in};
-use tokio::sync::mpsc::unbounded_channel;
-
-/// Name, and a script that is done with getting away when it says `ready`. `$0` is the shell.
-const ESCAPES: &[(&str, &str)] = &[
-    (
-        "a daemon in a session of its own, with a clean environment, deaf to TERM",
-        "mkfifo up; env -i PATH=$PATH setsid sh -c 'trap \"\" TERM HUP; echo >up; sleep 1000' &
-         read _ <up; echo ready",
-    ),
-    (
-        "a double fork",
-        "mkfifo up; (env -i PATH=$PATH setsid sh -c 'echo >up; sleep 1000' &) ; read _ <up; echo ready",
-    ),
-    (
-        "twenty daemons, each the child of another",
-        "mkfifo up; cat >nest.sh <<'EOF'
-[ $1 = 0 ] && { echo >up; exec sleep 1000; }
-setsid sh nest.sh $(($1 - 1)) & wait
-EOF
-         env -i PATH=$PATH setsid sh nest.sh 20 & read _ <up; echo ready",
-    ),
-    (
-        "one that hops from process to process, each in a session of its own",
-        "cat >hop.sh <<'EOF'
-[ -e hop.sh ] || exit
-setsid sh hop.sh &
-EOF
-         env -i PATH=$PATH sh hop.sh; echo ready",
-    ),
-    ("a child that is left behind", "sleep 1000 & echo ready"),
-    ("a frozen child", "sleep 1000 & kill -STOP $!; echo ready"),
-];
-
-/// Scripts after which the supervisor is of no use.
-const SABOTAGE: &[(&str, &str)] = &[
-    (
-        "it kills its supervisor",
-        "mkfifo up; (env -i PATH=$PATH setsid sh -c 'echo >up; sleep 1000' &); read _ <up
-         echo ready; kill -9 $PPID; sleep 1000",
-    ),
-    (
-        "it stops its supervisor",
-        "sleep 1000 & kill -STOP $PPID; echo ready; sleep 1000",
-    ),
-];
-
-struct Bench {
-    dir: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        // What is orphaned here would otherwise go to init, out of sight.
-        nix::sys::prctl::set_child_subreaper(true).unwrap();
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn job(&self, script: &str, keeper: Keeper) -> Job {
-        Job {
-            program: "sh".into(),
-            args: vec!["-c".into(), script.into()],
-            cwd: self.dir.path().to_owned(),
-            env: [("PATH".into(), std::env::var_os("PATH").unwrap())].into(),
-            stdin: Vec::new(),
-            output: self.dir.path().join("output.log"),
-            output_cap: 1 << 20,
-            timeout: Duration::from_secs(120),
-            idle_timeout: None,
-            grace: Duration::from_millis(200),
-            token: String::new(),
-            keeper,
-            limits: Limits::default(),
-            sandbox: None,
-            builds: Builds::default(),
-            secrets: Secrets::default(),
-        }
-    }
-}
-
-fn supervisor() -> Keeper {
-    Keeper::Supervisor {
-        program: env!("CARGO_BIN_EXE_harness").into(),
-        cgroup: None,
-    }
-}
-
-/// Every way of keeping processes that this system has, the supervisor alone first.
-fn keepers() -> Vec<Keeper> {
-    let mut keepers = vec![supervisor()];
-    // Tells the library that there is a supervisor, which for a test is another program.
-    assert_eq!(harness::process::supervise(std::iter::empty()), None);
-    match Keeper::find() {
-        Keeper::Supervisor {
-            cgroup: Some(parent),
-            ..
-        } => keepers.push(Keeper::Supervisor {
-            program: env!("CARGO_BIN_EXE_harness").into(),
-            cgroup: Some(parent),
-        }),
-        _ => eprintln!("SKIPPED with control groups: none can be made here"),
-    }
-    keepers
-}
 
 /// Every script with every keeper.
 fn each(
@@ -130,26 +21,6 @@ fn each(
     keepers().into_iter().flat_map(move |keeper| {
         let scripts = scripts.clone();
         scripts.map(move |(name, script)| (*name, *script, keeper.clone()))
-    })
-}
-
-fn on_runtime<T>(future: impl Future<Output = T>) -> T {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().unwrap().block_on(future)
-}
-
-/// What to call with every line, and what stops the job when one is `ready`.
-fn readiness() -> (impl FnMut(Stream, &str), impl Future<Output = Ending>) {
-    let (tell, mut told) = unbounded_channel();
-    let on_line = move |_: Stream, line: &str| {
-        if line == "ready" {
-            // Whoever does not listen any more knows.
-            let _ = tell.send(());
-        }
-    };
-    (on_line, async move {
-        told.recv().await;
-        Ending::Stopped
     })
 }
 
@@ -200,6 +71,16 @@ fn nothing_is_left_of_what_is_dropped() {
 }
 
 #[test]
+fn a_signal_without_a_name_ends_a_job_like_any_other() {
+    for keeper in [Keeper::Groups, supervisor()] {
+        let bench = Bench::new();
+        let script = "sh -c 'kill -40 $$' & wait; kill -35 $$; sleep 1000";
+        let finished = on_runtime(run(bench.job(script, keeper), pending(), |_, _| {}));
+        assert_eq!(finished.ending, Ending::Signalled { signal: 35 });
+    }
+}
+
+#[test]
 fn what_cannot_start_is_said_by_the_supervisor_too() {
     let bench = Bench::new();
     let script = bench.dir.path().join("broken");
@@ -221,22 +102,6 @@ fn what_cannot_start_is_said_by_the_supervisor_too() {
     );
 }
 
-/// A site where `good` is done at once, and the agent of `bad` is a hostile script.
-fn neighbours(script: &str) -> Site {
-    let site = Site::new();
-    site.spec("good", "");
-    site.spec("bad", "agent: hostile");
-    site.script("good", "write good.txt ok\ndone it is there\n");
-    let script = script.replace("echo ready", ": >ready; exec >&- 2>&-");
-    site.write("hostile.sh", &script);
-    site.config(
-        "  hostile:\n    kind: command\n    command: [sh, hostile.sh]\nrun:\n  parallel: 2\n  grace: 100ms\n  \
-         max_iterations_per_feature: 1\n  iteration_timeout: 60s",
-    );
-    site.commit("specs");
-    site
-}
-
 #[test]
 fn a_hostile_feature_changes_nothing_for_its_neighbour() {
     for (name, script) in ESCAPES.iter().chain(&SABOTAGE[..1]) {
@@ -250,7 +115,8 @@ fn a_hostile_feature_changes_nothing_for_its_neighbour() {
 
 #[test]
 fn when_harness_is_killed_nothing_it_started_stays() {
-    for (name, script) in ESCAPES {
+    // Who has killed its supervisor is ended by harness, and by nobody if harness is killed in that moment.
+    for (name, script) in ESCAPES.iter().chain(&SABOTAGE[1..2]) {
         let site = neighbours(&format!("{script}; sleep 1000"));
         let mut harness = site.start(&["run"]);
         let pool = site.path("the repo.harness");

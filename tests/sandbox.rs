@@ -9,18 +9,18 @@
     reason = "a test fails by panicking, and says what it cannot test"
 )]
 
+#[path = "support/hostile.rs"]
+mod hostile;
 mod support;
 
 use harness::model::Ending;
 use harness::process::sandbox::{find_bwrap, find_landlock};
-use harness::process::{
-    Backend, Builds, Job, Keeper, Limits, Policy, Sandbox, Secrets, Stream, run,
-};
+use harness::process::{Backend, Builds, Job, Keeper, Limits, Policy, Sandbox, Secrets, run};
+use hostile::{on_runtime, readiness, working_in};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use support::{Site, working_in};
-use tokio::sync::mpsc::unbounded_channel;
+use support::Site;
 
 /// What each line tries to write, by `sh`. `@` is the main checkout, `%` the other feature's worktree, `~` the user's home.
 const WRITES: &[&str] = &[
@@ -343,22 +343,8 @@ fn job(dir: &Path, backend: &Backend, script: &str) -> Job {
 /// Runs it; stops it once it says `ready`. Gives how it ended and what it said.
 fn end_of(job: Job) -> (Ending, String) {
     let output = job.output.clone();
-    let (tell, mut told) = unbounded_channel();
-    let on_line = move |_: Stream, line: &str| {
-        if line == "ready" {
-            // Whoever does not listen any more knows.
-            let _ = tell.send(());
-        }
-    };
-    let stop = async move {
-        match told.recv().await {
-            Some(()) => Ending::Stopped,
-            None => std::future::pending().await,
-        }
-    };
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().build().unwrap();
-    let finished = runtime.block_on(run(job, stop, on_line));
+    let (on_line, ready) = readiness();
+    let finished = on_runtime(run(job, ready, on_line));
     let said = std::fs::read_to_string(output).unwrap();
     (finished.ending, said)
 }

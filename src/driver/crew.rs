@@ -40,6 +40,8 @@ pub(super) struct Crew {
     /// Trees with the generated files that a command made of a merge, by the merge's tree: a chain that is
     /// built again must come out the same.
     pub(super) made: RefCell<BTreeMap<Oid, Oid>>,
+    /// The last words of each agent that runs. Not told one by one: an agent may print faster than anybody reads.
+    pub(super) words: RefCell<BTreeMap<Slug, String>>,
     /// Who sees to it that no process outlives what it was started for.
     pub(super) keeper: Keeper,
     /// What an agent or command may use, with everything it starts.
@@ -86,6 +88,7 @@ impl Crew {
             gates: RefCell::default(),
             made: RefCell::default(),
             keeper: ready.keeper,
+            words: RefCell::default(),
             limits,
             confinement: ready.confinement,
             builds: Builds::Free,
@@ -105,6 +108,15 @@ impl Crew {
         })?;
         let model = self.config.model.clone().or_else(|| choice.model.clone());
         Ok((profile, program, model))
+    }
+
+    /// Keeps an agent's last words.
+    pub(super) fn hear(&self, slug: &Slug, line: String) {
+        let mut words = self.words.borrow_mut();
+        match words.get_mut(slug) {
+            Some(last) => *last = line,
+            None => drop(words.insert(slug.clone(), line)),
+        }
     }
 
     /// The file that names the ignored files of the main checkout which worktrees need.

@@ -39,7 +39,7 @@ pub(super) async fn iterate(
         Ok(begun) => {
             let tip = begun.tip.clone();
             watched.starts();
-            let called = call(&crew, &job, &worktree, begun, stop, &out).await;
+            let called = call(&crew, &job, &worktree, begun, stop).await;
             let tampered = watched.ends(&out).await;
             for oddity in &called.oddities {
                 warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
@@ -241,7 +241,6 @@ async fn call(
     worktree: &Path,
     begun: Beginning,
     stop: impl Future<Output = Ending>,
-    out: &UnboundedSender<Message>,
 ) -> Called {
     let (profile, program, model) = match crew.agent(&job.agent) {
         Ok(found) => found,
@@ -280,10 +279,9 @@ async fn call(
         output_cap: crew.config.resources.output,
         model,
     };
-    let slug = job.slug.clone();
     agent::call(call, stop, |progress| {
         if let Progress::Line(line) = progress {
-            let _ = out.send(Message::Words(slug.clone(), line));
+            crew.hear(&job.slug, line);
         }
     })
     .await

@@ -112,7 +112,6 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             zone: TimeZone::system(),
             secrets,
         },
-        words: BTreeMap::new(),
     };
     if contents.torn_bytes > 0 {
         session
@@ -171,7 +170,6 @@ struct Session<'a> {
     messages: UnboundedReceiver<Message>,
     voice: Voice<'a>,
     clock: Clock,
-    words: BTreeMap<Slug, String>,
 }
 
 impl Session<'_> {
@@ -194,8 +192,8 @@ impl Session<'_> {
             for record in &records {
                 self.hear(record);
             }
+            self.show(now);
             let state = self.engine.state();
-            self.voice.audience.glance(state, now, &self.words);
             if let Some(code) = state.exit_code().filter(|_| self.engine.is_idle()) {
                 return Ok(Outcome {
                     code,
@@ -206,9 +204,15 @@ impl Session<'_> {
         }
     }
 
+    fn show(&mut self, now: Stamp) {
+        let words = self.crew.words.borrow();
+        let state = self.engine.state();
+        self.voice.audience.glance(state, now, &words);
+    }
+
     fn hear(&mut self, record: &Record) {
         if let Event::IterationEnded { slug, .. } = &record.event {
-            self.words.remove(slug);
+            self.crew.words.borrow_mut().remove(slug);
         }
         if let Some(line) = report::line(record, &self.voice.zone) {
             self.voice.say(&line);
@@ -249,10 +253,7 @@ impl Session<'_> {
                     }
                 }
                 () = sleep_ms(wake) => return Ok(vec![Input::Tick.into()]),
-                () = pause(redraw) => {
-                    let state = self.engine.state();
-                    self.voice.audience.glance(state, now, &self.words);
-                }
+                () = pause(redraw) => self.show(now),
             }
         }
     }
@@ -274,9 +275,6 @@ impl Session<'_> {
     ) -> Result<(), DriverError> {
         match message {
             Some(Message::Seen(seen)) => batch.push(*seen),
-            Some(Message::Words(slug, line)) => {
-                self.words.insert(slug, line);
-            }
             Some(Message::Warning(text)) => self.voice.warn(&text),
             Some(Message::Fatal(why)) => {
                 return Err(DriverError::Broken(why));

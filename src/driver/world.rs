@@ -21,8 +21,6 @@ use tokio::sync::{mpsc, watch};
 pub(super) enum Message {
     /// Something was observed.
     Seen(Box<Observation>),
-    /// A running agent's last words.
-    Words(Slug, String),
     /// Odd, but the run goes on.
     Warning(String),
     /// The run cannot go on.

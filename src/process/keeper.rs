@@ -6,11 +6,13 @@
 //! below a supervisor is in one of its own.
 
 use super::Job;
+use super::below::Seen;
 use super::proc_fs::{self, Stat};
 use super::spawn::{Start, spawn};
 use super::tree::{Killable, LOOK_AGAIN};
 use crate::model::{Ending, ProcessTier};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::getsid;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
@@ -122,6 +124,8 @@ fn cgroup() -> Option<PathBuf> {
 #[derive(Debug)]
 pub(super) struct Link {
     socket: UnixStream,
+    /// Where the supervisor may have made a control group.
+    cgroup: Option<PathBuf>,
 }
 
 /// A job's direct child, its number, and the line to it if it is a supervisor.
@@ -153,7 +157,12 @@ pub(super) fn start(job: &Job) -> Result<Started, String> {
                 cgroup: cgroup.as_deref(),
                 socket: theirs,
             };
-            (spawn(job, &start)?, Some(Link { socket: ours }))
+            let child = spawn(job, &start)?;
+            let link = Link {
+                socket: ours,
+                cgroup: cgroup.clone(),
+            };
+            (child, Some(link))
         }
     };
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
@@ -162,22 +171,6 @@ pub(super) fn start(job: &Job) -> Result<Started, String> {
     };
     leaders.insert(pid.pid().as_raw());
     Ok(Started { child, pid, link })
-}
-
-/// Ends what is left in the control group of a supervisor that was killed, and the group.
-pub(super) fn end_group(keeper: &Keeper, supervisor: Killable) {
-    #[cfg(target_os = "linux")]
-    if let Keeper::Supervisor {
-        cgroup: Some(parent),
-        ..
-    } = keeper
-    {
-        let group = super::cgroup::Group::of(parent, supervisor.pid().as_raw());
-        group.kill();
-        group.remove();
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (keeper, supervisor);
 }
 
 /// To be called when a direct child is about to be reaped: its number may then be anybody's.
@@ -189,6 +182,18 @@ impl Link {
     /// Says one word. That nobody listens any more is seen at the supervisor's end.
     pub(super) fn say(&self, word: u8) {
         let _ = (&self.socket).write(&[word]);
+    }
+
+    /// Ends what is left in the control group of the supervisor, which was killed, and the group.
+    pub(super) fn end_group(&self, supervisor: Killable) {
+        #[cfg(target_os = "linux")]
+        if let Some(parent) = &self.cgroup {
+            let group = super::cgroup::Group::of(parent, supervisor.pid().as_raw());
+            group.kill();
+            group.remove();
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (&self.cgroup, supervisor);
     }
 
     /// What the supervisor, which has ended, has told.
@@ -223,30 +228,24 @@ fn parse(text: &str) -> Option<Told> {
     Some(Told::End(ending, left.parse().ok()?))
 }
 
-/// What has lost its supervisor and become ours, and still runs. Takes the status of what does not. When one
-/// of them dies, what is below it becomes ours in turn, and is found by the next look.
-pub(super) fn orphans() -> Vec<Killable> {
+/// What has lost its supervisor and become our child: whose it was cannot be told, and need not be, since it has
+/// no right to live. Takes the status of what is dead.
+pub(super) fn orphans() -> Seen {
     let leaders = leaders();
-    let all: Vec<Stat> = proc_fs::pids().into_iter().filter_map(Stat::of).collect();
-    let own = i32::try_from(std::process::id());
-    let Some(me) = all.iter().find(|stat| Ok(stat.pid) == own) else {
-        return Vec::new();
-    };
-    let ours = all.iter().filter(|stat| {
-        stat.parent == me.pid && stat.session != me.session && !leaders.contains(&stat.pid)
-    });
-    let mut running = Vec::new();
-    for orphan in ours {
-        let Some(pid) = Killable::new(orphan.pid) else {
+    let own = getsid(None);
+    let mut seen = Seen::default();
+    for pid in proc_fs::children().into_iter().filter_map(Killable::new) {
+        let is_ours = leaders.contains(&pid.pid().as_raw()) || getsid(Some(pid.pid())) == own;
+        if is_ours {
             continue;
-        };
+        }
         // Somebody has to: it is nobody else's child.
-        let ended = waitpid(pid.pid(), Some(WaitPidFlag::WNOHANG));
-        if orphan.is_running() && ended == Ok(WaitStatus::StillAlive) {
-            running.push(pid);
+        match waitpid(pid.pid(), Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => seen.running.push(pid),
+            _ => seen.dead = true,
         }
     }
-    running
+    seen
 }
 
 /// Waits, for a bounded time, until a supervisor that was told to kill has ended. Blocks; does not reap.
@@ -256,8 +255,10 @@ pub(super) fn wait_for(supervisor: Killable) {
         use nix::sys::wait::{Id, waitid};
         let begun = Instant::now();
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let frozen = || Stat::of(supervisor.pid().as_raw()).is_some_and(|stat| stat.is_frozen());
         while waitid(Id::Pid(supervisor.pid()), look) == Ok(WaitStatus::StillAlive)
             && begun.elapsed() < KILL_PATIENCE
+            && !frozen()
         {
             std::thread::sleep(LOOK_AGAIN);
         }

@@ -6,9 +6,11 @@
 //!
 //! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
 //! its bytes; `keeper` and `supervisor` see to it that nothing outlives it; `tree` finds and kills what
-//! belongs to it without a supervisor; `sandbox` holds it to what it may write and see; `proc_fs` reads `/proc`;
-//! `jobserver` shares the processors among builds; `secrets` keeps values out of what is written.
+//! belongs to it without a supervisor; `below` ends whole trees; `sandbox` holds it to what it may write and see;
+//! `proc_fs` reads `/proc`; `jobserver` shares the processors among builds; `secrets` keeps values out of what is
+//! written.
 
+mod below;
 mod capture;
 #[cfg(target_os = "linux")]
 mod cgroup;

@@ -8,6 +8,7 @@ use crate::model::Ending;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
 /// As much as a pipe holds.
@@ -38,9 +39,14 @@ impl<F: FnMut(Stream, &str)> Pipes<F> {
         }
     }
 
-    /// Moves bytes once, in whichever pipe is ready first. Pending for ever once all are closed.
-    /// Cancel safe.
+    /// Moves bytes once, in whichever pipe is ready first, and then lets others have their turn: a pipe that is
+    /// written to without end is always ready. Pending for ever once all are closed. Cancel safe.
     pub(super) async fn step(&mut self) {
+        self.move_bytes().await;
+        yield_now().await;
+    }
+
+    async fn move_bytes(&mut self) {
         let (stream, bytes) = tokio::select! {
             count = self.out.read() => (Stream::Out, &self.out.buffer[..count]),
             count = self.err.read() => (Stream::Err, &self.err.buffer[..count]),

@@ -8,6 +8,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Which process, beyond reuse of its number: kept in a lock file to tell a living holder from a
@@ -87,7 +88,11 @@ pub(super) struct Stat {
 
 impl Stat {
     pub(super) fn of(pid: i32) -> Option<Self> {
-        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        // One call reads all of it: this is done for every process there is.
+        let mut text = [0; 1024];
+        let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+        let length = file.read(&mut text).ok()?;
+        Self::parse(&text[..length])
     }
 
     /// The command name in parentheses may itself hold blanks and parentheses: the last one closes it.
@@ -97,21 +102,26 @@ impl Stat {
         let pid = std::str::from_utf8(text.get(..open)?).ok()?;
         let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
         // Field 3, the state, comes first here.
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        let field = |number: usize| fields.get(number - 3);
+        let mut fields = rest.split_ascii_whitespace();
         Some(Self {
             pid: pid.trim().parse().ok()?,
-            state: *field(3)?.as_bytes().first()?,
-            parent: field(4)?.parse().ok()?,
-            group: field(5)?.parse().ok()?,
-            session: field(6)?.parse().ok()?,
-            start_time: field(22)?.parse().ok()?,
+            state: *fields.next()?.as_bytes().first()?,
+            parent: fields.next()?.parse().ok()?,
+            group: fields.next()?.parse().ok()?,
+            session: fields.next()?.parse().ok()?,
+            // Field 22.
+            start_time: fields.nth(15)?.parse().ok()?,
         })
     }
 
     /// Neither a zombie nor dead: it can still do things.
     pub(super) fn is_running(&self) -> bool {
         !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// Stopped by a signal or by a debugger.
+    pub(super) fn is_frozen(&self) -> bool {
+        matches!(self.state, b'T' | b't')
     }
 }
 
@@ -180,6 +190,32 @@ pub(super) fn pids() -> Vec<i32> {
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect()
+}
+
+/// The numbers of our children, also of dead ones whose status nobody has taken. Empty off Linux.
+pub(super) fn children() -> Vec<i32> {
+    // A file that the kernel may be built without.
+    listed_children().unwrap_or_else(|| {
+        let own = i32::try_from(std::process::id());
+        let all = pids().into_iter().filter_map(Stat::of);
+        let ours = all.filter(|stat| Ok(stat.parent) == own);
+        ours.map(|stat| stat.pid).collect()
+    })
+}
+
+/// Every thread has children of its own.
+fn listed_children() -> Option<Vec<i32>> {
+    let mut found = Vec::new();
+    for thread in fs::read_dir("/proc/self/task").ok()? {
+        let file = thread.ok()?.path().join("children");
+        match fs::read_to_string(&file) {
+            Ok(text) => found.extend(text.split(' ').filter_map(|word| word.parse::<i32>().ok())),
+            // A thread that has ended meanwhile leaves its children to another.
+            Err(_) if !file.parent().is_some_and(Path::exists) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(found)
 }
 
 /// Whether the environment that `pid` was started with holds the token.

@@ -3,6 +3,7 @@
 //! The end of a job is the exit of its direct child, never the end of a pipe. This file must never know
 //! what a job is for.
 
+use super::below::{Hunt, freeze_and_kill};
 use super::capture::{Capture, Log};
 use super::keeper::{self, STOP, Started, Told};
 use super::pipes::Pipes;
@@ -20,6 +21,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// What outlives the direct child gets this long between TERM and KILL.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
+/// Between two looks at a supervisor that should have ended.
+const SUPERVISORS_MOMENT: Duration = Duration::from_millis(50);
 /// How long output that is already on its way is waited for once the tree is dead.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -69,7 +72,7 @@ pub async fn run(
             (ending, leftovers)
         }
         Told::Nothing => {
-            keeper::end_group(&job.keeper, leader.tree.leader());
+            leader.tree.end_group();
             let mut leftovers = clear(&leader.tree, &mut pipes).await;
             if !pipes.drain(DRAIN).await {
                 // Whoever holds a pipe now was missed: it was forked while we looked, or it hides from us.
@@ -139,27 +142,55 @@ async fn stop_leader<F: FnMut(Stream, &str)>(
     pipes: &mut Pipes<F>,
     grace: Duration,
 ) {
-    // A supervisor does all of it, and needs a moment for the last step.
-    let polite = match leader.tree.say(STOP) {
-        true => grace + GIVE_UP,
-        false => grace,
-    };
-    for (signal, patience) in [(Signal::SIGTERM, polite), (Signal::SIGKILL, GIVE_UP)] {
-        // One that does not end, because somebody has frozen it, is killed like anybody.
-        if signal == Signal::SIGKILL || polite == grace {
-            leader.tree.signal_group(signal);
+    let supervised = leader.tree.say(STOP);
+    if !supervised {
+        leader.tree.signal_group(Signal::SIGTERM);
+    }
+    if ends_within(leader, pipes, grace).await {
+        return;
+    }
+    // A supervisor does all of it, and needs a moment for the last step. One that somebody has frozen does
+    // nothing: it is killed like anybody.
+    let begun = Instant::now();
+    while supervised && begun.elapsed() < GIVE_UP {
+        if ends_within(leader, pipes, SUPERVISORS_MOMENT).await {
+            return;
         }
-        tokio::select! {
-            biased;
-            exited = timeout(patience, leader.exited()) => if exited.is_ok() { return },
-            () = pipes.pump(Duration::MAX) => {}
+        if leader.tree.is_frozen() {
+            break;
         }
+    }
+    leader.tree.signal_group(Signal::SIGKILL);
+    ends_within(leader, pipes, GIVE_UP).await;
+}
+
+/// Moves bytes until the direct child has exited, for so long at most. Says whether it has.
+async fn ends_within<F: FnMut(Stream, &str)>(
+    leader: &mut Leader,
+    pipes: &mut Pipes<F>,
+    patience: Duration,
+) -> bool {
+    tokio::select! {
+        biased;
+        exited = timeout(patience, leader.exited()) => exited.is_ok(),
+        () = pipes.pump(Duration::MAX) => false,
     }
 }
 
-/// Ends whatever outlived the direct child: TERM, a short grace, KILL until nothing is left. Returns
-/// how many there were.
+/// Ends whatever outlived the direct child: TERM, a short grace, KILL until nothing is left. Returns how many
+/// there were.
 async fn clear<F: FnMut(Stream, &str)>(tree: &Tree, pipes: &mut Pipes<F>) -> usize {
+    let mut grace = LEFTOVER_GRACE;
+    let mut orphans = 0;
+    if tree.is_supervised() {
+        // What has killed its supervisor has had its time.
+        grace = Duration::ZERO;
+        let mut hunt = Hunt::begin();
+        while !hunt.look(keeper::orphans) {
+            pipes.pump(LOOK_AGAIN).await;
+        }
+        orphans = hunt.count();
+    }
     let begun = Instant::now();
     let mut known = BTreeSet::new();
     loop {
@@ -167,18 +198,18 @@ async fn clear<F: FnMut(Stream, &str)>(tree: &Tree, pipes: &mut Pipes<F>) -> usi
         if alive.is_empty() || begun.elapsed() > GIVE_UP {
             break;
         }
-        if begun.elapsed() < LEFTOVER_GRACE {
+        if begun.elapsed() < grace {
             let fresh: Vec<_> = alive.into_iter().filter(|pid| known.insert(*pid)).collect();
             signal_each(&fresh, Signal::SIGTERM);
         } else {
-            signal_each(&alive, Signal::SIGKILL);
-            known.extend(alive);
+            known.extend(alive.iter().copied());
+            freeze_and_kill(alive, || tree.survivors());
         }
         pipes.pump(LOOK_AGAIN).await;
     }
     // Where survivors cannot be seen (off Linux) this is what ends them.
     tree.signal_group(Signal::SIGKILL);
-    known.len()
+    orphans + known.len()
 }
 
 /// The direct child. Fields are dropped in this order: an armed tree is killed while the unreaped child

@@ -8,6 +8,7 @@
 //! Single-threaded, and it trusts nothing that runs below it. It must never know what the command is for.
 //! [`keeper`](super::keeper) is harness's side of the socket.
 
+use super::below::{Seen, add_descendants, everybody, freeze_and_kill, freeze_children};
 use super::cgroup::Group;
 use super::keeper::KILL;
 use super::limits::Limits;
@@ -17,12 +18,13 @@ use super::sandbox::rules::{Restriction, Rule};
 use super::tree::{Killable, signal_each};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{SFlag, fstat};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, getppid, setsid};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -30,9 +32,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// What outlives the command gets this long between TERM and KILL.
@@ -43,8 +45,6 @@ const GIVE_UP: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Between two looks at what the command uses.
 const LOOK_AT_LIMITS: Duration = Duration::from_millis(500);
-/// How often a frozen tree is looked through for processes forked meanwhile before it is killed.
-const FREEZES: usize = 16;
 
 /// Does the supervisor's work with the arguments behind [`MODE`](super::keeper::MODE): the number of the
 /// inherited socket, the grace in milliseconds, the limits, the control group above or `-`, the sandbox, the
@@ -182,6 +182,8 @@ impl Supervisor {
         };
         let system = |what: &str, error: Errno| socket(format!("cannot {what}: {error}"));
         prctl::set_child_subreaper(true).map_err(|e| system("adopt orphans", e))?;
+        // Whoever has frozen us must not keep us from seeing that harness died.
+        prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| system("be woken", e))?;
         // Nobody of the same user can look into us or use our descriptors.
         prctl::set_dumpable(false).map_err(|e| system("hide", e))?;
         let mut watched = SigSet::empty();
@@ -289,6 +291,11 @@ impl Supervisor {
         let mut greeted = BTreeSet::new();
         loop {
             self.reap();
+            let killing = !polite || self.killing || begun.elapsed() >= LEFTOVER_GRACE;
+            if let Some(group) = self.group.as_ref().filter(|_| killing) {
+                // Before looking: in a storm every look takes long.
+                group.kill();
+            }
             let alive = descendants();
             let hopeless = begun.elapsed() > GIVE_UP;
             if (alive.is_empty() && !has_children()) || hopeless {
@@ -301,17 +308,15 @@ impl Supervisor {
                 self.left.extend(others.map(|pid| pid.pid().as_raw()));
             }
             self.told_to_stop();
-            if polite && !self.killing && begun.elapsed() < LEFTOVER_GRACE {
+            if !killing {
                 let fresh: Vec<Killable> = alive
                     .into_iter()
                     .filter(|pid| greeted.insert(*pid))
                     .collect();
                 signal_each(&fresh, Signal::SIGTERM);
             } else {
-                if let Some(group) = &self.group {
-                    group.kill();
-                }
-                freeze_and_kill(alive);
+                self.freeze_children();
+                freeze_and_kill(alive, descendants);
             }
             self.sleep(Some(LOOK_AGAIN));
         }
@@ -326,19 +331,26 @@ impl Supervisor {
 
     /// Takes the status of every child that has ended: the command's is kept.
     fn reap(&mut self) {
-        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
-        loop {
-            match waitpid(None, Some(flags)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == self.leader => {
-                    self.ending = Some(format!("exited {code}"));
-                }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.leader => {
-                    self.ending = Some(format!("signalled {}", signal as i32));
-                }
-                Ok(WaitStatus::StillAlive) | Err(_) => return,
-                Ok(_) => {}
+        while let Some((pid, status)) = ended_child() {
+            if pid == self.leader.as_raw() {
+                self.ending = Some(match (status.code(), status.signal()) {
+                    (Some(code), _) => format!("exited {code}"),
+                    (None, signal) => format!("signalled {}", signal.unwrap_or(0)),
+                });
             }
         }
+    }
+
+    /// Stops those that hop from process to process: they end up as our children.
+    fn freeze_children(&mut self) {
+        freeze_children(&mut BTreeSet::new(), || {
+            self.reap();
+            let children = proc_fs::children().into_iter();
+            Seen {
+                running: children.filter_map(Killable::new).collect(),
+                dead: false,
+            }
+        });
     }
 
     /// Until a signal or a word from harness comes, or the time is over.
@@ -436,6 +448,18 @@ fn let_go_of_pipes() {
     let _ = null.ok().map(|null| replace(&null));
 }
 
+/// Takes the status of one child that has ended.
+#[expect(
+    unsafe_code,
+    reason = "nix takes a status that names a real-time signal for an error, and the child is lost with it"
+)]
+fn ended_child() -> Option<(i32, ExitStatus)> {
+    let mut status = 0;
+    // SAFETY: the status is written to a local number that outlives the call.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
+    (pid > 0).then(|| (pid, ExitStatus::from_raw(status)))
+}
+
 /// Whether any child is left, dead or alive.
 fn has_children() -> bool {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -447,36 +471,13 @@ fn descendants() -> Vec<Killable> {
     if !has_children() {
         return Vec::new();
     }
-    let all: Vec<Stat> = proc_fs::pids().into_iter().filter_map(Stat::of).collect();
+    // Nobody is missed for good: the kernel says when no child is left.
+    let all = everybody(1);
     let mut found: BTreeSet<i32> = i32::try_from(std::process::id()).into_iter().collect();
-    let mut before = 0;
-    while before < found.len() {
-        before = found.len();
-        let children = all.iter().filter(|stat| found.contains(&stat.parent));
-        let children: Vec<i32> = children.map(|stat| stat.pid).collect();
-        found.extend(children);
-    }
+    add_descendants(&mut found, &all);
     let running = all
         .iter()
         .filter(|stat| found.contains(&stat.pid) && stat.is_running());
     // Killable refuses our own number.
     running.filter_map(|stat| Killable::new(stat.pid)).collect()
-}
-
-/// Freezes first, so that nobody can fork away from KILL.
-fn freeze_and_kill(mut alive: Vec<Killable>) {
-    let mut frozen = BTreeSet::new();
-    for _ in 0..FREEZES {
-        let fresh: Vec<Killable> = alive
-            .iter()
-            .copied()
-            .filter(|pid| frozen.insert(*pid))
-            .collect();
-        if fresh.is_empty() {
-            break;
-        }
-        signal_each(&fresh, Signal::SIGSTOP);
-        alive = descendants();
-    }
-    signal_each(&alive, Signal::SIGKILL);
 }

@@ -423,6 +423,40 @@ mod on_linux {
 }
 
 #[test]
+fn who_prints_without_end_starves_nobody() {
+    let bench = Bench::new();
+    let job = bench.job("exec yes");
+    let seen = std::rc::Rc::new(std::cell::Cell::new(0_usize));
+    let most = std::rc::Rc::clone(&seen);
+    // Gets its turn again and again while the job prints, and stops it in the end.
+    let stop = async move {
+        let (mut turns, mut before, mut longest) = (0, 0, 0);
+        while turns < 50 {
+            tokio::task::yield_now().await;
+            let now = most.get();
+            turns += usize::from(now > before);
+            longest = longest.max(now - before);
+            before = now;
+        }
+        longest
+    };
+    let (tell, told) = oneshot::channel();
+    on_runtime(async {
+        let local = tokio::task::LocalSet::new();
+        local.spawn_local(async move { tell.send(stop.await) });
+        let stopped = async {
+            let longest = told.await.unwrap();
+            assert!(longest <= 1 << 20, "{longest} bytes between two turns");
+            Ending::Stopped
+        };
+        let running = run(job, stopped, |_, line| {
+            seen.set(seen.get() + line.len() + 1)
+        });
+        assert_eq!(local.run_until(running).await.ending, Ending::Stopped);
+    });
+}
+
+#[test]
 fn fifty_at_once_end_with_their_own_results() {
     let benches: Vec<_> = (0..50).map(|_| Bench::new()).collect();
     let check = |number: i32| {

@@ -6,6 +6,7 @@
 //! the tree is cleared *before* the child is reaped. This file must never signal a pid it did not get
 //! from a successful spawn or from that definition.
 
+use super::below::{Hunt, add_descendants, everybody, freeze_and_kill};
 use super::keeper::{self, KILL, Link, Told};
 use super::proc_fs::{self, Stat};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -19,8 +20,6 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub(super) const GIVE_UP: Duration = Duration::from_secs(5);
 /// How often a look at all processes looks again for those forked meanwhile.
 const LOOKS: usize = 16;
-/// How often a dropped tree is looked through for processes forked meanwhile.
-const DROP_ROUNDS: usize = 20;
 
 /// Kills every process whose environment has `HARNESS_TOKEN=<token>`, and the descendants of those, until
 /// none is left (for at most five seconds). Returns how many there were. Blocks. Finds nothing off Linux.
@@ -109,17 +108,26 @@ impl Tree {
         let _ = killpg(self.leader.pid(), signal);
     }
 
-    /// Everything of the tree that still runs. Off Linux nothing can be seen.
-    pub(super) fn survivors(&self) -> Vec<Killable> {
-        let mut found = members(&self.token, Some((self.leader, self.started)));
-        if self.link.is_some() {
-            // If the supervisor was killed, what was below it is ours now; whose it was cannot be told,
-            // and need not be: it has no right to live.
-            found.extend(keeper::orphans());
-            found.sort_unstable();
-            found.dedup();
+    /// Whether there is, or was, a supervisor.
+    pub(super) fn is_supervised(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// Whether somebody has frozen the direct child.
+    pub(super) fn is_frozen(&self) -> bool {
+        Stat::of(self.leader.0).is_some_and(|stat| stat.is_frozen())
+    }
+
+    /// Ends what is left in the control group of a supervisor that was killed, and the group.
+    pub(super) fn end_group(&self) {
+        if let Some(link) = &self.link {
+            link.end_group(self.leader);
         }
-        found
+    }
+
+    /// Everything of the tree that still runs, and is not below a supervisor. Off Linux nothing can be seen.
+    pub(super) fn survivors(&self) -> Vec<Killable> {
+        members(&self.token, Some((self.leader, self.started)))
     }
 
     /// To be called when the direct child is about to be reaped: from then on its number may be
@@ -139,15 +147,21 @@ impl Drop for Tree {
             keeper::wait_for(self.leader);
         }
         self.signal_group(Signal::SIGKILL);
-        let mut known = BTreeSet::new();
-        for _ in 0..DROP_ROUNDS {
+        self.end_group();
+        if self.is_supervised() {
+            let mut hunt = Hunt::begin();
+            while !hunt.look(keeper::orphans) {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < GIVE_UP {
             let alive = self.survivors();
-            signal_each(&alive, Signal::SIGKILL);
-            let before = known.len();
-            known.extend(alive);
-            if known.len() == before {
+            if alive.is_empty() {
                 break;
             }
+            freeze_and_kill(alive, || self.survivors());
+            std::thread::sleep(LOOK_AGAIN);
         }
         keeper::forget(self.leader);
     }
@@ -169,35 +183,14 @@ fn members(token: &str, leader: Option<(Killable, u64)>) -> Vec<Killable> {
             // A variable that is set to nothing must not make strangers ours.
             || (!token.is_empty() && proc_fs::carries(stat.pid, token))
     };
-    let mut seen = BTreeSet::new();
-    let mut found = BTreeSet::new();
-    let mut others = Vec::new();
-    for _ in 0..LOOKS {
-        // Those that were forked while the last look went on, perhaps by one that is gone already.
-        let mut fresh = proc_fs::pids();
-        fresh.retain(|pid| seen.insert(*pid));
-        if fresh.is_empty() {
-            break;
-        }
-        for stat in fresh.into_iter().filter_map(Stat::of) {
-            let too_old = leader.is_some_and(|(_, started)| stat.start_time < started);
-            if !stat.is_running() || too_old {
-                continue;
-            }
-            if ours(&stat) || found.contains(&stat.parent) {
-                found.insert(stat.pid);
-            } else {
-                others.push(stat);
-            }
-        }
-    }
-    let mut before = 0;
-    while before < found.len() {
-        before = found.len();
-        let children = others.iter().filter(|stat| found.contains(&stat.parent));
-        let children: Vec<i32> = children.map(|stat| stat.pid).collect();
-        found.extend(children);
-    }
+    let mut all = everybody(LOOKS);
+    all.retain(|stat| {
+        let too_old = leader.is_some_and(|(_, started)| stat.start_time < started);
+        stat.is_running() && !too_old
+    });
+    let found = all.iter().filter(|stat| ours(stat)).map(|stat| stat.pid);
+    let mut found: BTreeSet<i32> = found.collect();
+    add_descendants(&mut found, &all);
     found.into_iter().filter_map(Killable::new).collect()
 }
 

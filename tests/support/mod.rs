@@ -265,25 +265,3 @@ fn finish(command: &mut Command) -> Ran {
         .unwrap();
     end(child)
 }
-
-/// Command lines of the running processes that work in `dir`.
-pub fn working_in(dir: &Path) -> Vec<String> {
-    let dir = dir.canonicalize().unwrap();
-    let running = |process: &PathBuf| {
-        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
-        let state = stat.rsplit(") ").next().unwrap_or("Z");
-        !state.starts_with(['Z', 'X'])
-    };
-    let processes = std::fs::read_dir("/proc").unwrap();
-    processes
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|process| {
-            let place = std::fs::read_link(process.join("cwd"));
-            place.is_ok_and(|place| place.starts_with(&dir)) && running(process)
-        })
-        .map(|process| {
-            let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).replace('\0', " ")
-        })
-        .collect()
-}
