@@ -2,20 +2,12 @@
 //!
 //! Knows nothing about where it came from.
 
+use crate::model::escaped_lines;
+
 /// The same text with control characters (but newline and tab), line separators and marks that turn the
 /// direction of text written escaped.
 pub(super) fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.replace("\r\n", "\n").chars() {
-        let hidden = (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if hidden {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    escaped_lines(&text.replace("\r\n", "\n"))
 }
 
 /// The first line that is not blank, visible and at most `chars` long.

@@ -4,6 +4,7 @@ use super::args::CleanArgs;
 use super::{Desk, desk::Failure, out};
 use crate::config::Flags;
 use crate::driver::clean_up;
+use crate::model::escaped;
 
 pub(super) fn clean(desk: &Desk, args: &CleanArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
@@ -12,7 +13,7 @@ pub(super) fn clean(desk: &Desk, args: &CleanArgs) -> Result<u8, Failure> {
     let mut text = String::new();
     let mut list = |what: &str, names: &[String]| {
         if !names.is_empty() {
-            text.push_str(&format!("{what}: {}\n", names.join(", ")));
+            text.push_str(&format!("{what}: {}\n", escaped(&names.join(", "))));
         }
     };
     list("removed worktrees", &cleaned.worktrees);
@@ -23,7 +24,7 @@ pub(super) fn clean(desk: &Desk, args: &CleanArgs) -> Result<u8, Failure> {
         &cleaned.strangers,
     );
     for (name, why) in &cleaned.kept_branches {
-        text.push_str(&format!("kept {name}: {why}\n"));
+        text.push_str(&format!("kept {}: {}\n", escaped(name), escaped(why)));
     }
     if text.is_empty() {
         text.push_str("nothing to clean\n");

@@ -3,7 +3,7 @@
 use super::out;
 use crate::driver::DriverError;
 use crate::journal::Held;
-use crate::model::{Problem, Severity};
+use crate::model::{Problem, Severity, acts, escaped, escaped_lines};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Not started: usage, configuration, preflight.
@@ -98,7 +98,8 @@ fn render(problem: &Problem, colour: bool) -> String {
     } else {
         Renderer::plain()
     };
-    let path = problem.file.as_ref().map(|file| file.display().to_string());
+    let path = problem.file.as_ref();
+    let path = path.map(|file| escaped(&file.display().to_string()));
     let line = problem.line.and_then(|line| usize::try_from(line).ok());
     // A place without text to show still is a place; it goes in front of the message.
     let title = match (&path, &problem.source_line) {
@@ -108,34 +109,32 @@ fn render(problem: &Problem, colour: bool) -> String {
         },
         _ => problem.message.clone(),
     };
-    let title = shown(&title);
+    let title = escaped_lines(&title);
+    let source;
     let mut group = Group::with_title(level.primary_title(title.as_str()));
     if let (Some(path), Some(text)) = (&path, &problem.source_line) {
         let (start, end) = span(problem, text);
+        let (start, end) = (quiet(&text[..start]).len(), quiet(&text[..end]).len());
+        source = quiet(text);
         group = group.element(
-            Snippet::source(text.as_str())
+            Snippet::source(source.as_str())
                 .line_start(line.unwrap_or(1))
                 .path(path.as_str())
                 .annotation(AnnotationKind::Primary.span(start..end)),
         );
     }
-    if let Some(help) = &problem.help {
+    let help = problem.help.as_deref().map(escaped_lines);
+    if let Some(help) = &help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
     renderer.render(&[group])
 }
 
-/// What a file or an agent said must not command the terminal.
-fn shown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\n' && c != '\t' {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+/// A line of a file, with one column for each character that must not act on the terminal. The renderer knows only
+/// some of them.
+fn quiet(line: &str) -> String {
+    let quiet = |c| if acts(c) && c != '\t' { '\u{fffd}' } else { c };
+    line.chars().map(quiet).collect()
 }
 
 /// The marked columns, kept inside of the line and on character borders.

@@ -102,19 +102,6 @@ fn print_from(path: &Path, from: u64) -> u64 {
         return from;
     }
     let text = String::from_utf8_lossy(&bytes);
-    out::out(&report_safe(&text));
+    out::out(&text);
     from + u64::try_from(bytes.len()).unwrap_or(0)
-}
-
-/// Agents' bytes must not command the terminal.
-fn report_safe(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let keep = c == '\n' || c == '\t' || !c.is_control();
-            let escaped = (!keep).then(|| c.escape_default());
-            keep.then_some(c)
-                .into_iter()
-                .chain(escaped.into_iter().flatten())
-        })
-        .collect()
 }

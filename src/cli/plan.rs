@@ -60,7 +60,7 @@ pub(super) fn prompt(desk: &Desk, args: &PromptArgs) -> Result<u8, Failure> {
     let survey = survey(&place, &config)?;
     let state = place.read()?.state;
     let slug = known(&args.slug, &features(desk, &place, &state))?;
-    out::out(&prompt_for(
+    out::document(&prompt_for(
         &place,
         &config,
         &survey.features,

@@ -7,7 +7,7 @@ use clap::CommandFactory;
 pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "harness", &mut text);
-    out::out(&String::from_utf8_lossy(&text));
+    out::exact(&String::from_utf8_lossy(&text));
     Ok(0)
 }
 
@@ -25,6 +25,6 @@ pub(super) fn man(args: &ManArgs) -> Result<u8, Failure> {
     clap_mangen::Man::new(Cli::command())
         .render(&mut text)
         .map_err(anyhow::Error::new)?;
-    out::out(&String::from_utf8_lossy(&text));
+    out::exact(&String::from_utf8_lossy(&text));
     Ok(0)
 }

@@ -30,12 +30,11 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
         out::json(&report::status_json(&glance))?;
         return Ok(0);
     }
-    let text = if args.plain || !out::is_terminal() {
-        report::status_plain(&glance)
+    if args.plain || !out::is_terminal() {
+        out::out(&report::status_plain(&glance));
     } else {
-        report::status(&glance, out::columns(), desk.colour)
-    };
-    out::out(&text);
+        out::exact(&report::status(&glance, out::columns(), desk.colour));
+    }
     Ok(0)
 }
 
@@ -146,7 +145,7 @@ fn watch(desk: &Desk, place: &Place) -> Result<u8, Failure> {
             bars.finish();
             let text = report::status(&seen.glance(), out::columns(), desk.colour);
             if !plain {
-                out::out(&text);
+                out::exact(&text);
             }
             return Ok(0);
         }

@@ -18,7 +18,7 @@ use super::world::{Hands, Message};
 use crate::core::{State, View, view, wake_at};
 use crate::journal::{Journal, Lock};
 use crate::learnings::Memory;
-use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp};
+use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp, escaped_lines};
 use crate::process::Secrets;
 use crate::report;
 use jiff::tz::TimeZone;
@@ -310,12 +310,14 @@ struct Voice<'a> {
 impl Voice<'_> {
     fn say(&mut self, line: &str) {
         // A full disk must not stop a run that can still work; the journal has the facts.
-        let line = self.secrets.hide(line);
+        let line = escaped_lines(&self.secrets.hide(line));
         let _ = writeln!(self.run_log, "{line}");
         self.audience.say(&line);
     }
 
     fn warn(&mut self, text: &str) {
+        // Lines of a text must not be taken for lines of the log.
+        let text = text.lines().collect::<Vec<_>>().join("\n          ");
         let time = jiff::Timestamp::now().to_zoned_datetime(self.zone.clone());
         self.say(&format!("{}  warning: {text}", time.strftime("%H:%M:%S")));
     }

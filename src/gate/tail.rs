@@ -2,6 +2,7 @@
 //!
 //! Knows nothing about commands or verdicts.
 
+use crate::model::acts;
 use std::collections::VecDeque;
 
 const LINES: usize = 60;
@@ -54,10 +55,7 @@ fn visible(line: &str) -> String {
         match c {
             '\u{1b}' => skip_sequence(&mut chars),
             '\t' => out.push(c),
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                out.extend(c.escape_default());
-            }
-            c if c.is_control() => out.extend(c.escape_default()),
+            c if acts(c) => out.extend(c.escape_default()),
             c => out.push(c),
         }
         count += 1;

@@ -2,7 +2,7 @@
 //!
 //! This file never knows how an error is shown or which exit code it becomes; that is the desk in `cli`.
 
-use crate::model::Oid;
+use crate::model::{Oid, acts};
 use std::path::{Path, PathBuf};
 
 /// A failure of git, of the repository's state, or of the files around it.
@@ -194,7 +194,7 @@ pub(super) fn visible(text: &str) -> String {
             out.push_str("; ");
         }
         for c in line.chars() {
-            if c.is_control() {
+            if acts(c) {
                 out.extend(c.escape_default());
             } else {
                 out.push(c);

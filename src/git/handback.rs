@@ -12,7 +12,7 @@ use super::sides::{LINK, SUBMODULE, Sides, is_marker};
 use super::snapshot::{Keeping, lost_ref};
 use super::tree::Tree;
 use super::worktrees::Worktrees;
-use crate::model::{ConflictKind, Conflicted, MergeTask, Oid, Slug, WorktreeName};
+use crate::model::{ConflictKind, Conflicted, MergeTask, Oid, Slug, WorktreeName, acts};
 use std::fs;
 use std::path::Path;
 
@@ -367,7 +367,7 @@ fn printable(line: &[u8]) -> String {
             out.push('…');
             break;
         }
-        if c.is_control() && c != '\t' {
+        if acts(c) && c != '\t' {
             out.extend(c.escape_default());
         } else {
             out.push(c);

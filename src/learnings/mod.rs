@@ -9,7 +9,7 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Slug, Stamp, WriteJob, Writing};
+use crate::model::{Slug, Stamp, WriteJob, Writing, acts};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fs;
@@ -332,9 +332,7 @@ fn body(text: &str) -> String {
 
 /// Control characters, line separators and marks that turn the direction of text are written escaped.
 fn push_visible(out: &mut String, c: char) {
-    let hidden = c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if hidden {
+    if acts(c) {
         out.extend(c.escape_default());
     } else {
         out.push(c);

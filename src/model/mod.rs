@@ -5,6 +5,7 @@
 //! it *does* reads [`core`](crate::core).
 
 mod effect;
+mod escape;
 mod event;
 mod feature;
 mod id;
@@ -17,6 +18,7 @@ pub use effect::{
     ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, RightOfWay, WriteJob,
     Writing,
 };
+pub use escape::{acts, escaped, escaped_but, escaped_lines};
 pub use event::{Event, Evidence, GateId, InfraKind, ParkReason, Record, Red, SkipReason, Trial};
 pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};

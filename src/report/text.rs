@@ -2,30 +2,12 @@
 //!
 //! Knows nothing about what the text says.
 
+pub(super) use crate::model::escaped;
+
 use crate::model::Stamp;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
-
-/// The text with everything escaped that moves a cursor, hides, or turns the direction of writing.
-/// Doing it twice changes nothing.
-pub(super) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_unsafe(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// On one line (runs of white space become one space), escaped, and at most `columns` wide.
 pub(super) fn shown(text: &str, columns: usize) -> String {

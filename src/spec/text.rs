@@ -2,6 +2,8 @@
 //!
 //! This file must never know what the keys of front matter mean.
 
+use crate::model::acts;
+
 /// Longest title, in characters.
 const TITLE_CAP: usize = 120;
 
@@ -85,10 +87,9 @@ fn heading(line: &str) -> Option<&str> {
 
 /// A title without what would disturb a terminal; `None` when nothing is left.
 fn shown(words: &str) -> Option<String> {
-    let direction = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let clean: String = words
         .chars()
-        .filter(|c| !c.is_control() && !direction(*c))
+        .filter(|c| !acts(*c))
         .take(TITLE_CAP)
         .collect();
     let clean = clean.trim();
