@@ -43,12 +43,36 @@ struct Needle {
 /// What to hide. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    needles: Arc<[Needle]>,
+    needles: Arc<Needles>,
+}
+
+/// All forms of all values.
+#[derive(Default)]
+struct Needles {
+    all: Vec<Needle>,
+    /// By the first two bytes of a form; empty without any. Most of an output is passed over by this.
+    pairs: Vec<bool>,
+}
+
+impl Needles {
+    fn new(all: Vec<Needle>) -> Self {
+        let mut pairs = vec![false; if all.is_empty() { 0 } else { 1 << 16 }];
+        for needle in &all {
+            if let [first, second, ..] = needle.bytes[..] {
+                pairs[pair(first, second)] = true;
+            }
+        }
+        Self { all, pairs }
+    }
+}
+
+fn pair(first: u8, second: u8) -> usize {
+    usize::from(u16::from_be_bytes([first, second]))
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let marks = self.needles.iter().map(|needle| &needle.mark);
+        let marks = self.needles.all.iter().map(|needle| &needle.mark);
         formatter.debug_set().entries(marks).finish()
     }
 }
@@ -76,10 +100,9 @@ impl Secrets {
             }
         }
         let needles = needles.into_iter();
+        let needles = needles.map(|(bytes, mark)| Needle { bytes, mark });
         Self {
-            needles: needles
-                .map(|(bytes, mark)| Needle { bytes, mark })
-                .collect(),
+            needles: Arc::new(Needles::new(needles.collect())),
         }
     }
 
@@ -195,8 +218,6 @@ fn in_json(text: &str) -> String {
 /// Values may overlap: every byte that belongs to any of them goes, and each run of such bytes is marked once.
 pub(super) struct Sieve {
     secrets: Secrets,
-    /// Whether a value begins with this byte.
-    begins: Box<[bool; 256]>,
     /// Not passed on yet.
     held: Vec<u8>,
     /// How many of these belong to a value that is marked already.
@@ -211,15 +232,8 @@ impl fmt::Debug for Sieve {
 
 impl Sieve {
     pub(super) fn new(secrets: &Secrets) -> Self {
-        let mut begins = Box::new([false; 256]);
-        for needle in secrets.needles.iter() {
-            if let Some(first) = needle.bytes.first() {
-                begins[usize::from(*first)] = true;
-            }
-        }
         Self {
             secrets: secrets.clone(),
-            begins,
             held: Vec::new(),
             covered: 0,
         }
@@ -227,7 +241,7 @@ impl Sieve {
 
     /// Takes a piece, and passes on what is certain.
     pub(super) fn take(&mut self, bytes: &[u8], out: &mut impl FnMut(&[u8])) {
-        if self.secrets.needles.is_empty() {
+        if self.secrets.needles.all.is_empty() {
             return out(bytes);
         }
         if self.held.is_empty() {
@@ -255,10 +269,7 @@ impl Sieve {
         let mut done = self.covered;
         let mut at = 0;
         let sure = loop {
-            let Some(next) = bytes[at..]
-                .iter()
-                .position(|byte| self.begins[usize::from(*byte)])
-            else {
+            let Some(next) = self.next(&bytes[at..]) else {
                 break bytes.len();
             };
             at += next;
@@ -280,12 +291,20 @@ impl Sieve {
         sure
     }
 
+    /// Where a value may begin: at its first two bytes, or at the end, where only one of them would be here yet.
+    fn next(&self, bytes: &[u8]) -> Option<usize> {
+        let pairs = &self.secrets.needles.pairs;
+        let mut windows = bytes.windows(2);
+        let found = windows.position(|two| pairs[pair(two[0], two[1])]);
+        found.or_else(|| bytes.len().checked_sub(1))
+    }
+
     /// The longest value that stands at the beginning of `bytes`, and whether one may begin here that goes on beyond
     /// their end.
     fn look(&self, bytes: &[u8]) -> (Option<&Needle>, bool) {
         let mut found: Option<&Needle> = None;
         let mut may_begin = false;
-        for needle in self.secrets.needles.iter() {
+        for needle in &self.secrets.needles.all {
             let value = &needle.bytes;
             may_begin |= bytes.len() < value.len() && value.starts_with(bytes);
             let is_longer = found.is_none_or(|found| found.bytes.len() < value.len());
@@ -469,11 +488,11 @@ mod tests {
             parts in proptest::collection::vec((letters(0..30), 0_usize..9), 1..6),
             cuts in proptest::collection::vec(1_usize..9, 1..60),
         ) {
-            let needles: Arc<[Needle]> = values
+            let needles = values
                 .iter()
                 .map(|bytes| Needle { bytes: bytes.clone(), mark: "#".to_owned() })
                 .collect();
-            let secrets = Secrets { needles };
+            let secrets = Secrets { needles: Arc::new(Needles::new(needles)) };
             let mut whole = Vec::new();
             for (noise, value) in &parts {
                 whole.extend_from_slice(noise);
