@@ -183,7 +183,10 @@ impl Known {
                 let includes = settings.iter().any(|(key, _)| key.starts_with("include"));
                 let is_complete =
                     !includes && read.files.iter().all(|file| files.contains_key(file));
-                files.extend(read.files.into_iter().map(|file| (file, None)));
+                for file in read.files {
+                    // A file that is new here counts from the next look.
+                    files.entry(file).or_insert(None);
+                }
                 Remembered {
                     files,
                     settings,
