@@ -450,7 +450,7 @@ fn who_prints_without_end_starves_nobody() {
             Ending::Stopped
         };
         let running = run(job, stopped, |_, line| {
-            seen.set(seen.get() + line.len() + 1)
+            seen.set(seen.get() + line.len() + 1);
         });
         assert_eq!(local.run_until(running).await.ending, Ending::Stopped);
     });
