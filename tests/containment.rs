@@ -1,7 +1,6 @@
 //! Nothing outlives what it was started for, whatever it does to get away: hostile scripts against the
 //! supervisor, which is the real binary. `tests/escapes.rs` does the same by the hundred.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 #[path = "support/hostile.rs"]
 mod hostile;
