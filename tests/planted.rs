@@ -155,3 +155,44 @@ fn nothing_planted_is_run_and_all_of_it_is_told() {
     }
     site.git(&["fsck", "--strict", "--no-dangling"]);
 }
+
+#[test]
+fn a_repository_in_the_worktree_is_not_asked_by_its_own_settings() {
+    let site = Site::new();
+    site.shell_config("verify: {commands: ['test -e README']}");
+    let (traces, program) = (site.path("traces"), site.path("bin").join("leave-trace"));
+    std::fs::create_dir(&traces).unwrap();
+    let leave = format!(
+        "#!/bin/sh\necho \"$0 $*\" > '{}'/$$\ncat\n",
+        traces.display()
+    );
+    std::fs::write(&program, leave).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // As a submodule would be, with an index that must look at the file again, and without one.
+    let plant = |staged: bool| {
+        let program = program.display();
+        let stage = if staged { "git add sub" } else { "true" };
+        format!(
+            "mkdir sub; cd sub; git init -q; echo a > a; echo '* filter=evil diff=evil' > .gitattributes; git add -A\n\
+             git commit -qm sub; cd ..; {stage}; cd sub; for key in filter.evil.clean filter.evil.smudge filter.evil.process \
+             diff.evil.textconv core.fsmonitor core.sshCommand; do git config $key '{program}'; done; \
+             mkdir -p .git/hooks; cp '{program}' .git/hooks/post-index-change\n\
+             rm a; echo b > a; cd ..; rm -f '{}'/*; echo done > own-$HARNESS_FEATURE.txt",
+            traces.display()
+        )
+    };
+    site.shell("staged", &plant(true));
+    site.shell("plain", &plant(false).replace("sub", "other"));
+    site.spec("plain", "depends_on: staged");
+    site.commit("specs");
+    let ran = site.harness(&["run", "--parallel", "1"]);
+    let left: Vec<String> = std::fs::read_dir(&traces)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    assert_eq!(left, [""; 0], "{}", ran.err);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    for file in ["own-staged.txt", "own-plain.txt", "sub/a", "other/a"] {
+        assert!(site.repo.join(file).exists(), "{file}: {}", ran.err);
+    }
+}

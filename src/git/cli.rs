@@ -52,11 +52,13 @@ const FIXED_ENV: [(&str, &str); 7] = [
 ];
 /// Settings of every call: nothing planted runs, nothing waits for a person, what is written is synced,
 /// and a ref somebody else is just writing is waited for.
-const FIXED_CONFIG: [&str; 15] = [
+const FIXED_CONFIG: [&str; 16] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     // A line end that git would change is no reason to lose a snapshot.
     "core.safecrlf=false",
+    // What is checked out inside a submodule obeys settings that an agent could write.
+    "submodule.recurse=false",
     "core.pager=cat",
     "core.quotePath=false",
     "core.fsync=committed,reference",

@@ -362,7 +362,7 @@ fn changes(tree: &Tree) -> Result<Vec<Change>, GitError> {
     let output = tree
         .git
         .call(["status", "--porcelain=v1", "-z", "--no-renames"])
-        .args(["--untracked-files=all", "--ignore-submodules=none", "--"])
+        .args(["--untracked-files=all", "--ignore-submodules=dirty", "--"])
         .arg(format!(":(exclude,top){OUTBOX}"))
         .ok()?;
     let mut found = Vec::new();

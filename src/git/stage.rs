@@ -6,6 +6,7 @@
 use super::cli::{Git, Output};
 use super::error::{GitError, visible};
 use super::repo::{Repo, to_path};
+use super::submodules;
 use super::tree::{OUTBOX, remove_file};
 use crate::model::Oid;
 use std::path::{Path, PathBuf};
@@ -70,8 +71,10 @@ pub(super) fn stage(repo: &Repo, git: &Git, before: &Oid) -> Result<Staged, GitE
 
 /// `git add -A`, coping with what can stand in its way. Gives git's complaints about what it cannot convert.
 fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<Vec<String>, GitError> {
-    let added = add_except(git, &[])?;
+    let asked = submodules::checked_out(git)?;
+    let added = add_except(git, &asked)?;
     if added.code == 0 && !added.stderr.contains("embedded git repository") {
+        submodules::point(git, &asked)?;
         return Ok(Vec::new());
     }
     // Begin again from a sound index, naming what `add` must leave to us.
@@ -85,7 +88,10 @@ fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<Vec<String>, Gi
         .filter(|path| path != &OUTBOX.as_bytes())
         .map(<[u8]>::to_vec)
         .collect();
-    let (added, raw) = add_convertible(git, &embedded)?;
+    let asked = submodules::checked_out(git)?;
+    let except = [embedded.clone(), asked.clone()].concat();
+    let (added, raw) = add_convertible(git, &except)?;
+    submodules::point(git, &asked)?;
     match added.code {
         0 => {}
         // Some files could not be read; all others are in.
@@ -108,13 +114,13 @@ fn add(git: &Git, notes: &mut Vec<String>, depth: u32) -> Result<Vec<String>, Gi
     Ok(raw.into_iter().map(|(_, why)| why).collect())
 }
 
-/// Adds everything but `embedded` and the files that git cannot convert, which it names one at a time when it
+/// Adds everything but `left_out` and the files that git cannot convert, which it names one at a time when it
 /// gives up: those come back with its words.
 fn add_convertible(
     git: &Git,
-    embedded: &[Vec<u8>],
+    left_out: &[Vec<u8>],
 ) -> Result<(Output, Vec<(String, String)>), GitError> {
-    let (mut except, mut raw) = (embedded.to_vec(), Vec::new());
+    let (mut except, mut raw) = (left_out.to_vec(), Vec::new());
     loop {
         let added = add_except(git, &except)?;
         let why = added.stderr.lines().find_map(|l| l.strip_prefix("fatal: "));

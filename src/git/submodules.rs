@@ -2,14 +2,17 @@
 //!
 //! This file never changes a submodule and never runs git with a submodule's own configuration.
 
+use super::cli::Git;
 use super::error::{GitError, visible};
 use super::repo::{RefEdit, Repo, to_path};
 use super::snapshot::lost_ref;
 use super::stage::{Scratch, files_of};
 use super::tree::Tree;
 use crate::model::{Oid, Slug};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+/// How a submodule's entry begins, where the index is listed.
+const GITLINK: &[u8] = b"160000 ";
 /// Where the submodules of a tree are described.
 const GITMODULES: &str = ".gitmodules";
 
@@ -56,6 +59,80 @@ impl Repo {
         }
         Ok(notes)
     }
+
+    /// A submodule of a commit in whose checkout something differs from the commit that is checked out there.
+    ///
+    /// # Errors
+    /// The commit cannot be read.
+    pub(super) fn changed_submodule(
+        &self,
+        tree: &Tree,
+        commit: &Oid,
+    ) -> Result<Option<PathBuf>, GitError> {
+        let held = self.tree_of(commit)?;
+        if self.entry(&held, Path::new(GITMODULES))?.is_none() {
+            return Ok(None);
+        }
+        let links = self.gitlinks(&held)?;
+        let mut paths = links.iter().map(|path| to_path(path));
+        Ok(paths.find(|path| {
+            let path = tree.path.join(path);
+            let is_there = std::fs::symlink_metadata(path.join(".git")).is_ok();
+            let is_clean = |library: git2::Repository| has_no_changes(&library);
+            is_there && !git2::Repository::open(path).is_ok_and(is_clean)
+        }))
+    }
+}
+
+/// Submodules in the index whose checkouts git would ask what has changed in them, and so run what their own settings
+/// say, which are an agent's to write.
+pub(super) fn checked_out(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
+    let Some(root) = git.work_tree() else {
+        return Ok(Vec::new());
+    };
+    let listed = git.call(["ls-files", "--stage", "-z"]).run()?;
+    // A broken index is put right by whoever adds to it.
+    let links = listed
+        .fields()
+        .filter_map(|field| field.strip_prefix(GITLINK));
+    let mut paths: Vec<Vec<u8>> = links
+        .filter_map(|link| link.splitn(2, |byte| *byte == b'\t').nth(1))
+        .filter(|path| std::fs::symlink_metadata(root.join(to_path(path)).join(".git")).is_ok())
+        .map(<[u8]>::to_vec)
+        .collect();
+    paths.dedup();
+    Ok(paths)
+}
+
+/// Makes the index say of these submodules what is checked out in them. What cannot be read stays as it is.
+pub(super) fn point(git: &Git, paths: &[Vec<u8>]) -> Result<(), GitError> {
+    let Some(root) = git.work_tree() else {
+        return Ok(());
+    };
+    let mut lines = Vec::new();
+    for path in paths {
+        let library = git2::Repository::open(root.join(to_path(path)));
+        let head = library.and_then(|library| Ok(library.head()?.peel_to_commit()?.id()));
+        if let Ok(head) = head {
+            lines.extend_from_slice(format!("160000 {head}\t").as_bytes());
+            lines.extend_from_slice(path);
+            lines.push(0);
+        }
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let call = git.call(["update-index", "-z", "--index-info"]);
+    call.stdin(lines).ok().map(drop)
+}
+
+/// Looked at by the library, which runs nothing.
+fn has_no_changes(library: &git2::Repository) -> bool {
+    let mut options = git2::StatusOptions::new();
+    options.include_untracked(true).include_ignored(false);
+    options.no_refresh(true).update_index(false);
+    let statuses = library.statuses(Some(&mut options));
+    statuses.is_ok_and(|statuses| statuses.is_empty())
 }
 
 /// Whether a submodule's checkout holds anything that its remotes do not. What cannot be read is no reason to
@@ -67,13 +144,7 @@ fn has_own_work(path: &Path) -> bool {
     let Ok(library) = git2::Repository::open(path) else {
         return true;
     };
-    let mut options = git2::StatusOptions::new();
-    options.include_untracked(true).include_ignored(false);
-    options.no_refresh(true).update_index(false);
-    let is_clean = library
-        .statuses(Some(&mut options))
-        .is_ok_and(|statuses| statuses.is_empty());
-    !is_clean || is_published(&library) != Ok(true)
+    !has_no_changes(&library) || is_published(&library) != Ok(true)
 }
 
 /// Whether the checked out commit is in a branch of a remote.

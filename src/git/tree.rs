@@ -214,7 +214,8 @@ impl Tree {
                 "status",
                 "--porcelain",
                 "--untracked-files=normal",
-                "--ignore-submodules=none",
+                // Not what is inside them: git would ask them with their own settings.
+                "--ignore-submodules=dirty",
             ])
             .arg("--")
             .arg(format!(":(exclude,top){OUTBOX}"))

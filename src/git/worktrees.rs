@@ -184,6 +184,10 @@ impl Worktrees {
         if !same_tree {
             return Ok(Some("another commit is checked out".to_owned()));
         }
+        if let Some(path) = self.repo.changed_submodule(tree, commit)? {
+            let path = super::error::visible(&path.to_string_lossy());
+            return Ok(Some(format!("something inside {path} was changed")));
+        }
         let status = tree.status()?;
         let shown: String = super::error::visible(&status).chars().take(500).collect();
         Ok((!status.is_empty()).then_some(shown))
