@@ -102,7 +102,9 @@ fn hooks_attributes_and_links_of_worktrees_are_told() {
         ("the link worktrees/w2/gitdir", Some(two.path)),
     ];
     assert_eq!(found, wanted);
-    // Put right again, and gone with its worktree.
+    // Just being written, put right again, and gone with its worktree.
+    fs::write(at("worktrees/w1/commondir"), "").unwrap();
+    assert_eq!(told(&repo), []);
     fs::write(at("worktrees/w1/commondir"), "../..\n").unwrap();
     fs::remove_dir_all(at("worktrees/w2")).unwrap();
     assert_eq!(told(&repo), []);
