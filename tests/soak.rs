@@ -60,6 +60,11 @@ fn no_git_command_of_an_agent_fails() {
     );
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    assert!(
+        !ran.err.contains("changed refs of harness's"),
+        "{}",
+        ran.err
+    );
     assert!(tally.lines().count() >= commands);
     assert_eq!(site.landed().len(), features);
     for slug in &slugs {

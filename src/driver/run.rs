@@ -92,8 +92,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     crew.builds = builds::find(&crew).await;
     let crew = Rc::new(crew);
     let secrets = crew.secrets.clone();
-    // Nobody runs yet: what stands now is what was left, or what a person did since.
-    crew.place.repo.begin_record()?;
+    crew.place.repo.begin_record();
     let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {

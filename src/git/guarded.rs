@@ -42,6 +42,8 @@ pub(super) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Book {
+    /// Whether nobody has looked yet.
+    is_new: bool,
     reader: Reader,
     /// Where harness left each ref that is its own.
     ours: BTreeMap<String, Oid>,
@@ -112,6 +114,19 @@ impl Ledger {
 }
 
 impl Book {
+    fn begin(&mut self, now: BTreeMap<String, Value>, head: String) {
+        let ours = now.iter().filter_map(|(name, value)| match value {
+            Value::At(oid) if name.starts_with(OURS) || name.starts_with(BRANCHES) => {
+                Some((name.clone(), oid.clone()))
+            }
+            _ => None,
+        });
+        self.ours = ours.collect();
+        self.free.retain(|_, why| *why != Free::Unknown);
+        self.seen = now;
+        self.head = head;
+    }
+
     fn note(&mut self, name: &str, to: &Oid) {
         if name.starts_with(OURS) || name.starts_with(BRANCHES) {
             self.ours.insert(name.to_owned(), to.clone());
@@ -176,24 +191,15 @@ struct Displaced {
 }
 
 impl Repo {
-    /// Begins the record with all refs as they stand. No agent may run.
-    ///
-    /// # Errors
-    /// The refs cannot be read.
-    pub fn begin_record(&self) -> Result<(), GitError> {
+    /// Begins the record. What stands at the first look is taken as it is, which must be before any agent runs: a git
+    /// command of a run that was killed may still come to its end until then.
+    pub fn begin_record(&self) {
         let _still = self.ledger().still();
-        let mut book = Book::default();
-        book.seen = book.reader.read(self.git_dir())?;
-        book.head = self.main_head();
-        let ours = book.seen.iter().filter_map(|(name, value)| match value {
-            Value::At(oid) if name.starts_with(OURS) || name.starts_with(BRANCHES) => {
-                Some((name.clone(), oid.clone()))
-            }
-            _ => None,
+        let is_new = true;
+        *self.ledger().book() = Some(Book {
+            is_new,
+            ..Book::default()
         });
-        book.ours = ours.collect();
-        *self.ledger().book() = Some(book);
-        Ok(())
     }
 
     /// There is this feature, so that its branch is harness's. Where it stands is taken as it is.
@@ -251,6 +257,10 @@ impl Repo {
             self.unlink_above(dir)?;
         }
         let now = book.reader.read(self.git_dir())?;
+        if std::mem::take(&mut book.is_new) {
+            book.begin(now, self.main_head());
+            return Ok(Vec::new());
+        }
         let mut found = std::mem::take(&mut book.found);
         // Before what stands now is taken as known.
         let losses = self.losses(book, &now)?;
@@ -274,7 +284,7 @@ impl Repo {
         let Some(book) = &mut *guard else {
             return Ok(());
         };
-        if !book.is_ours(name) || book.free.contains_key(name) {
+        if book.is_new || !book.is_ours(name) || book.free.contains_key(name) {
             return Ok(());
         }
         self.unlink_above(name)?;

@@ -18,10 +18,13 @@ fn begun() -> (Fixture, Repo, Oid, Oid) {
     let first = f.oid("HEAD");
     let other = f.branch("other", "main", |root| super::put(root, "o.txt", "o\n"));
     let repo = f.repo();
-    repo.begin_record().unwrap();
+    repo.begin_record();
     repo.expect_branch(&slug("a"));
     repo.expect_branch(&slug("b"));
     repo.ground(MAIN, None).unwrap();
+    // What ends late of a run before.
+    f.git(&f.root, &["update-ref", PIN, other.as_str()]);
+    assert_eq!(repo.moved_refs().unwrap(), []);
     let all = [A, B, PIN].map(|name| RefEdit::Set(name, &first));
     repo.update_refs("test", &all).unwrap();
     assert_eq!(repo.moved_refs().unwrap(), []);
@@ -169,9 +172,10 @@ fn a_snapshot_takes_the_branch_back() {
     let f = Fixture::new();
     let pool = f.pool();
     let repo = pool.repo.clone();
-    repo.begin_record().unwrap();
+    repo.begin_record();
     repo.expect_branch(&slug("a"));
     let prepared = f.prepare(&pool, "a", W1);
+    assert_eq!(repo.moved_refs().unwrap(), []);
     repo.lend(&slug("a"));
     super::put(&prepared.path, "x.txt", "x\n");
     f.git(&prepared.path, &["add", "-A"]);
