@@ -4,13 +4,14 @@ use super::error::DriverError;
 use super::place::Place;
 use super::preflight::Ready;
 use super::radar;
+use super::world::blocking;
 use crate::agent;
 use crate::agent::prompt::{Materials, Template, build};
 use crate::config::{Config, Profile};
 use crate::core::State;
-use crate::git::Worktrees;
+use crate::git::{Lent, Worktrees};
 use crate::learnings::Memory;
-use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug};
+use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug, WorktreeName};
 use crate::process::{self, Keeper, Limits};
 use crate::spec;
 use std::cell::RefCell;
@@ -70,6 +71,25 @@ impl Crew {
             limits,
         };
         (crew, ready.survey.scanner)
+    }
+
+    /// Lends a git directory to whoever is to work in a worktree.
+    pub(super) async fn lend(&self, name: WorktreeName, slug: &Slug) -> Result<Lent, String> {
+        let (pool, slug) = (self.worktrees.clone(), slug.clone());
+        let (isolation, apart) = (self.config.isolation, self.lends_apart());
+        blocking(move || pool.lend(name, &slug, isolation, apart)).await
+    }
+
+    /// Takes home what was left in it; gives what was odd.
+    pub(super) async fn take_home(&self, name: WorktreeName) -> Result<Vec<String>, String> {
+        let pool = self.worktrees.clone();
+        blocking(move || pool.take_home(name)).await
+    }
+
+    /// Whether agents get a git directory of their own though they may add objects to the repository: only where
+    /// something keeps them out of the repository's.
+    fn lends_apart(&self) -> bool {
+        false
     }
 
     /// The profile, program and model for a feature's choice.

@@ -55,6 +55,9 @@ async fn ready(
     let prepared = blocking(move || pool.prepare(&whose, worktree, &target, fresh, &include))
         .await
         .map_err(system)?;
+    for note in &prepared.notes {
+        warn(out, &format!("{slug}: {note}"));
+    }
     let commands = crew.config.worktrees.setup.clone();
     if commands.is_empty() {
         return Ok(prepared.base);
@@ -82,7 +85,14 @@ async fn ready(
         keeper: crew.keeper.clone(),
         limits: crew.limits,
     };
-    match gate::setup(checks, stop).await {
+    // Setup is the project's, which agents can change: it sees what they see.
+    let lent = crew.lend(worktree, slug).await.map_err(system)?;
+    tracing::debug!(%slug, writable = ?lent.writable, "lent");
+    let set_up = gate::setup(checks, stop).await;
+    for note in crew.take_home(worktree).await.map_err(system)? {
+        warn(out, &format!("{slug}: {note}"));
+    }
+    match set_up {
         Ok(()) => {}
         // Perhaps its own work is what cannot be set up. Its agent is the one to repair that, and whatever
         // else is the reason, the gate sets up before it verifies.

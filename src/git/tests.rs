@@ -4,6 +4,7 @@ mod finding;
 mod handback;
 mod landing;
 mod laying;
+mod lending;
 mod pool;
 mod radar;
 mod recover;

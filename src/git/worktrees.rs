@@ -199,6 +199,17 @@ impl Worktrees {
         Ok(Tree::find(&self.repo, path)?.filter(Tree::is_whole))
     }
 
+    /// The worktree that was prepared for this feature.
+    pub(super) fn prepared_for(&self, slug: &Slug, name: WorktreeName) -> Result<Tree, GitError> {
+        let path = self.path(name);
+        let tree = self.usable(&path)?;
+        let tree = tree.filter(|tree| tree.owner().as_ref() == Some(slug));
+        tree.ok_or_else(|| GitError::InTheWay {
+            path,
+            why: format!("it is not prepared for `{slug}`"),
+        })
+    }
+
     /// A new worktree at `path`, where nothing is, HEAD detached.
     pub(super) fn add(&self, path: &Path, commit: &Oid) -> Result<Tree, GitError> {
         fs::create_dir_all(path).map_err(GitError::io("create", path))?;

@@ -27,4 +27,6 @@ pub use input::{
 };
 pub use pattern::not_a_pattern;
 pub use problem::{Problem, Problems, Severity};
-pub use settings::{BreakerSettings, Containment, MergeSettings, OnHalt, ProcessTier, Settings};
+pub use settings::{
+    BreakerSettings, Containment, Isolation, MergeSettings, OnHalt, ProcessTier, Settings,
+};
