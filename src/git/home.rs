@@ -136,7 +136,9 @@ impl Homecoming<'_> {
                 "{strange} links or the like were taken out of its objects"
             ));
         }
-        let git = index.map(|index| self.tree.git.with_index(&index.0));
+        // Away from the worktree, whose directory may be gone.
+        let git = self.repo.git().on(&self.tree.admin);
+        let git = index.map(|index| git.with_index(&index.0));
         let wanted = Wanted {
             store: &store,
             tips: &tips,

@@ -83,14 +83,43 @@ impl Worktrees {
     /// # Errors
     /// git or the disk failed; doing it again continues.
     pub fn take_home(&self, name: WorktreeName) -> Result<Vec<String>, GitError> {
-        match self.usable(&self.path(name))? {
-            Some(tree) => tree.heal(None, &self.repo),
+        match Tree::find(&self.repo, &self.path(name))? {
+            Some(tree) if tree.is_whole() => tree.heal(None, &self.repo),
+            Some(tree) => tree.take_home(&self.repo),
             None => Ok(Vec::new()),
         }
     }
 }
 
 impl Repo {
+    /// Whether agents can be isolated so in this repository.
+    ///
+    /// # Errors
+    /// They cannot, and why; or the configuration cannot be read.
+    pub fn can_isolate(&self, isolation: Isolation) -> Result<(), GitError> {
+        if isolation == Isolation::Worktree {
+            return Ok(());
+        }
+        let settings = own_settings(self.git())?;
+        let is_partial = settings
+            .iter()
+            .any(|(key, _)| key == b"extensions.partialclone");
+        let why = if is_partial {
+            "what a partial clone lacks could not be told from what an agent left out"
+        } else if self
+            .git_dir()
+            .as_os_str()
+            .as_encoded_bytes()
+            .contains(&b'\n')
+        {
+            "git cannot borrow objects from a path with a line break"
+        } else {
+            return Ok(());
+        };
+        let why = format!("{why}; use `isolation: worktree`");
+        Err(GitError::refused("give agents clones of their own", why))
+    }
+
     /// Fills an empty git directory, and names what besides it must be writable.
     fn make_lent(
         &self,
@@ -110,13 +139,6 @@ impl Repo {
                 writable.push(objects);
             }
             Isolation::Clone => {
-                if settings
-                    .iter()
-                    .any(|(key, _)| key == b"extensions.partialclone")
-                {
-                    let why = "what it lacks could not be told from what an agent left out; use `isolation: worktree`";
-                    return Err(GitError::refused("isolate agents in a partial clone", why));
-                }
                 borrow(&objects, &dir.join("objects"))?;
             }
         }
@@ -282,11 +304,6 @@ fn borrow(from: &Path, store: &Path) -> Result<(), GitError> {
         make_dir(dir)?;
     }
     let alternates = info.join("alternates");
-    if from.as_os_str().as_encoded_bytes().contains(&b'\n') {
-        let why =
-            "git cannot borrow objects from a path with a line break; use `isolation: worktree`";
-        return Err(GitError::refused("isolate agents in a clone", why));
-    }
     remove_any(&alternates)?;
     write(
         &alternates,

@@ -220,11 +220,13 @@ impl Worktrees {
         Ok(tree)
     }
 
-    /// Removes the worktree at `path` from disk and from git's list. What it holds must be kept before.
+    /// Removes the worktree at `path` from disk and from git's list. What it holds must be kept before; what was
+    /// committed in it is.
     pub(super) fn remove(&self, path: &Path) -> Result<(), GitError> {
         let tree = Tree::find(&self.repo, path)?;
-        if tree.is_none() {
-            self.refuse_foreign(path)?;
+        match &tree {
+            Some(tree) => drop(tree.take_home(&self.repo)?),
+            None => self.refuse_foreign(path)?,
         }
         remove_any(path)?;
         match tree {

@@ -714,6 +714,28 @@ fn a_branch_that_somebody_else_moved_stays_there_and_the_work_joins_it() {
 }
 
 #[test]
+fn commits_outlive_the_worktree() {
+    for isolation in BOTH_KINDS {
+        // Taken home at once, or by whoever makes the worktree anew.
+        for told in [true, false] {
+            let l = Loan::new(isolation);
+            let made = l.commit("two.txt");
+            l.put("two.txt", "staged");
+            l.git(&["add", "two.txt"]);
+            fs::remove_dir_all(&l.p.path).unwrap();
+            if told {
+                assert_eq!(l.home(), [""; 0]);
+                assert_eq!(l.branch(), made);
+            }
+            let again = l.f.prepare(&l.pool, "one", W1);
+            assert!(!again.recycled);
+            assert_eq!(again.tip, made);
+            assert_eq!(get(&again.path, "two.txt").as_deref(), Some("two.txt\n"));
+        }
+    }
+}
+
+#[test]
 fn it_is_found_from_inside_and_restored_from_outside() {
     for isolation in BOTH_KINDS {
         let l = Loan::new(isolation);
