@@ -38,8 +38,19 @@ const SETTINGS: [(&str, &str); 24] = [
 
 #[test]
 fn nothing_planted_is_run_and_all_of_it_is_told() {
+    plant_everything("worktree");
+}
+
+#[test]
+fn nor_is_it_where_agents_have_a_clone() {
+    plant_everything("clone");
+}
+
+fn plant_everything(isolation: &str) {
     let site = Site::new();
-    site.shell_config("verify: {commands: ['test -e shared.txt']}");
+    site.shell_config(&format!(
+        "isolation: {isolation}\nverify: {{commands: ['test -e shared.txt']}}"
+    ));
     let (traces, common) = (site.path("traces"), site.repo.join(".git"));
     std::fs::create_dir(&traces).unwrap();
     let program = site.path("bin").join("leave-trace");

@@ -72,15 +72,10 @@ fn no_git_command_of_an_agent_fails() {
         assert_eq!(lines, ITERATIONS * (ROUNDS + 1), "{slug}");
     }
     assert_eq!(site.git(&["fsck", "--strict", "--no-dangling"]), "");
-    // The agents' own branches are no business of harness.
-    for slug in &slugs {
-        site.git(&[
-            "branch",
-            "--quiet",
-            "--delete",
-            "--force",
-            &format!("try-{slug}"),
-        ]);
+    // The agents' own branches are no business of harness, where they are the repository's at all.
+    let tries = site.git(&["branch", "--list", "--format=%(refname:short)", "try-*"]);
+    for name in tries.lines() {
+        site.git(&["branch", "--quiet", "--delete", "--force", name]);
     }
     site.assert_no_litter();
 }

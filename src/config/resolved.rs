@@ -3,7 +3,9 @@
 //! This file must never know where a value came from.
 
 use super::feature::FeatureKeys;
-use crate::model::{BreakerSettings, Containment, MergeSettings, OnHalt, Settings, Slug};
+use crate::model::{
+    BreakerSettings, Containment, Isolation, MergeSettings, OnHalt, Settings, Slug,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub struct Config {
     pub breakers: BreakerSettings,
     /// The worktrees that agents work in.
     pub worktrees: Worktrees,
+    /// What of the repository an agent's own git commands may write.
+    pub isolation: Isolation,
     /// What one agent or command may use.
     pub resources: Resources,
     /// What holds agents and commands to what they may write and see.

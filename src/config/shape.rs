@@ -34,6 +34,8 @@ pub(super) struct Shape {
     pub breakers: Breakers,
     /// The git worktrees that agents work in.
     pub worktrees: Worktrees,
+    /// What of the repository an agent's own git commands may write: worktree adds objects to it, clone nothing.
+    pub isolation: Isolation,
     /// What one agent or command may use, with everything it starts.
     pub resources: Resources,
     /// What holds agents and commands to what they may write and see: bwrap (bubblewrap), landlock, auto (the first of
@@ -219,6 +221,13 @@ pub(super) struct Worktrees {
     pub min_free: Size,
 }
 
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Isolation {
+    Worktree,
+    Clone,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
@@ -356,6 +365,7 @@ impl Default for Shape {
             agents: BTreeMap::from([("claude".into(), claude)]),
             breakers: Breakers::default(),
             worktrees: Worktrees::default(),
+            isolation: Isolation::Worktree,
             resources: Resources::default(),
             sandbox: SandboxChoice::Off,
             confine: Confine::default(),

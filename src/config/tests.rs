@@ -1,7 +1,7 @@
 //! The room's contract: what is refused and where, what covers what, and that nothing panics.
 
 use super::{FILE_NAME, Kind, Loaded, Origin, SandboxChoice, Source, Sources, load, schema, yaml};
-use crate::model::{OnHalt, Slug};
+use crate::model::{Isolation, OnHalt, Slug};
 use proptest::prelude::*;
 use std::path::Path;
 use std::time::Duration;
@@ -80,6 +80,10 @@ const BAD_FILES: &[(&str, &str)] = &[
     (
         "run:\n  on_halt: isolat",
         ":2: `run.on_halt`: expected `isolate` or `stop`, found `isolat` (did you mean `isolate`?)",
+    ),
+    (
+        "isolation: clon",
+        ":1: `isolation`: expected `worktree` or `clone`, found `clon` (did you mean `clone`?)",
     ),
     (
         "run: [1]",
@@ -519,7 +523,7 @@ fn a_file_says_what_it_says() {
     let config = loaded(
         "run: {parallel: 3, idle_timeout: 5m, on_halt: stop}\n\
          agents:\n  claude: {model: big}\n  mine:\n    kind: command\n    command: [./a.sh, --x]\n    env: {PORT: 8080}\n\
-         agent: mine\nverify: {commands: make test}\nworktrees: {min_free: 1.5GB}\n",
+         agent: mine\nverify: {commands: make test}\nworktrees: {min_free: 1.5GB}\nisolation: clone\n",
         &[],
     )
     .config;
@@ -533,6 +537,8 @@ fn a_file_says_what_it_says() {
     assert_eq!(config.agent, "mine");
     assert_eq!(config.verify.commands, ["make test"]);
     assert_eq!(config.worktrees.min_free, 1_500_000_000);
+    assert_eq!(config.isolation, Isolation::Clone);
+    assert_eq!(loaded("", &[]).config.isolation, Isolation::Worktree);
     assert!(config.worktrees.dir.is_absolute());
     assert!(config.worktrees.dir.ends_with("shop.harness"));
     assert_eq!(config.settings().parallel, 3);

@@ -6,7 +6,7 @@ use super::error::DriverError;
 use super::place::Place;
 use crate::agent::{self, Home};
 use crate::config::{Config, Profile, SandboxChoice};
-use crate::git::Worktrees;
+use crate::git::{Lent, Worktrees};
 use crate::model::{Problem, SandboxTier};
 use crate::process::sandbox::{find_bwrap, find_landlock};
 use crate::process::{Backend, Keeper, Policy, Sandbox};
@@ -25,16 +25,6 @@ const HELPERS: [&str; 3] = [
     "XDG_RUNTIME_DIR",
     "DBUS_SESSION_BUS_ADDRESS",
 ];
-
-/// What git commands in a worktree must be able to write.
-#[derive(Clone, Debug, Default)]
-pub(super) struct GitNeeds {
-    pub(super) write: Vec<PathBuf>,
-    pub(super) read: Vec<PathBuf>,
-    pub(super) loose: Vec<PathBuf>,
-    pub(super) stand_ins: Vec<(PathBuf, PathBuf)>,
-    pub(super) instead: Vec<PathBuf>,
-}
 
 /// How agents and commands are confined in this run.
 #[derive(Debug, Default)]
@@ -105,16 +95,16 @@ impl Confinement {
             .map_or(SandboxTier::Off, Backend::tier)
     }
 
-    /// Whether what somebody sees can be at another place than its own.
-    pub(super) fn mounts(&self) -> bool {
-        self.backend.as_ref().is_some_and(Backend::mounts)
+    /// Whether anything is in force.
+    pub(super) fn is_on(&self) -> bool {
+        self.backend.is_some()
     }
 
     /// Where whoever works in this worktree of the pool sees it.
     pub(super) fn seen(&self, worktree: &Path) -> PathBuf {
-        match self.mounts() {
-            true => self.pool.join(SEEN),
-            false => worktree.to_owned(),
+        match &self.backend {
+            Some(backend) if backend.mounts() => self.pool.join(SEEN),
+            _ => worktree.to_owned(),
         }
     }
 
@@ -125,9 +115,9 @@ impl Confinement {
         home: &Home,
         program: &Path,
         worktree: &Path,
-        git: GitNeeds,
+        lent: &Lent,
     ) -> Option<Sandbox> {
-        let mut sandbox = self.worker(worktree, git)?;
+        let mut sandbox = self.worker(worktree, lent)?;
         home.make();
         let policy = &mut sandbox.policy;
         policy.write.extend(home.write.iter().cloned());
@@ -144,19 +134,12 @@ impl Confinement {
     }
 
     /// For commands in an agent's worktree.
-    pub(super) fn worker(&self, worktree: &Path, git: GitNeeds) -> Option<Sandbox> {
+    pub(super) fn worker(&self, worktree: &Path, lent: &Lent) -> Option<Sandbox> {
         let seen = self.seen(worktree);
         let mut sandbox = self.checks(None, &seen)?;
         let policy = &mut sandbox.policy;
-        policy.write.extend(git.write);
-        policy.read.extend(git.read);
-        policy.loose = git.loose;
-        policy.stand_ins = git.stand_ins;
-        // At its own place as well: git takes a worktree that is not where it is registered for gone, and prunes it.
-        for place in [seen, worktree.to_owned()] {
-            policy.stand_ins.push((worktree.to_owned(), place));
-        }
-        policy.instead = git.instead;
+        policy.write.extend(lent.writable.iter().cloned());
+        policy.stand_ins.push((worktree.to_owned(), seen));
         policy.instead.push(worktree.to_owned());
         Some(sandbox)
     }

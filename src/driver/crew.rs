@@ -1,19 +1,20 @@
 //! What every effect needs to know: one bundle, made when the run begins and never changed.
 
-use super::confine::{Confinement, GitNeeds};
+use super::confine::Confinement;
 use super::error::DriverError;
 use super::place::Place;
 use super::preflight::Ready;
 use super::radar;
 use super::tamper::Vigil;
+use super::world::blocking;
 use crate::agent;
 use crate::agent::prompt::{Materials, Template, build};
 use crate::config::{Config, Profile};
 use crate::core::State;
 use crate::gate::Checks;
-use crate::git::Worktrees;
+use crate::git::{Lent, Worktrees};
 use crate::learnings::Memory;
-use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug};
+use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug, WorktreeName};
 use crate::process::{self, Builds, Keeper, Limits, Sandbox, Secrets};
 use crate::spec;
 use std::cell::RefCell;
@@ -97,6 +98,20 @@ impl Crew {
         (crew, ready.survey.scanner)
     }
 
+    /// Lends a git directory to whoever is to work in a worktree.
+    pub(super) async fn lend(&self, name: WorktreeName, slug: &Slug) -> Result<Lent, String> {
+        let (pool, slug) = (self.worktrees.clone(), slug.clone());
+        // Apart only where something keeps agents out of the repository's own.
+        let (isolation, apart) = (self.config.isolation, self.confinement.is_on());
+        blocking(move || pool.lend(name, &slug, isolation, apart)).await
+    }
+
+    /// Takes home what was left in it; gives what was odd.
+    pub(super) async fn take_home(&self, name: WorktreeName) -> Result<Vec<String>, String> {
+        let pool = self.worktrees.clone();
+        blocking(move || pool.take_home(name)).await
+    }
+
     /// The profile, program and model for a feature's choice.
     pub(super) fn agent(
         &self,
@@ -158,26 +173,6 @@ impl Crew {
             sandbox,
             builds: self.builds.clone(),
             secrets: self.secrets.clone(),
-        }
-    }
-
-    /// What git commands in a worktree of the pool must be able to write.
-    pub(super) fn git_needs(&self, worktree: &Path) -> GitNeeds {
-        let dir = self.place.repo.git_dir();
-        let admin = dir
-            .join("worktrees")
-            .join(worktree.file_name().unwrap_or_default());
-        GitNeeds {
-            read: vec![admin.join("gitdir"), admin.join("commondir")],
-            // A commit takes the lock of the packed refs for a moment, also when there is nothing to change in them.
-            loose: vec![dir.to_owned()],
-            write: vec![
-                dir.join("objects"),
-                admin,
-                dir.join("refs/heads/harness"),
-                dir.join("logs/refs/heads/harness"),
-            ],
-            ..GitNeeds::default()
         }
     }
 

@@ -5,7 +5,7 @@ use super::radar;
 use super::tamper;
 use super::world::{Message, blocking};
 use crate::agent::{self, Call, Called, Progress, outbox};
-use crate::git::{GitError, Iterated, Laid, Landed, Snapshot, integration_ref};
+use crate::git::{GitError, Iterated, Laid, Landed, Lent, Snapshot, integration_ref};
 use crate::model::{
     AgentChoice, EffectKey, Ending, Handback, Input, IterationReport, MergeTask, Oid, Slug,
     WorktreeName,
@@ -44,9 +44,11 @@ pub(super) async fn iterate(
             for oddity in &called.oddities {
                 warn(&out, &format!("{} #{}: {oddity}", job.slug, job.number));
             }
+            let home = take_home(&crew, &job, &out).await;
             let unfinished = unfinished(&crew, &job, &worktree, &called).await;
-            let taken = match &called.ending {
-                Ending::NotStarted { .. } => Ok(None),
+            let taken = match (&called.ending, home) {
+                (Ending::NotStarted { .. }, _) => Ok(None),
+                (_, Err(why)) => Err(why),
                 _ => snapshot(&crew, &job, &worktree, &tip, &called, &out).await,
             };
             crew.place.repo.take_back(&job.slug);
@@ -72,6 +74,19 @@ pub(super) async fn iterate(
         iteration: job.number,
         report: Box::new(iterated),
     }
+}
+
+/// Takes home what the agent did with the git directory that was lent to it, and tells what is odd.
+async fn take_home(
+    crew: &Rc<Crew>,
+    job: &Iteration,
+    out: &UnboundedSender<Message>,
+) -> Result<(), String> {
+    let taken = crew.take_home(job.worktree).await;
+    for odd in taken.iter().flatten().chain(taken.as_ref().err()) {
+        warn(out, &format!("{} #{}: {odd}", job.slug, job.number));
+    }
+    taken.map(drop)
 }
 
 /// What an agent that claims to be done has left half done. Of a merge that was its task, the audit tells.
@@ -128,6 +143,8 @@ struct Beginning {
     spec_path: PathBuf,
     /// Where the branch stands.
     tip: Oid,
+    /// What the agent's git may write.
+    lent: Lent,
 }
 
 async fn before(
@@ -168,10 +185,12 @@ async fn before(
     let prompt = crew
         .prompt(&job.slug, job.number, &spec_path, news)
         .map_err(|error| error.to_string())?;
+    let lent = crew.lend(job.worktree, &job.slug).await?;
     Ok(Beginning {
         prompt,
         spec_path,
         tip,
+        lent,
     })
 }
 
@@ -272,7 +291,7 @@ async fn call(
             &agent::home(profile, &crew.env),
             program,
             worktree,
-            crew.git_needs(worktree),
+            &begun.lent,
         ),
         builds: crew.builds.clone(),
         secrets: crew.secrets.clone(),

@@ -8,7 +8,7 @@ use crate::agent;
 use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
 use crate::git::{BrokenFilter, GitError, Target, Worktrees, integration_ref};
-use crate::model::{FeatureSpec, Oid, Problem, Severity, Slug};
+use crate::model::{FeatureSpec, Isolation, Oid, Problem, Severity, Slug};
 use crate::process::Keeper;
 use crate::spec::{Loaded, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +91,7 @@ pub fn preflight(
         None => None,
     };
     let worktrees = Worktrees::new(place.repo.clone(), &config.worktrees.dir)?;
-    let around = surroundings(&place, &worktrees, &survey.features)?;
+    let around = surroundings(&place, &worktrees, &survey.features, config.isolation)?;
     survey.warnings.extend(around);
     let keeper = Keeper::find();
     let (confinement, odd) = Confinement::find(&config, &place, &worktrees, &keeper, &mut env)?;
@@ -135,6 +135,7 @@ fn surroundings(
     place: &Place,
     worktrees: &Worktrees,
     features: &[FeatureSpec],
+    isolation: Isolation,
 ) -> Result<Vec<Problem>, DriverError> {
     let repo = &place.repo;
     if repo.tip("refs/heads/harness")?.is_some() {
@@ -152,6 +153,7 @@ fn surroundings(
         });
         return Err(DriverError::Problems(problems.collect()));
     }
+    repo.can_isolate(isolation)?;
     let mut odd = Vec::new();
     if repo.is_entered_by_link() {
         let root = repo.root().display();

@@ -55,6 +55,9 @@ async fn ready(
     let prepared = blocking(move || pool.prepare(&whose, worktree, &target, fresh, &include))
         .await
         .map_err(system)?;
+    for note in &prepared.notes {
+        warn(out, &format!("{slug}: {note}"));
+    }
     let commands = crew.config.worktrees.setup.clone();
     if commands.is_empty() {
         return Ok(prepared.base);
@@ -72,9 +75,9 @@ async fn ready(
     }
     let io = |error: std::io::Error| (InfraKind::System, format!("{}: {error}", stamp.display()));
     remove_if_there(&stamp).map_err(io)?;
-    let sandbox = crew
-        .confinement
-        .worker(&prepared.path, crew.git_needs(&prepared.path));
+    // Setup is the project's, which agents can change: it sees what they see.
+    let lent = crew.lend(worktree, slug).await.map_err(system)?;
+    let sandbox = crew.confinement.worker(&prepared.path, &lent);
     let station = Station {
         cwd: prepared.path,
         sandbox,
@@ -82,7 +85,11 @@ async fn ready(
     let key = EffectKey::Prepare(slug.clone(), job.attempt);
     let log = crew.place.records(slug, 0).with_file_name("setup.log");
     let checks = crew.checks(commands, &key, Some(slug), log, station);
-    match gate::setup(checks, stop).await {
+    let set_up = gate::setup(checks, stop).await;
+    for note in crew.take_home(worktree).await.map_err(system)? {
+        warn(out, &format!("{slug}: {note}"));
+    }
+    match set_up {
         Ok(()) => {}
         // Perhaps its own work is what cannot be set up. Its agent is the one to repair that, and whatever
         // else is the reason, the gate sets up before it verifies.

@@ -250,7 +250,6 @@ impl Call<'_> {
     }
 
     /// Gives it this long instead of the usual limit.
-    #[cfg(test)]
     pub(super) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self

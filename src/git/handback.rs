@@ -50,13 +50,7 @@ impl Worktrees {
     /// The worktree is not prepared, or git or the disk failed; doing it again continues.
     pub fn lay_merge(&self, slug: &Slug, name: WorktreeName, onto: &Oid) -> Result<Laid, GitError> {
         let _guard = self.guard();
-        let path = self.path(name);
-        let tree = self.usable(&path)?;
-        let tree = tree.filter(|tree| tree.owner().as_ref() == Some(slug));
-        let tree = tree.ok_or_else(|| GitError::InTheWay {
-            path,
-            why: format!("it is not prepared for `{slug}`"),
-        })?;
+        let tree = self.prepared_for(slug, name)?;
         tree.heal(Some(slug), &self.repo)?;
         let branch = branch_of(slug);
         self.repo.mend(&branch)?;

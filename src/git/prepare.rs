@@ -27,6 +27,8 @@ pub struct Prepared {
     pub resumed: bool,
     /// How many files `.worktreeinclude` brought.
     pub included: usize,
+    /// What was odd about what lay in it; a sentence each, safe to show.
+    pub notes: Vec<String>,
 }
 
 /// What is to become of the feature's branch.
@@ -64,7 +66,7 @@ impl Worktrees {
             Some(tree) => (tree, true),
             None => (self.anew(&path, &target)?, false),
         };
-        tree.heal(Some(slug), &self.repo)?;
+        let notes = tree.heal(Some(slug), &self.repo)?;
         let resumed = !fresh && self.is_resumable(&tree, slug)?;
         let (tree, recycled, tip) = if resumed {
             let tip = tree.head(&self.repo)?.commit;
@@ -95,6 +97,7 @@ impl Worktrees {
             recycled,
             resumed,
             included,
+            notes,
         })
     }
 
@@ -176,6 +179,7 @@ impl Worktrees {
         if !other.is_whole() {
             return self.remove(&other.path);
         }
+        other.heal(None, &self.repo)?;
         let mut head = other.head(&self.repo)?.commit;
         if other.owner().as_ref() == Some(slug) {
             let rescued = match self.rescue(other)? {

@@ -154,6 +154,14 @@ impl Worktrees {
             let act = format!("put harness/{slug} at {}", kept.short());
             return Err(GitError::refused(act, "there is no such commit"));
         }
+        // First what a run that was killed has left to be taken home: it moves the branch.
+        for listed in self.list()? {
+            if listed.feature.as_ref() == Some(slug)
+                && let Some(tree) = self.usable(&listed.path)?
+            {
+                tree.heal(None, &self.repo)?;
+            }
+        }
         let branch = branch_of(slug);
         let old = self.repo.tip(&branch)?;
         if old.as_ref() == Some(kept) {

@@ -5,6 +5,7 @@
 use super::cli::{Git, Output};
 use super::error::GitError;
 use super::guarded::Ledger;
+use super::loan;
 use super::planted::Planted;
 use super::read;
 use super::sealed::Sealed;
@@ -118,6 +119,7 @@ impl Repo {
         let git_dir = common
             .canonicalize()
             .map_err(GitError::io("enter the git directory", &common))?;
+        let git_dir = loan::lender(&git_dir).unwrap_or(git_dir);
         let at_main = own.canonicalize().is_ok_and(|own| own == git_dir);
         let root = main_checkout(&git, &git_dir, at_main)?;
         let git = git.on(&git_dir);

@@ -45,6 +45,8 @@ const OF_THE_MAIN_ONE: [&str; 2] = ["core.bare", "core.worktree"];
 #[derive(Debug)]
 pub(super) struct Sealed {
     dir: TempDir,
+    /// The repository's settings that are handed on.
+    own: Vec<Setting>,
     /// What stood in the repository when it was made, or has been told of since.
     known: Mutex<Known>,
 }
@@ -55,8 +57,10 @@ impl Sealed {
         let temp = std::env::temp_dir();
         let fail = || GitError::io("make harness's own git directory in", &temp);
         let made = tempfile::Builder::new().prefix("harness-git-").tempdir();
+        let settings = Settings::read(git)?;
         let sealed = Self {
             dir: made.map_err(fail())?,
+            own: settings.own,
             known: Mutex::default(),
         };
         let dir = sealed.path();
@@ -71,9 +75,8 @@ impl Sealed {
                 Err(_) => continue,
             }
         }
-        let settings = Settings::read(git)?;
-        fs::write(dir.join(GLOBAL), &settings.global).map_err(fail())?;
-        fs::write(dir.join(CONFIG), &settings.own).map_err(fail())?;
+        fs::write(dir.join(GLOBAL), as_file(&settings.global)).map_err(fail())?;
+        fs::write(dir.join(CONFIG), as_file(&sealed.own)).map_err(fail())?;
         sealed.changes(git, common)?;
         Ok(sealed)
     }
@@ -100,13 +103,24 @@ impl Sealed {
     }
 }
 
+/// A key as git lists it, and its value, if it has one.
+pub(super) type Setting = (Vec<u8>, Option<Vec<u8>>);
+
+/// The repository's own settings, of its worktrees only those of the main one: as they were sealed, or as they are.
+pub(super) fn own_settings(git: &Git) -> Result<Vec<Setting>, GitError> {
+    match git.sealed() {
+        Some(sealed) => Ok(sealed.own.clone()),
+        None => Ok(Settings::read(git)?.own),
+    }
+}
+
 /// All settings that hold now, included files and conditions resolved.
 #[derive(Default)]
 pub(super) struct Settings {
-    /// Those of user and system, as a file of settings.
-    global: Vec<u8>,
-    /// Those of the repository that are handed on, the same way.
-    own: Vec<u8>,
+    /// Those of user and system.
+    global: Vec<Setting>,
+    /// Those of the repository that are handed on.
+    own: Vec<Setting>,
     /// All of the repository, with their values.
     pub(super) of_repository: Vec<(String, Vec<u8>)>,
     /// The files they stand in.
@@ -138,10 +152,11 @@ impl Settings {
             None => (setting, None),
         };
         let is = |known: &&str| known.as_bytes() == key;
+        let setting = || (key.to_vec(), value.map(<[u8]>::to_vec));
         match scope {
-            b"system" | b"global" => write(&mut self.global, key, value),
-            b"local" if !is(&WORKTREE_SETTINGS) => write(&mut self.own, key, value),
-            b"worktree" if !OF_THE_MAIN_ONE.iter().any(is) => write(&mut self.own, key, value),
+            b"system" | b"global" => self.global.push(setting()),
+            b"local" if !is(&WORKTREE_SETTINGS) => self.own.push(setting()),
+            b"worktree" if !OF_THE_MAIN_ONE.iter().any(is) => self.own.push(setting()),
             // Of the command line, which every call has anew, or not for others.
             _ => {}
         }
@@ -151,6 +166,15 @@ impl Settings {
                 .push((key, value.unwrap_or_default().to_vec()));
         }
     }
+}
+
+/// Settings in the syntax of git's files.
+pub(super) fn as_file(settings: &[Setting]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for (key, value) in settings {
+        write(&mut file, key, value.as_deref());
+    }
+    file
 }
 
 /// One setting in the syntax of git's files. A key is a section, perhaps the name of a subsection, which may hold

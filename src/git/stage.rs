@@ -292,6 +292,17 @@ fn is_embedded(git: &Git, path: &[u8]) -> bool {
         .is_some_and(|meta| meta.is_dir())
 }
 
+/// Copies an index with its time: git compares it with the files' to see which it must read again. A newer one
+/// would hide an edit that was made right after the index was written.
+pub(super) fn copy_index(from: &Path, to: &Path) -> Result<(), GitError> {
+    let copied = std::fs::metadata(from).and_then(|meta| {
+        std::fs::copy(from, to)?;
+        let copy = std::fs::File::options().write(true).open(to)?;
+        copy.set_modified(meta.modified()?)
+    });
+    copied.map_err(GitError::io("copy", from))
+}
+
 /// An index file that is gone when this is.
 pub(super) struct Scratch(pub(super) PathBuf);
 
@@ -308,16 +319,9 @@ impl Scratch {
     /// in conflict.
     pub(super) fn copy_of(index: &Path) -> Result<Self, GitError> {
         let scratch = Self::beside(index, COPY)?;
-        let Ok(meta) = std::fs::metadata(index) else {
-            return Ok(scratch);
-        };
-        let fail = || GitError::io("copy", index);
-        std::fs::copy(index, &scratch.0).map_err(fail())?;
-        // With its time: git compares it with the files' to see which it must read again. A newer one
-        // would hide an edit that was made right after the index was written.
-        let copy = std::fs::File::options().write(true).open(&scratch.0);
-        let stamped = copy.and_then(|copy| copy.set_modified(meta.modified()?));
-        stamped.map_err(fail())?;
+        if std::fs::metadata(index).is_ok() {
+            copy_index(index, &scratch.0)?;
+        }
         Ok(scratch)
     }
 

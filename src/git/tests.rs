@@ -5,6 +5,7 @@ mod guarded;
 mod handback;
 mod landing;
 mod laying;
+mod lending;
 mod planted;
 mod pool;
 mod radar;

@@ -9,7 +9,7 @@ use super::merge::{Unmerged, unmerged};
 use super::repo::{Repo, branch_of, to_path};
 use crate::model::{Oid, Slug};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ const OWNER_FILE: &str = "harness-feature";
 /// been in it since that began.
 const LAYING_FILE: &str = "harness-laying";
 /// What an unfinished merge, rebase, cherry-pick, revert, am or bisect leaves.
-const UNFINISHED: [&str; 18] = [
+pub(super) const UNFINISHED: [&str; 18] = [
     "MERGE_HEAD",
     "MERGE_MODE",
     "MERGE_MSG",
@@ -98,8 +98,8 @@ impl Tree {
         remove_file(&self.admin.join("locked"))
     }
 
-    /// Removes locks of killed git processes and repairs the links between the worktree and the
-    /// repository. Only called when no agent runs in it.
+    /// Takes home what an agent left in a git directory that was lent to it, removes locks of killed git processes
+    /// and repairs the links between the worktree and the repository. Only called when no agent runs in it.
     pub(super) fn heal(&self, slug: Option<&Slug>, repo: &Repo) -> Result<Vec<String>, GitError> {
         for entry in fs::read_dir(&self.admin).map_err(GitError::io("list", &self.admin))? {
             let path = entry.map_err(GitError::io("list", &self.admin))?.path();
@@ -119,7 +119,9 @@ impl Tree {
             write(&common, b"../..\n")?;
         }
         self.mend_head(slug)?;
-        self.relink()
+        let mut notes = self.take_home(repo)?;
+        notes.extend(self.relink()?);
+        Ok(notes)
     }
 
     /// A HEAD that git cannot even parse is attached to the feature's branch again.
@@ -160,9 +162,15 @@ impl Tree {
         } else {
             remove_file(&link)?;
         }
-        let admin = self.admin.as_os_str().as_encoded_bytes();
-        write(&link, &[b"gitdir: ", admin, b"\n"].concat())?;
+        self.point_at(&self.admin)?;
         Ok(notes)
+    }
+
+    /// Writes into the worktree's `.git` file where git is to look.
+    pub(super) fn point_at(&self, git_dir: &Path) -> Result<(), GitError> {
+        let named = git_dir.as_os_str().as_encoded_bytes();
+        let link = [b"gitdir: ", named, b"\n"].concat();
+        write(&self.path.join(".git"), &link)
     }
 
     /// Where HEAD points. A broken HEAD reads as nothing.
@@ -399,6 +407,18 @@ fn reads(path: &Path, text: &[u8]) -> bool {
 /// Writes a file.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
     fs::write(path, bytes).map_err(GitError::io("write", path))
+}
+
+/// Writes a file whole or not at all, whatever happens meanwhile.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
+    let draft = path.with_added_extension("new");
+    remove_any(&draft)?;
+    let written = fs::File::create_new(&draft).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        fs::rename(&draft, path)
+    });
+    written.map_err(GitError::io("write", path))
 }
 
 /// A name next to `path` that is not taken: `w1.git-1`, `w1.git-2`, …

@@ -203,6 +203,17 @@ impl Worktrees {
         Ok(Tree::find(&self.repo, path)?.filter(Tree::is_whole))
     }
 
+    /// The worktree that was prepared for this feature.
+    pub(super) fn prepared_for(&self, slug: &Slug, name: WorktreeName) -> Result<Tree, GitError> {
+        let path = self.path(name);
+        let tree = self.usable(&path)?;
+        let tree = tree.filter(|tree| tree.owner().as_ref() == Some(slug));
+        tree.ok_or_else(|| GitError::InTheWay {
+            path,
+            why: format!("it is not prepared for `{slug}`"),
+        })
+    }
+
     /// A new worktree at `path`, where nothing is, HEAD detached.
     pub(super) fn add(&self, path: &Path, commit: &Oid) -> Result<Tree, GitError> {
         fs::create_dir_all(path).map_err(GitError::io("create", path))?;
@@ -213,11 +224,13 @@ impl Worktrees {
         Ok(tree)
     }
 
-    /// Removes the worktree at `path` from disk and from git's list. What it holds must be kept before.
+    /// Removes the worktree at `path` from disk and from git's list. What it holds must be kept before; what was
+    /// committed in it is.
     pub(super) fn remove(&self, path: &Path) -> Result<(), GitError> {
         let tree = Tree::find(&self.repo, path)?;
-        if tree.is_none() {
-            self.refuse_foreign(path)?;
+        match &tree {
+            Some(tree) => drop(tree.take_home(&self.repo)?),
+            None => self.refuse_foreign(path)?,
         }
         remove_any(path)?;
         match tree {

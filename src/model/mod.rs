@@ -30,5 +30,6 @@ pub use input::{
 pub use pattern::not_a_pattern;
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
-    BreakerSettings, Containment, MergeSettings, OnHalt, ProcessTier, SandboxTier, Settings,
+    BreakerSettings, Containment, Isolation, MergeSettings, OnHalt, ProcessTier, SandboxTier,
+    Settings,
 };

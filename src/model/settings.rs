@@ -67,6 +67,16 @@ pub enum ProcessTier {
     Cgroup,
 }
 
+/// What of the repository an agent's own git commands may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// New objects.
+    #[default]
+    Worktree,
+    /// Nothing: what they make is copied when the agent has ended.
+    Clone,
+}
+
 /// How finished features reach the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeSettings {

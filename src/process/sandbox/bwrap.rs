@@ -34,7 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum Act {
     Hide,
     Show,
-    Loose,
     Write,
 }
 
@@ -65,7 +64,6 @@ pub(super) fn args(policy: &Policy) -> Vec<OsString> {
             }
             Act::Hide => mount(&mut args, "--ro-bind", Path::new("/dev/null"), &place),
             Act::Show => mount(&mut args, "--ro-bind", &what, &place),
-            Act::Loose => loosen(&mut args, &place),
             Act::Write => mount(&mut args, "--bind", &what, &place),
         }
     }
@@ -106,7 +104,6 @@ fn acts(policy: &Policy) -> Vec<(PathBuf, Act, PathBuf)> {
     let at_their_own = [
         (Act::Hide, &policy.hide),
         (Act::Show, &policy.read),
-        (Act::Loose, &policy.loose),
         (Act::Write, &policy.write),
     ];
     let mut acts: Vec<(PathBuf, Act, PathBuf)> = Vec::new();
@@ -123,19 +120,6 @@ fn acts(policy: &Policy) -> Vec<(PathBuf, Act, PathBuf)> {
     }
     acts.sort_by_key(|(place, act, _)| (place.components().count(), *act));
     acts
-}
-
-/// A directory of the job's own, with all that is in the real one.
-fn loosen(args: &mut Vec<OsString>, dir: &Path) {
-    say(args, &[OsStr::new("--tmpfs"), dir.as_os_str()]);
-    // What cannot be listed cannot be seen.
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()) {
-        match std::fs::read_link(&path) {
-            Ok(to) => mount(args, "--symlink", &to, &path),
-            Err(_) => mount(args, "--ro-bind-try", &path, &path),
-        }
-    }
 }
 
 fn mount(args: &mut Vec<OsString>, how: &str, what: &Path, place: &Path) {

@@ -45,10 +45,6 @@ pub struct Policy {
     pub read: Vec<PathBuf>,
     /// Is not there.
     pub hide: Vec<PathBuf>,
-    /// A directory in which it may make and remove entries of its own beside those that are there, which it may only
-    /// read; what it makes is gone with the job, and nobody else sees it. What others put there meanwhile it does not
-    /// see. Only bwrap can; for Landlock it is like any other.
-    pub loose: Vec<PathBuf>,
     /// What is seen at another place than its own, and may be written there: what, where. Only bwrap can.
     pub stand_ins: Vec<(PathBuf, PathBuf)>,
     /// What may be written instead of the stand-ins where Landlock holds to the policy.
