@@ -2,6 +2,7 @@
 //! is told.
 
 #![cfg(feature = "fake-agent")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
