@@ -76,12 +76,15 @@ impl Group {
         let _ = fs::write(self.dir.join("cgroup.kill"), "1");
     }
 
-    /// Removes it once it is empty.
+    /// Removes it if it is empty. Says whether it is gone.
+    pub(super) fn is_removed(&self) -> bool {
+        !fs::remove_dir(&self.dir).is_err_and(|e| e.kind() == std::io::ErrorKind::ResourceBusy)
+    }
+
+    /// Removes it once it is empty. Blocks: for supervisors, which have nothing else to do.
     pub(super) fn remove(&self) {
         let begun = Instant::now();
-        while fs::remove_dir(&self.dir).is_err_and(|e| e.kind() == std::io::ErrorKind::ResourceBusy)
-            && begun.elapsed() < GIVE_UP
-        {
+        while !self.is_removed() && begun.elapsed() < GIVE_UP {
             std::thread::sleep(Duration::from_millis(2));
         }
     }

@@ -184,16 +184,19 @@ impl Link {
         let _ = (&self.socket).write(&[word]);
     }
 
-    /// Ends what is left in the control group of the supervisor, which was killed, and the group.
-    pub(super) fn end_group(&self, supervisor: Killable) {
+    /// Ends what is left in the control group of the supervisor, which was killed, and removes the group if that
+    /// is possible at once. Says whether it is gone. Never waits: harness has others to look after, and what
+    /// breeds meanwhile is not reaped.
+    pub(super) fn end_group(&self, supervisor: Killable) -> bool {
         #[cfg(target_os = "linux")]
         if let Some(parent) = &self.cgroup {
             let group = super::cgroup::Group::of(parent, supervisor.pid().as_raw());
             group.kill();
-            group.remove();
+            return group.is_removed();
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (&self.cgroup, supervisor);
+        true
     }
 
     /// What the supervisor, which has ended, has told.

@@ -182,8 +182,12 @@ fn cgroup_dir(mount: &str, group: &str) -> Option<PathBuf> {
     Some(Path::new(point).join(below)).filter(|_| !group.contains(".."))
 }
 
-/// The number of every process. Empty off Linux.
+/// The number of every process. Empty off Linux, and where `/proc` is that of another namespace: its numbers mean
+/// other processes to us, which might be signalled.
 pub(super) fn pids() -> Vec<i32> {
+    if !is_ours() {
+        return Vec::new();
+    }
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };

@@ -195,7 +195,7 @@ async fn clear<F: FnMut(Stream, &str)>(tree: &Tree, pipes: &mut Pipes<F>) -> usi
     let mut known = BTreeSet::new();
     loop {
         let alive = tree.survivors();
-        if alive.is_empty() || begun.elapsed() > GIVE_UP {
+        if (alive.is_empty() && tree.end_group()) || begun.elapsed() > GIVE_UP {
             break;
         }
         if begun.elapsed() < grace {

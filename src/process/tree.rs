@@ -118,11 +118,11 @@ impl Tree {
         Stat::of(self.leader.0).is_some_and(|stat| stat.is_frozen())
     }
 
-    /// Ends what is left in the control group of a supervisor that was killed, and the group.
-    pub(super) fn end_group(&self) {
-        if let Some(link) = &self.link {
-            link.end_group(self.leader);
-        }
+    /// Ends what is left in the control group of a supervisor that was killed. Says whether the group is gone.
+    pub(super) fn end_group(&self) -> bool {
+        self.link
+            .as_ref()
+            .is_none_or(|link| link.end_group(self.leader))
     }
 
     /// Everything of the tree that still runs, and is not below a supervisor. Off Linux nothing can be seen.
@@ -157,7 +157,7 @@ impl Drop for Tree {
         let begun = Instant::now();
         while begun.elapsed() < GIVE_UP {
             let alive = self.survivors();
-            if alive.is_empty() {
+            if alive.is_empty() && self.end_group() {
                 break;
             }
             freeze_and_kill(alive, || self.survivors());
