@@ -1,15 +1,17 @@
 //! What supervision costs: `scripts/bench containment`. Not a test: it has no verdict.
 //!
-//! The same command, started by bare spawning and as a job with each keeper there is, in turns, so that whatever
+//! The same command, started by bare spawning and as a job with each keeper and sandbox there is, in turns, so that whatever
 //! else the machine does hits all alike. The processor time is that of this process and of its children, which
 //! includes the supervisors.
 #![cfg(target_os = "linux")]
+#![expect(clippy::print_stdout, reason = "it prints a table")]
 
 use harness::model::Ending;
-use harness::process::{Job, Keeper, Limits, run};
+use harness::process::sandbox::{find_bwrap, find_landlock};
+use harness::process::{Backend, Builds, Job, Keeper, Limits, Policy, Sandbox, Secrets, run};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::future::pending;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
@@ -59,7 +61,32 @@ fn bare(dir: &Path) {
     assert!(status.is_ok_and(|status| status.success()));
 }
 
-fn job(dir: &Path, keeper: &Keeper, limits: Limits) -> Job {
+/// One kind of containment.
+struct Kept {
+    keeper: Keeper,
+    limits: Limits,
+    backend: Option<Backend>,
+}
+
+/// As an agent has it: nearly everything read-only, with places to hide.
+fn sandbox(dir: &Path, backend: &Backend) -> Sandbox {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let hide = home
+        .into_iter()
+        .flat_map(|home| [".ssh", ".aws", ".config/gh"].map(|name| home.join(name)));
+    Sandbox {
+        backend: backend.clone(),
+        policy: Policy {
+            write: vec![dir.to_owned()],
+            hide: hide.collect(),
+            cwd: dir.to_owned(),
+            network: true,
+            ..Policy::default()
+        },
+    }
+}
+
+fn job(dir: &Path, kept: &Kept) -> Job {
     let path = std::env::var_os("PATH").unwrap_or_default();
     Job {
         program: "true".into(),
@@ -73,13 +100,16 @@ fn job(dir: &Path, keeper: &Keeper, limits: Limits) -> Job {
         idle_timeout: None,
         grace: Duration::from_secs(1),
         token: "price".to_owned(),
-        keeper: keeper.clone(),
-        limits,
+        keeper: kept.keeper.clone(),
+        limits: kept.limits,
+        sandbox: kept.backend.as_ref().map(|backend| sandbox(dir, backend)),
+        builds: Builds::default(),
+        secrets: Secrets::default(),
     }
 }
 
-/// A kind of start, by name. What contains an agent further, such as a sandbox, belongs here as rows of its own.
-fn kinds() -> Vec<(&'static str, Option<(Keeper, Limits)>)> {
+/// The kinds of start, by name; nothing for a bare one.
+fn kinds() -> Vec<(&'static str, Option<Kept>)> {
     let supervisor = |cgroup| Keeper::Supervisor {
         program: env!("CARGO_BIN_EXE_harness").into(),
         cgroup,
@@ -90,32 +120,51 @@ fn kinds() -> Vec<(&'static str, Option<(Keeper, Limits)>)> {
         ..Limits::default()
     };
     let none = Limits::default();
+    let kept = |keeper, limits, backend: Option<Backend>| {
+        Some(Kept {
+            keeper,
+            limits,
+            backend,
+        })
+    };
     let mut kinds = vec![
         ("bare spawn", None),
-        ("process groups", Some((Keeper::Groups, none))),
-        ("supervisor", Some((supervisor(None), none))),
-        ("supervisor, limits", Some((supervisor(None), limits))),
+        ("process groups", kept(Keeper::Groups, none, None)),
+        ("supervisor", kept(supervisor(None), none, None)),
+        ("supervisor, limits", kept(supervisor(None), limits, None)),
     ];
     // Tells the library that there is a supervisor, which for a test is another program.
     assert_eq!(harness::process::supervise(std::iter::empty()), None);
+    let found = Keeper::find();
     if let Keeper::Supervisor {
         cgroup: Some(group),
         ..
-    } = Keeper::find()
+    } = &found
     {
+        let keeper = supervisor(Some(group.clone()));
         kinds.push((
             "supervisor, control group, limits",
-            Some((supervisor(Some(group)), limits)),
+            kept(keeper, limits, None),
         ));
+    }
+    let path = std::env::var_os("PATH");
+    for (name, backend) in [
+        ("supervisor, limits, landlock", find_landlock(&found)),
+        ("supervisor, limits, bwrap", find_bwrap(path.as_deref())),
+    ] {
+        match backend {
+            Ok(backend) => kinds.push((name, kept(supervisor(None), limits, Some(backend)))),
+            Err(why) => println!("SKIPPED {name}: {why}"),
+        }
     }
     kinds
 }
 
-fn once(runtime: &Runtime, dir: &Path, kind: Option<&(Keeper, Limits)>) {
-    let Some((keeper, limits)) = kind else {
+fn once(runtime: &Runtime, dir: &Path, kind: Option<&Kept>) {
+    let Some(kept) = kind else {
         return bare(dir);
     };
-    let finished = runtime.block_on(run(job(dir, keeper, *limits), pending(), |_, _| {}));
+    let finished = runtime.block_on(run(job(dir, kept), pending(), |_, _| {}));
     assert_eq!(finished.ending, Ending::Exited { code: 0 });
 }
 
