@@ -160,9 +160,11 @@ impl Repo {
         for oid in known {
             revisions.push_str(&format!("^{oid}\n"));
         }
+        // No search for what resembles what: they are few, and are written out again at once.
         let call = self
             .git()
             .call(["pack-objects", "--revs", "--stdout", "-q"]);
+        let call = call.args(["--window=0", "--threads=1"]);
         let packed = looking_into(call, wanted.store).stdin(revisions).ok()?;
         // The fourth word of a pack: how many objects are in it.
         let count = packed

@@ -23,7 +23,24 @@ pub(super) fn parent() -> Option<PathBuf> {
         .open(parent.join("cgroup.procs"));
     let works = moves.is_ok() && probe.dir.join("cgroup.kill").exists();
     probe.remove();
+    if works {
+        clear_up(&parent);
+    }
     works.then_some(parent)
+}
+
+/// Removes groups whose supervisor was killed together with harness. One that is not empty the kernel keeps; one that
+/// somebody elsewhere has just made and not entered yet is not needed, as nothing here is.
+fn clear_up(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("harness-")?.parse::<u32>().ok());
+        if number.is_some_and(|number| !Path::new(&format!("/proc/{number}")).exists()) {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
 }
 
 /// The group of one job. Not removed by itself: it outlives nobody's exit.
