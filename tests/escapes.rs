@@ -19,7 +19,7 @@ mod support;
 
 use harness::model::Ending;
 use harness::process::{Job, Keeper, Limits, run};
-use hostile::{Bench, ESCAPES, SABOTAGE, STORMS, keepers, on_runtime, readiness, working_in};
+use hostile::{Bench, ESCAPES, HERD, SABOTAGE, STORMS, keepers, on_runtime, readiness, working_in};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -206,7 +206,10 @@ fn stop_all(
 #[test]
 fn nothing_is_left_after_timeouts() {
     let times = asked("HARNESS_ESCAPES_TIMEOUTS", 4);
-    let scripts: Vec<_> = ESCAPES.iter().chain(SABOTAGE).copied().collect();
+    let mut scripts: Vec<_> = ESCAPES.iter().chain(SABOTAGE).copied().collect();
+    if is_caged() {
+        scripts.extend(HERD);
+    }
     let keepers = keepers();
     let none = Limits::default();
     let at_once = (JOBS, Duration::ZERO);
@@ -322,6 +325,9 @@ fn a_hostile_feature_changes_the_outcome_of_no_other() {
         .collect();
     if all {
         scripts.extend(of(ESCAPES).chain(of(SABOTAGE)));
+    }
+    if all && is_caged() {
+        scripts.extend(of(HERD));
     }
     for (name, script, setting) in scripts {
         let seen = beside(script, setting);

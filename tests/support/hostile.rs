@@ -86,16 +86,19 @@ while [ -e stop.sh ] && kill -STOP $1; do :; done
 EOF
          env -i PATH=$PATH setsid sh stop.sh $PPID & echo ready; sleep 1000",
     ),
-    (
-        "it hops from process to process, six times over, and kills its supervisor",
-        "cat >hop.sh <<'EOF'
+];
+
+/// Hostile to its supervisor as well, and fast enough to use up the numbers of processes if it got away: like
+/// [`STORMS`], only for where nobody else lives.
+pub const HERD: &[(&str, &str)] = &[(
+    "it hops from process to process, six times over, and kills its supervisor",
+    "cat >hop.sh <<'EOF'
 [ -e hop.sh ] || exit
 setsid sh hop.sh &
 EOF
          for _ in 1 2 3 4 5 6; do env -i PATH=$PATH sh hop.sh; done
          echo ready; kill -9 $PPID; sleep 1000",
-    ),
-];
+)];
 
 /// Scripts that would hurt the machine if they got away: only for where nobody else lives.
 pub const STORMS: &[(&str, &str)] = &[
