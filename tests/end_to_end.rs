@@ -469,3 +469,26 @@ fn status_works_after_a_kill_and_from_inside_a_worktree() {
     assert_eq!(status["live"], false);
     assert_eq!(status["schema"], "harness.status");
 }
+
+#[test]
+fn a_full_disk_is_waited_for_and_costs_a_feature_nothing() {
+    let site = Site::new();
+    site.spec("one", "");
+    site.script("one", "write one.txt ok\ndone it is there\n");
+    site.config("worktrees: {min_free: 9000000TiB}");
+    site.commit("specs");
+    let mut harness = site.start(&["run"]);
+    let log = site.repo.join(".harness/run.log");
+    site.await_that("it says what it waits for", || {
+        std::fs::read_to_string(&log)
+            .is_ok_and(|log| log.contains("one waits for disk space: only"))
+    });
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(harness.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let status = harness.wait().unwrap();
+    assert_eq!(status.code(), Some(143));
+    site.config("worktrees: {min_free: 0}");
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(site.landed(), ["one"]);
+}

@@ -10,8 +10,14 @@ use crate::gate::{self, SetupError};
 use crate::git::integration_ref;
 use crate::model::{EffectKey, InfraKind, Input, Oid, Slug, WorktreeName};
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
+
+/// How long a feature waits for disk space, and between two looks.
+const SPACE_PATIENCE: Duration = Duration::from_secs(10 * 60);
+const SPACE_LOOK: Duration = Duration::from_millis(500);
 
 /// A worktree to make ready.
 pub(super) struct Preparing {
@@ -48,7 +54,10 @@ async fn ready(
 ) -> Result<Oid, (InfraKind, String)> {
     let (slug, worktree, fresh) = (&job.slug, job.worktree, job.fresh);
     let system = |why: String| (InfraKind::System, why);
-    enough_space(crew).map_err(system)?;
+    let mut stop = pin!(stop);
+    await_space(crew, slug, out, stop.as_mut())
+        .await
+        .map_err(system)?;
     let pool = crew.worktrees.clone();
     let include = crew.include_file();
     let (target, whose) = (integration_ref(&crew.target), slug.clone());
@@ -116,6 +125,32 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Waits for free space, for a bounded time: what filled the disk was another feature's, or will be removed by somebody,
+/// and is no reason to give this one up.
+async fn await_space(
+    crew: &Crew,
+    slug: &Slug,
+    out: &UnboundedSender<Message>,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(), String> {
+    let begun = Instant::now();
+    let mut told = false;
+    while let Err(why) = enough_space(crew) {
+        if begun.elapsed() > SPACE_PATIENCE {
+            return Err(why);
+        }
+        if !told {
+            warn(out, &format!("{slug} waits for disk space: {why}"));
+            told = true;
+        }
+        tokio::select! {
+            () = &mut stop => return Err(why),
+            () = tokio::time::sleep(SPACE_LOOK) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Refuses when the file system of the worktrees has less free space than configured.
