@@ -108,7 +108,7 @@ fn acts(policy: &Policy) -> Vec<(PathBuf, Act, PathBuf)> {
     ];
     let mut acts: Vec<(PathBuf, Act, PathBuf)> = Vec::new();
     for (act, paths) in at_their_own {
-        let found = paths.iter().filter_map(|path| there(path));
+        let found = policy.found(paths).into_iter();
         acts.extend(found.map(|path| (path.clone(), act, path)));
     }
     for (what, place) in &policy.stand_ins {

@@ -57,6 +57,27 @@ pub struct Policy {
     pub network: bool,
 }
 
+impl Policy {
+    /// Where these places really are, of those that are there. Below a place that jobs may write, a link may be one
+    /// that an earlier job made: it counts only if it does not lead out of that place.
+    fn found(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
+        let own = self.stand_ins.iter().map(|(what, _)| what);
+        let writable = self.write.iter().chain(&self.instead).chain(own);
+        let writable: Vec<PathBuf> = writable.filter_map(|path| there(path)).collect();
+        let leads_out = |path: &Path, found: &Path| {
+            let above = path.ancestors().skip(1).filter_map(there);
+            let mut places =
+                above.flat_map(|above| writable.iter().filter(move |w| above.starts_with(w)));
+            places.any(|place| !found.starts_with(place))
+        };
+        let found = paths.iter().filter_map(|path| {
+            let found = there(path)?;
+            (!leads_out(path, &found)).then_some(found)
+        });
+        found.collect()
+    }
+}
+
 impl Backend {
     /// Whether what a job sees can be at another place than its own.
     #[must_use]

@@ -86,7 +86,7 @@ impl Rule {
 
 /// The rules that a policy comes to.
 pub(super) fn all(policy: &Policy) -> io::Result<Vec<Rule>> {
-    let hidden: BTreeSet<PathBuf> = policy.hide.iter().filter_map(|path| there(path)).collect();
+    let hidden: BTreeSet<PathBuf> = policy.found(&policy.hide).into_iter().collect();
     let root = Path::new("/");
     let mut readable = Vec::new();
     beside(root, &hidden, &mut readable)?;
@@ -96,7 +96,7 @@ pub(super) fn all(policy: &Policy) -> io::Result<Vec<Rule>> {
             .into_iter()
             .map(|path| Rule::new(Allowed::Read, path)),
     );
-    for shown in policy.read.iter().filter_map(|path| there(path)) {
+    for shown in policy.found(&policy.read) {
         let mut deeper = hidden.clone();
         deeper.remove(&shown);
         let mut readable = Vec::new();
@@ -107,12 +107,9 @@ pub(super) fn all(policy: &Policy) -> io::Result<Vec<Rule>> {
                 .map(|path| Rule::new(Allowed::Read, path)),
         );
     }
-    let write = policy
-        .write
-        .iter()
-        .chain(&policy.instead)
-        .chain(&policy.temporary);
-    let write = write.filter_map(|path| there(path));
+    let write = policy.found(&policy.write).into_iter();
+    let write = write.chain(policy.found(&policy.instead));
+    let write = write.chain(policy.temporary.as_deref().and_then(there));
     rules.extend(write.map(|path| Rule::new(Allowed::Write, path)));
     let devices = DEVICES.iter().filter_map(|path| there(Path::new(path)));
     rules.extend(devices.map(|path| Rule::new(Allowed::Write, path)));

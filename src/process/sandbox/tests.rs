@@ -105,6 +105,57 @@ fn what_is_hidden_is_left_out_of_what_may_be_read() {
 }
 
 #[test]
+fn a_link_that_a_job_planted_opens_nothing_to_the_next() {
+    let (_dir, root) = places(&[
+        "home/.ssh/key",
+        "home/.claude/",
+        "home/.cache/",
+        "home/own/",
+    ]);
+    let at = |name: &str| root.join(name);
+    let links = [
+        "home/.claude/commands",
+        "home/.cache/tool",
+        "home/.claude/deep",
+    ];
+    for link in links {
+        std::os::unix::fs::symlink(at("home/.ssh"), at(link)).unwrap();
+    }
+    // One of the user's own, where no job can write, leads where it leads.
+    std::os::unix::fs::symlink(at("home/own"), at("home/link")).unwrap();
+    let policy = Policy {
+        write: vec![
+            at("home/.claude"),
+            at("home/.cache"),
+            at("home/.cache/tool"),
+            at("home/link"),
+        ],
+        read: vec![at("home/.claude/commands"), at("home/.claude/deep/key")],
+        hide: vec![at("home/.ssh")],
+        ..Policy::default()
+    };
+    let home = at("home").display().to_string();
+    let args = bwrap::args(&policy);
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| arg.to_string_lossy().replace(&home, "~"))
+        .collect();
+    let text = args.join(" ");
+    assert_eq!(text.matches("~/.ssh").count(), 1, "{text}");
+    assert!(text.contains("--tmpfs ~/.ssh"), "{text}");
+    assert!(text.contains("--bind ~/own ~/own"), "{text}");
+    #[cfg(target_os = "linux")]
+    for rule in rules::all(&policy).unwrap() {
+        let rule = rule.encode();
+        assert!(
+            !rule.to_string_lossy().contains(".ssh"),
+            "{}",
+            rule.display()
+        );
+    }
+}
+
+#[test]
 fn without_a_sandbox_a_command_is_what_it_was() {
     let wrapped = wrap(None, "/bin/echo".into(), &["a b".into()]).unwrap();
     assert_eq!(wrapped.program, Path::new("/bin/echo"));
