@@ -7,6 +7,7 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use support::Site;
 
 /// Settings by which git runs a program; `@` stands for one that leaves a trace.
@@ -37,6 +38,26 @@ const SETTINGS: [(&str, &str); 24] = [
     ("extensions.worktreeConfig", "true"),
 ];
 
+/// A program that leaves a trace of every time it is run, and the directory of the traces.
+fn leave_trace(site: &Site) -> (PathBuf, PathBuf) {
+    let (traces, program) = (site.path("traces"), site.path("bin").join("leave-trace"));
+    std::fs::create_dir(&traces).unwrap();
+    let text = format!(
+        "#!/bin/sh\necho \"$0 $*\" > '{}'/$$\ncat\nexit 0\n",
+        traces.display()
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (traces, program)
+}
+
+fn left_in(traces: &Path) -> Vec<String> {
+    std::fs::read_dir(traces)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect()
+}
+
 #[test]
 fn nothing_planted_is_run_and_all_of_it_is_told() {
     plant_everything("worktree");
@@ -52,15 +73,8 @@ fn plant_everything(isolation: &str) {
     site.shell_config(&format!(
         "isolation: {isolation}\nverify: {{commands: ['test -e shared.txt']}}"
     ));
-    let (traces, common) = (site.path("traces"), site.repo.join(".git"));
-    std::fs::create_dir(&traces).unwrap();
-    let program = site.path("bin").join("leave-trace");
-    let leave = format!(
-        "#!/bin/sh\necho \"$0 $*\" > '{}'/$$\ncat\nexit 0\n",
-        traces.display()
-    );
-    std::fs::write(&program, leave).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let common = site.repo.join(".git");
+    let (traces, program) = leave_trace(&site);
     let at = |text: &str| {
         text.replace('@', program.to_str().unwrap())
             .replace('%', common.to_str().unwrap())
@@ -137,10 +151,7 @@ fn plant_everything(isolation: &str) {
     let head = site.git(&["rev-parse", "HEAD"]);
     let config = std::fs::read_to_string(site.repo.join(".git/config")).unwrap();
     let ran = site.harness(&["run", "--parallel", "4"]);
-    let left: Vec<String> = std::fs::read_dir(&traces)
-        .unwrap()
-        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
-        .collect();
+    let left = left_in(&traces);
     assert_eq!(left, [""; 0], "{}", ran.err);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     for part in [
@@ -172,14 +183,7 @@ fn plant_everything(isolation: &str) {
 fn a_repository_in_the_worktree_is_not_asked_by_its_own_settings() {
     let site = Site::new();
     site.shell_config("verify: {commands: ['test -e README']}");
-    let (traces, program) = (site.path("traces"), site.path("bin").join("leave-trace"));
-    std::fs::create_dir(&traces).unwrap();
-    let leave = format!(
-        "#!/bin/sh\necho \"$0 $*\" > '{}'/$$\ncat\n",
-        traces.display()
-    );
-    std::fs::write(&program, leave).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (traces, program) = leave_trace(&site);
     // As a submodule would be, with an index that must look at the file again, and without one.
     let plant = |staged: bool| {
         let program = program.display();
@@ -198,10 +202,7 @@ fn a_repository_in_the_worktree_is_not_asked_by_its_own_settings() {
     site.spec("plain", "depends_on: staged");
     site.commit("specs");
     let ran = site.harness(&["run", "--parallel", "1"]);
-    let left: Vec<String> = std::fs::read_dir(&traces)
-        .unwrap()
-        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
-        .collect();
+    let left = left_in(&traces);
     assert_eq!(left, [""; 0], "{}", ran.err);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     for file in ["own-staged.txt", "own-plain.txt", "sub/a", "other/a"] {
