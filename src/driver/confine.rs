@@ -213,12 +213,16 @@ fn backend(
 
 /// Only bwrap can take the network away.
 fn needs_network(config: &Config, backend: &Backend) -> Result<(), DriverError> {
-    let mut profiles = config.agents.values();
-    let is_full = config.confine.network && profiles.all(|profile| profile.network != Some(false));
-    if is_full || backend.mounts() {
-        return Ok(());
-    }
-    let problem = Problem::error("`network: none` cannot be had from Landlock, only from bwrap");
+    let mut profiles = config.agents.iter();
+    let without = profiles.find(|(_, profile)| profile.network == Some(false));
+    let key = match without {
+        _ if backend.mounts() => return Ok(()),
+        _ if !config.confine.network => "confine.network".to_owned(),
+        Some((name, _)) => format!("agents.{name}.network"),
+        None => return Ok(()),
+    };
+    let text = format!("`{key}: none` cannot be had from Landlock, only from bwrap");
+    let problem = Problem::error(text).file("harness.yaml");
     let help = "install bubblewrap, or set `network: full`";
     Err(DriverError::problem(problem.help(help)))
 }
