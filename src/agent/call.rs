@@ -6,7 +6,7 @@ use super::claude::{self, Records, Verdict};
 use super::command::{self, Text};
 use super::outbox::{self, blocked_line};
 use super::{AgentError, Kind, Profile, env};
-use crate::model::{AgentFailure, Ending, RunId, Slug, Usage};
+use crate::model::{AgentFailure, Ending, FailureKind, RunId, Slug, Usage};
 use crate::process::{
     self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets, Stream,
 };
@@ -280,6 +280,14 @@ fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Cal
         .blocked
         .or_else(|| blocked_line(&outbox.note))
         .or_else(|| blocked_line(&verdict.message));
+    let mut failure = verdict.failure;
+    if let Some(failure) = &mut failure
+        && finished.starved
+        && matches!(finished.ending, Ending::Exited { .. })
+    {
+        failure.kind = FailureKind::Machine;
+        failure.text = format!("the machine refused new processes ({})", failure.text);
+    }
     Called {
         elapsed_ms: u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
         ending: finished.ending,
@@ -289,7 +297,7 @@ fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Cal
         done,
         blocked,
         dropped: outbox.dropped,
-        failure: verdict.failure,
+        failure,
         usage: verdict.usage,
         oddities,
     }

@@ -280,28 +280,31 @@ impl State {
         let account = report
             .failure
             .clone()
-            .filter(|failure| failure.kind != FailureKind::Other);
-        let not_started = match &report.ending {
-            Ending::NotStarted { why } => Some(why.clone()),
+            .filter(|failure| matches!(failure.kind, FailureKind::Limit | FailureKind::Auth));
+        let machine = match (&report.ending, &report.failure) {
+            (Ending::NotStarted { why }, _) => Some(why.clone()),
+            (_, Some(failure)) if failure.kind == FailureKind::Machine => {
+                Some(failure.text.clone())
+            }
+            (Ending::Stopped, _) => None,
+            _ if report.tip.is_none() => {
+                Some("no snapshot of the worktree could be taken".to_owned())
+            }
             _ => None,
         };
-        let nobodys_fault = account.is_some() || not_started.is_some();
+        let nobodys_fault = account.is_some() || machine.is_some();
         if nobodys_fault {
             if let Some(run) = &mut self.run {
                 run.account = run.account.take().or(account);
             }
-            if let Some(why) = not_started {
+            if let Some(why) = machine {
                 self.infra(slug, &why, at);
             }
         } else if report.ending != Ending::Stopped {
             let own = feature.spec.stuck;
             feature.breakers.iteration(report, &settings.breakers, own);
             feature.answer = None;
-            if report.tip.is_none() {
-                self.infra(slug, "no snapshot of the worktree could be taken", at);
-            } else {
-                feature.infra = 0;
-            }
+            feature.infra = 0;
         }
         if report.tip.is_none() && report.ending != Ending::Stopped {
             // Perhaps there is no worktree any more: the next iteration begins by making it ready.

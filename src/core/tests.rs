@@ -576,6 +576,38 @@ fn an_answer_stays_until_an_iteration_has_seen_it() {
 }
 
 #[test]
+fn what_a_machine_without_processes_made_fail_is_done_again_uncharged() {
+    let settings = Settings {
+        max_iterations_per_feature: 1,
+        ..Settings::default()
+    };
+    let starved = IterationReport {
+        ending: Ending::Exited { code: 1 },
+        failure: Some(AgentFailure {
+            kind: FailureKind::Machine,
+            text: "the machine refused new processes (exit 1)".into(),
+        }),
+        ..report()
+    };
+    let not_kept = IterationReport {
+        tip: None,
+        ..report()
+    };
+    let mut story = Story::with(settings, vec![feature("a", &[])]);
+    story.prepare();
+    for (report, next) in [(starved, "a#2"), (not_kept, "a#3")] {
+        story.end("a", report);
+        assert!(story.running().is_empty(), "it waits a moment");
+        story.now = story.now.plus_ms(60_000);
+        story.tell(Input::Tick);
+        story.prepare();
+        assert_eq!(story.running(), [next]);
+    }
+    story.end("a", report());
+    assert_eq!(story.finish(), [1], "its one iteration is used up now");
+}
+
+#[test]
 fn on_halt_stop_writes_halt_and_starts_nothing_new() {
     let settings = Settings {
         parallel: 2,

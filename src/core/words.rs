@@ -1,6 +1,8 @@
 //! What harness writes into a feature's log. Never counted as the agent's progress.
 
-use crate::model::{Ending, IterationReport, MergeVerdict, Oid, ParkReason, Red, Slug};
+use crate::model::{
+    Ending, FailureKind, IterationReport, MergeVerdict, Oid, ParkReason, Red, Slug,
+};
 
 /// What stands behind `iteration 3` in the log when it did not simply end.
 pub(super) fn ending_words(report: &IterationReport) -> String {
@@ -30,6 +32,12 @@ pub(super) fn log_text(report: &IterationReport) -> String {
     };
     match (&report.ending, &report.failure) {
         (Ending::NotStarted { why }, _) => text = format!("The agent could not be started: {why}"),
+        (_, Some(failure)) if failure.kind == FailureKind::Machine => {
+            text.push_str(&format!(
+                "\n({}; this iteration does not count)",
+                failure.text
+            ));
+        }
         (_, Some(failure)) => text.push_str(&format!("\n(the agent reported: {})", failure.text)),
         _ => {}
     }

@@ -71,7 +71,7 @@ pub enum Verdict {
     },
     /// It was told to stop.
     Stopped,
-    /// A command could not be run at all; says nothing about the tree.
+    /// A command could not be run, or failed on a machine that refused it what it needs; says nothing about the tree.
     NotStarted {
         /// What the system said.
         why: String,
@@ -131,6 +131,12 @@ pub async fn verify(mut checks: Checks, stop: impl Future<Output = ()>) -> Verdi
             Ending::Exited { code: 0 } => {}
             Ending::Stopped => return Verdict::Stopped,
             Ending::NotStarted { why } => return Verdict::NotStarted { why },
+            Ending::Exited { .. } if finished.starved => {
+                let why = format!(
+                    "while `{command}` ran, the machine refused new processes: its limit was reached"
+                );
+                return Verdict::NotStarted { why };
+            }
             _ => {
                 return Verdict::Red {
                     command: command.clone(),

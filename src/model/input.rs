@@ -240,6 +240,8 @@ pub enum FailureKind {
     Limit,
     /// Not logged in, bad key, or no credit.
     Auth,
+    /// The machine refused it processes while it ran: nothing the feature did, so it is done again.
+    Machine,
     /// Anything else.
     Other,
 }

@@ -2,6 +2,8 @@
 
 use super::proc_fs;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Bytes of memory that processes here can have: the machine's, or less if our control group has less.
 #[must_use]
@@ -47,9 +49,61 @@ fn full(text: &str) -> Option<f64> {
     word.parse().ok().filter(|share: &f64| share.is_finite())
 }
 
+/// How often so far a new process was refused in our control group because a limit of it was reached. `None` where
+/// nobody counts that: without control groups, and when the limit is the user's or the whole machine's.
+///
+/// Until Linux 6.11 and in version 1, `pids.events` of the group that asked counts; from then on, that of the group
+/// whose limit it was, and `pids.events.local` alone leaves out the groups below it, which are single jobs.
+#[must_use]
+pub fn refused_forks() -> Option<u64> {
+    static COUNTERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    let counters = COUNTERS.get_or_init(fork_counters);
+    let counts = counters.iter().filter_map(|file| {
+        let text = fs::read_to_string(file).ok()?;
+        refusals(&text)
+    });
+    counts.reduce(u64::saturating_add)
+}
+
+/// The files that count refusals for us: of our own group and of those above it.
+fn fork_counters() -> Vec<PathBuf> {
+    let has_counter = |dir: &Path| dir.join("pids.events").exists();
+    let own = proc_fs::own_cgroup().filter(|dir| has_counter(dir));
+    let Some(own) = own.or_else(|| proc_fs::own_cgroup_of("pids")) else {
+        return Vec::new();
+    };
+    let groups = own.ancestors().take_while(|dir| has_counter(dir));
+    let counters = groups.map(|dir| {
+        let local = dir.join("pids.events.local");
+        if local.exists() {
+            return local;
+        }
+        dir.join("pids.events")
+    });
+    counters.collect()
+}
+
+/// `max 3` of such a file.
+fn refusals(text: &str) -> Option<u64> {
+    text.lines()
+        .find_map(|line| line.strip_prefix("max "))?
+        .trim()
+        .parse()
+        .ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_are_counted_by_the_kernel() {
+        assert_eq!(refusals("max 0\n"), Some(0));
+        assert_eq!(refusals("other 1\nmax 17\n"), Some(17));
+        for text in ["", "max", "max many", "maximum 3"] {
+            assert_eq!(refusals(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn pressure_is_the_share_of_full_stalls() {

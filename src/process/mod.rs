@@ -105,6 +105,9 @@ pub struct Finished {
     pub output_error: Option<String>,
     /// How many other processes of the tree outlived the direct child and had to be killed.
     pub leftovers: usize,
+    /// Whether the machine refused somebody a new process while it ran ([`machine::refused_forks`]): if it failed, that
+    /// may be why.
+    pub starved: bool,
 }
 
 /// Where a line of output came from.

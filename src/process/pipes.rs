@@ -89,6 +89,7 @@ impl<F: FnMut(Stream, &str)> Pipes<F> {
     }
 
     /// Completes the log and sums up.
+    /// `starved` is for the caller to say.
     pub(super) fn finish(self, ending: Ending, elapsed: Duration, leftovers: usize) -> Finished {
         let (output_bytes, output_error) = self.capture.finish();
         Finished {
@@ -97,6 +98,7 @@ impl<F: FnMut(Stream, &str)> Pipes<F> {
             output_bytes,
             output_error,
             leftovers,
+            starved: false,
         }
     }
 }

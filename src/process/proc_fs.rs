@@ -166,14 +166,29 @@ pub(super) fn own_cgroup() -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    mounts.lines().find_map(|line| cgroup_dir(line, own))
+    let dir = |line| cgroup_dir(line, own, |kind| kind.starts_with("cgroup2 "));
+    mounts.lines().find_map(dir)
+}
+
+/// The directory of our own control group of version 1 under this controller, if there is one.
+pub(super) fn own_cgroup_of(controller: &str) -> Option<PathBuf> {
+    let has = |words: &str| words.split(',').any(|word| word == controller);
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| {
+        let (controllers, group) = line.split_once(':')?.1.split_once(':')?;
+        has(controllers).then_some(group)
+    })?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let is_it =
+        |kind: &str| kind.starts_with("cgroup ") && kind.rsplit(' ').next().is_some_and(has);
+    mounts.lines().find_map(|line| cgroup_dir(line, own, is_it))
 }
 
 /// Where a group is, by one line of `mountinfo`: fields 4 and 5 are the mounted directory and its place, and
 /// the kind follows a lone dash.
-fn cgroup_dir(mount: &str, group: &str) -> Option<PathBuf> {
+fn cgroup_dir(mount: &str, group: &str, is_it: impl Fn(&str) -> bool) -> Option<PathBuf> {
     let (place, kind) = mount.split_once(" - ")?;
-    if !kind.starts_with("cgroup2 ") {
+    if !is_it(kind) {
         return None;
     }
     let mut fields = place.split(' ').skip(3);
@@ -254,7 +269,8 @@ mod tests {
     #[test]
     fn a_control_group_is_found_by_its_mount() {
         let line = "35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate";
-        let dir = |line: &str, group: &str| cgroup_dir(line, group);
+        let dir =
+            |line: &str, group: &str| cgroup_dir(line, group, |kind| kind.starts_with("cgroup2 "));
         let found = Path::new("/sys/fs/cgroup/user.slice/a.scope").to_owned();
         assert_eq!(dir(line, "/user.slice/a.scope"), Some(found));
         assert_eq!(dir(line, "/"), Some("/sys/fs/cgroup/".into()));

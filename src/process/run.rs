@@ -8,7 +8,7 @@ use super::capture::{Capture, Log};
 use super::keeper::{self, STOP, Started, Told};
 use super::pipes::Pipes;
 use super::tree::{GIVE_UP, LOOK_AGAIN, Tree, signal_each};
-use super::{Finished, Job, Stream};
+use super::{Finished, Job, Stream, machine};
 use crate::model::Ending;
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
@@ -45,6 +45,7 @@ pub async fn run(
     on_line: impl FnMut(Stream, &str),
 ) -> Finished {
     let begun = Instant::now();
+    let refused = machine::refused_forks();
     if let (Some(sandbox), Some(dir)) = (&mut job.sandbox, job.builds.dir()) {
         // Where mounts hold it, a FIFO can be written all the same.
         sandbox.policy.read.push(dir.clone());
@@ -84,7 +85,10 @@ pub async fn run(
     };
     let was_whole = killed.is_none() && matches!(by_itself, Ending::Exited { .. });
     share.end(was_whole && leftovers == 0);
-    pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)
+    Finished {
+        starved: machine::refused_forks() > refused,
+        ..pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)
+    }
 }
 
 fn start(job: &Job) -> Result<(Leader, Log), String> {
@@ -109,6 +113,7 @@ fn not_started(why: String, elapsed: Duration) -> Finished {
         output_bytes: 0,
         output_error: None,
         leftovers: 0,
+        starved: false,
     }
 }
 

@@ -208,7 +208,7 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
         let kind = match failure.kind {
             FailureKind::Limit => "limit: ",
             FailureKind::Auth => "login: ",
-            FailureKind::Other => "",
+            FailureKind::Machine | FailureKind::Other => "",
         };
         let text = reason(&failure.text, REASON_COLUMNS);
         return format!("#{iteration} {how}: {kind}{text}");
