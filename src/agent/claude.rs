@@ -226,26 +226,23 @@ impl Records {
                 };
                 // After a kill of ours an error is the kill's echo.
                 let is_echo = ending.killed_by_us() && kind == FailureKind::Other;
-                (!is_echo).then_some(AgentFailure { kind, text })
+                (!is_echo).then_some(AgentFailure::new(kind, text))
             }
-            None if self.is_limited => Some(AgentFailure {
-                kind: FailureKind::Limit,
-                text: or(self.last_error.clone(), "the account's limit is reached"),
-            }),
-            None if ended_well && self.has_records => Some(AgentFailure {
-                kind: FailureKind::Other,
-                text: "its records end without a result".to_owned(),
-            }),
+            None if self.is_limited => Some(AgentFailure::new(
+                FailureKind::Limit,
+                or(self.last_error.clone(), "the account's limit is reached"),
+            )),
+            None if ended_well && self.has_records => Some(AgentFailure::new(
+                FailureKind::Other,
+                "its records end without a result".to_owned(),
+            )),
             None => {
                 let failure = command::failure(ending, self.text.last_words())?;
                 // In text mode the CLI's own error is the last thing on stdout.
                 let said = self.text.last_out();
                 match classify(&Value::Null, said) {
                     FailureKind::Other => Some(failure),
-                    kind => Some(AgentFailure {
-                        kind,
-                        text: said.to_owned(),
-                    }),
+                    kind => Some(AgentFailure::new(kind, said.to_owned())),
                 }
             }
         }

@@ -96,8 +96,8 @@ pub(super) fn failure(ending: &Ending, words: &str) -> Option<AgentFailure> {
     } else {
         format!("{how}: {words}")
     };
-    Some(AgentFailure {
-        kind: FailureKind::Other,
-        text: super::text::clip(&text, FAILURE_CHARS),
-    })
+    Some(AgentFailure::new(
+        FailureKind::Other,
+        super::text::clip(&text, FAILURE_CHARS),
+    ))
 }

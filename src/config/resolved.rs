@@ -4,7 +4,7 @@
 
 use super::feature::FeatureKeys;
 use crate::model::{
-    BreakerSettings, Containment, Isolation, MergeSettings, OnHalt, Settings, Slug,
+    BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt, Settings, Slug,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -271,6 +271,9 @@ impl Config {
             },
             // What the system allows is found out where it is used.
             containment: Containment::default(),
+            agent: self.agent.clone(),
+            agents: BTreeMap::new(),
+            limits: LimitSettings::default(),
             only: self.only.clone(),
         }
     }

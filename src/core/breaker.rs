@@ -289,10 +289,7 @@ mod tests {
     #[test]
     fn the_same_failure_thrice_trips_repeat_though_its_numbers_differ() {
         let fail = |text: &str| IterationReport {
-            failure: Some(AgentFailure {
-                kind: FailureKind::Other,
-                text: text.to_owned(),
-            }),
+            failure: Some(AgentFailure::new(FailureKind::Other, text.to_owned())),
             ..report("a note that is long enough to count as speech", true)
         };
         assert_eq!(

@@ -10,6 +10,7 @@ use crate::model::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+mod accounts;
 mod queue;
 
 /// A run being told what happens.
@@ -382,6 +383,11 @@ impl Story {
 
     fn merge(&mut self, name: &str) {
         self.end(name, claim());
+        self.lands();
+    }
+
+    /// What has been claimed passes, lands and is published.
+    fn lands(&mut self) {
         self.green();
         self.land(LandOutcome::Done);
         self.publish(PublishOutcome::Done);
@@ -583,10 +589,10 @@ fn what_a_machine_without_processes_made_fail_is_done_again_uncharged() {
     };
     let starved = IterationReport {
         ending: Ending::Exited { code: 1 },
-        failure: Some(AgentFailure {
-            kind: FailureKind::Machine,
-            text: "the machine refused new processes (exit 1)".into(),
-        }),
+        failure: Some(AgentFailure::new(
+            FailureKind::Machine,
+            "the machine refused new processes (exit 1)",
+        )),
         ..report()
     };
     let not_kept = IterationReport {
@@ -746,19 +752,16 @@ fn who_tampers_is_not_believed_and_trips_at_once_and_nobody_else_does() {
 }
 
 #[test]
-fn quota_is_not_charged_and_ends_the_run_with_6() {
+fn a_dead_login_is_not_charged_and_ends_the_run_with_6() {
     let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &[])]);
     story.prepare();
-    let limit = IterationReport {
-        failure: Some(AgentFailure {
-            kind: FailureKind::Limit,
-            text: "usage limit reached".into(),
-        }),
+    let not_logged_in = IterationReport {
+        failure: Some(AgentFailure::new(FailureKind::Auth, "Not logged in")),
         note: String::new(),
         changed: false,
         ..report()
     };
-    story.end("a", limit);
+    story.end("a", not_logged_in);
     assert_eq!(story.finish(), [6]);
     assert_eq!(view(&story.state, story.now).run.unwrap().iterations, 0);
     story.run_again(Settings::default(), None);

@@ -10,8 +10,8 @@ use super::queue::{AttemptStage, Publishing};
 use super::schedule::{admits, clash, hopeless_features, waits_after};
 use super::state::{Run, State};
 use crate::model::{
-    Containment, FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage,
-    WorktreeName,
+    Containment, FailureKind, FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel,
+    Usage, WorktreeName,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,8 +64,27 @@ pub struct RunView {
     pub stop: Option<StopLevel>,
     /// What the machine is short of, so that nothing is started while anything runs.
     pub strain: Option<String>,
-    /// What the agent's CLI said about quota or login.
-    pub account: Option<String>,
+    /// Accounts of agents that cannot be used, or are being tried again.
+    pub accounts: Vec<AccountView>,
+}
+
+/// An account of agents that cannot be used, or is being tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccountView {
+    /// Its name: that of its profile or kind of agent, or what `account` says.
+    pub name: String,
+    /// Whether it cannot be used now.
+    pub closed: bool,
+    /// What is the matter; `None`: nothing any more.
+    pub kind: Option<FailureKind>,
+    /// Which of its limits it is, where the agent says so.
+    pub scope: Option<String>,
+    /// The agent's own words.
+    pub text: String,
+    /// When it is tried again; `None`: when a person has helped, or in the next run.
+    pub until: Option<Stamp>,
+    /// How many may use it at once, while it is being tried.
+    pub at_once: Option<u32>,
 }
 
 /// A feature.
@@ -149,6 +168,8 @@ pub enum Wait {
     Clash(Slug),
     /// A point in time.
     Time(Stamp),
+    /// An account that cannot be used now, and until when; `None`: until a person has helped.
+    Account(String, Option<Stamp>),
     /// A free slot.
     Slot,
     /// Nothing new is started.
@@ -208,11 +229,27 @@ pub fn view(state: &State, now: Stamp) -> View {
             max_iterations: run.settings.max_iterations,
             stop: run.stop,
             strain: run.strain.clone(),
-            account: run.account.as_ref().map(|failure| failure.text.clone()),
+            accounts: accounts(state, now),
         }),
         halt: state.halt.clone(),
         features,
     }
+}
+
+fn accounts(state: &State, now: Stamp) -> Vec<AccountView> {
+    let accounts = state.accounts.iter().map(|(name, account)| {
+        let closed = account.closed.as_ref();
+        AccountView {
+            name: name.clone(),
+            closed: account.is_closed(now),
+            kind: closed.map(|closed| closed.failure.kind),
+            scope: closed.and_then(|closed| closed.failure.scope.clone()),
+            text: closed.map_or_else(String::new, |closed| closed.failure.text.clone()),
+            until: closed.and_then(|closed| closed.until),
+            at_once: account.ramp,
+        }
+    });
+    accounts.collect()
 }
 
 pub(super) fn publish_waits(state: &State, run: &Run) -> Option<String> {
@@ -344,6 +381,13 @@ fn waits(state: &State, feature: &Feature, hopeless: &BTreeSet<Slug>, now: Stamp
     }
     if feature.not_before > now {
         waits.push(Wait::Time(feature.not_before));
+    }
+    if let Some(run) = state.live().filter(|_| waits.is_empty()) {
+        waits.extend(
+            state
+                .closed_account(run, feature, now)
+                .map(|(name, until)| Wait::Account(name.to_owned(), until)),
+        );
     }
     if let Some(run) = state.live().filter(|_| waits.is_empty()) {
         waits.push(if admits(state, run) {

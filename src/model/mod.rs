@@ -30,6 +30,6 @@ pub use input::{
 pub use pattern::not_a_pattern;
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
-    BreakerSettings, Containment, Isolation, MergeSettings, OnHalt, ProcessTier, SandboxTier,
-    Settings,
+    AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
+    OnLimit, ProcessTier, SandboxTier, Settings,
 };

@@ -208,7 +208,12 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
         let kind = match failure.kind {
             FailureKind::Limit => "limit: ",
             FailureKind::Auth => "login: ",
-            FailureKind::Machine | FailureKind::Other => "",
+            FailureKind::Billing => "billing: ",
+            FailureKind::Overloaded => "overloaded: ",
+            FailureKind::Network => "network: ",
+            FailureKind::Context => "context: ",
+            FailureKind::Refused => "refused: ",
+            FailureKind::Crashed | FailureKind::Machine | FailureKind::Other => "",
         };
         let text = reason(&failure.text, REASON_COLUMNS);
         return format!("#{iteration} {how}: {kind}{text}");
