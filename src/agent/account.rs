@@ -60,6 +60,8 @@ mod tests {
             env_pass: env_pass.iter().map(|name| (*name).to_owned()).collect(),
             write: Vec::new(),
             network: None,
+            account: String::new(),
+            parallel: None,
         }
     }
 

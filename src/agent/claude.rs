@@ -690,6 +690,8 @@ mod tests {
             env_pass: Vec::new(),
             write: Vec::new(),
             network: None,
+            account: String::new(),
+            parallel: None,
         };
         assert_eq!(
             args(&profile, Some("opus")).join(" "),

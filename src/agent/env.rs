@@ -197,6 +197,8 @@ mod tests {
             env_pass: Vec::new(),
             write: Vec::new(),
             network: None,
+            account: String::new(),
+            parallel: None,
         }
     }
 

@@ -42,6 +42,8 @@ impl Bench {
                 env_pass: Vec::new(),
                 write: Vec::new(),
                 network: None,
+                account: String::new(),
+                parallel: None,
             },
             slug: Slug::new("auth-login").unwrap(),
             run: RunId("20261123-221530-4f2a".into()),

@@ -8,6 +8,7 @@ mod check;
 mod confine;
 mod feature;
 mod kind;
+mod limits;
 mod origin;
 mod overrides;
 mod resolve;

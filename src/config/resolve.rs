@@ -57,6 +57,7 @@ impl Resolver<'_> {
             features,
             run: run(&shape.run),
             agent,
+            limits: self.limits(&shape.limits, shape.fallback.0, &agents),
             agents,
             breakers,
             worktrees: self.worktrees(shape.worktrees),
@@ -103,7 +104,7 @@ impl Resolver<'_> {
     }
 
     /// Puts a problem where the value of `key` was given.
-    fn problem(&mut self, key: &str, problem: Problem) {
+    pub(super) fn problem(&mut self, key: &str, problem: Problem) {
         let problem = match (self.tree.origin(key), self.file) {
             (Origin::File { .. }, Some((source, root))) => match place(root, key) {
                 Some(place) => source.spot(place).mark(problem),
@@ -192,6 +193,13 @@ impl Resolver<'_> {
                 env_pass: shape.env_pass.0,
                 write: shape.write.0,
                 network: shape.network.map(has_network),
+                account: match (shape.account, kind) {
+                    (Some(account), _) => account.0,
+                    // Of two programs that are nobody's, nothing says that they share anything.
+                    (None, Kind::Command) => name.clone(),
+                    (None, kind) => kind.name().to_owned(),
+                },
+                parallel: shape.parallel,
             };
             agents.insert(name, profile);
         }

@@ -4,7 +4,8 @@
 
 use super::feature::FeatureKeys;
 use crate::model::{
-    BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt, Settings, Slug,
+    AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
+    Settings, Slug,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub struct Config {
     pub agent: String,
     /// Agent profiles by name.
     pub agents: BTreeMap<String, Profile>,
+    /// What happens when the account of an agent cannot be used; its fallback profiles are keys of `agents`.
+    pub limits: LimitSettings,
     /// Thresholds of the breakers.
     pub breakers: BreakerSettings,
     /// The worktrees that agents work in.
@@ -94,6 +97,17 @@ pub enum Kind {
     Command,
 }
 
+impl Kind {
+    /// Its name in harness.yaml.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Command => "command",
+        }
+    }
+}
+
 /// One way to call an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -115,6 +129,10 @@ pub struct Profile {
     pub write: Vec<String>,
     /// Whether it has the network in a sandbox; `None`: as [`Confine`] says.
     pub network: Option<bool>,
+    /// The account that it uses.
+    pub account: String,
+    /// How many of it may work at once; `None`: as many as there are slots.
+    pub parallel: Option<u32>,
 }
 
 /// What is to hold agents and commands to what they may write and see.
@@ -272,9 +290,18 @@ impl Config {
             // What the system allows is found out where it is used.
             containment: Containment::default(),
             agent: self.agent.clone(),
-            agents: BTreeMap::new(),
-            limits: LimitSettings::default(),
+            agents: self.agents.iter().map(known).collect(),
+            limits: self.limits.clone(),
             only: self.only.clone(),
         }
     }
+}
+
+/// What decisions need to know of a profile.
+fn known((name, profile): (&String, &Profile)) -> (String, AgentSettings) {
+    let settings = AgentSettings {
+        account: profile.account.clone(),
+        parallel: profile.parallel,
+    };
+    (name.clone(), settings)
 }

@@ -5,6 +5,7 @@
 
 use super::confine::{Confine, Network, SandboxChoice};
 use super::kind::{Name, Parallel, Size, Span, Text, Words};
+use super::limits::Limits;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ pub(super) struct Shape {
     pub agent: Name,
     /// Agent profiles by name; `claude` always exists.
     pub agents: BTreeMap<String, Profile>,
+    /// Profiles to go on with while the account of a feature's own cannot be used, the best first; for on_limit: switch.
+    pub fallback: Words,
+    /// What happens when the account of an agent cannot be used for a while.
+    pub limits: Limits,
     /// When a feature that makes no progress is stopped.
     pub breakers: Breakers,
     /// The git worktrees that agents work in.
@@ -156,6 +161,12 @@ pub(super) struct Profile {
     pub write: Words,
     /// full or none, in a sandbox; null means what confine.network says.
     pub network: Option<Network>,
+    /// Name of the account that it uses; profiles of one account share its limits. null means the kind's: profiles of
+    /// kind command have one each.
+    pub account: Option<Name>,
+    /// How many of it may work at once; null means as many as there are slots.
+    #[schemars(range(min = 1, max = 1000))]
+    pub parallel: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
@@ -363,6 +374,8 @@ impl Default for Shape {
             run: Run::default(),
             agent: Name("claude".into()),
             agents: BTreeMap::from([("claude".into(), claude)]),
+            fallback: Words::default(),
+            limits: Limits::default(),
             breakers: Breakers::default(),
             worktrees: Worktrees::default(),
             isolation: Isolation::Worktree,

@@ -242,10 +242,7 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
         "checks: {todo_added: warn}",
         "checks: {}",
         "budget: {usd: 5}",
-        "limits: {on_limit: wait}",
-        "limits:\n  max_wait: 6h",
         "escalate: [{agent: claude}]",
-        "fallback: [claude]",
         "notify: {command: notify-send}",
         "run: {until: '07:30'}",
         "run: {keep_awake: true}",
@@ -258,7 +255,7 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
         );
         assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
     }
-    let harmless = "budget: {usd: null, tokens: null}\nlimits: {on_limit: halt}\nescalate: []\nfallback: []\n\
+    let harmless = "budget: {usd: null, tokens: null}\nescalate: []\n\
         notify: {command: null, on: [finished]}\nrun: {until: null, keep_awake: false}\n\
         sandbox: off";
     let (_dir, sources) = sources(harmless, &[]);

@@ -27,14 +27,7 @@ const fn key(key: &'static str, harmless: fn(&Node) -> bool, instead: &'static s
 pub(super) const IN_FILE: &[Unavailable] = &[
     key("checks", never, "remove it"),
     key("budget", all_null, "remove it"),
-    key(
-        "limits.on_limit",
-        |node| is_text(node, "halt"),
-        "`halt` is what happens today",
-    ),
-    key("limits.max_wait", never, "remove it"),
     key("escalate", empty, "remove it"),
-    key("fallback", empty, "remove it"),
     key("notify.command", null, "remove it"),
     key("notify.on", always, "remove it"),
     key("run.until", null, "remove it"),

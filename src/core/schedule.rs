@@ -150,8 +150,9 @@ pub(super) fn slots(run: &Run) -> usize {
 fn taken(state: &State, run: &Run, now: Stamp) -> usize {
     let taken = state.in_slots.iter().filter(|slug| {
         let feature = state.features.get(*slug);
-        feature
-            .is_none_or(|feature| is_active(feature) || state.reopens(run, feature, now).is_none())
+        feature.is_none_or(|feature| {
+            is_active(feature) || state.closed_account(run, feature, now).is_none()
+        })
     });
     taken.count()
 }
