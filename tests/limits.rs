@@ -57,7 +57,7 @@ fn status(site: &Site) -> Value {
 fn assert_landed(site: &Site, ran: &Ran, names: &[&str]) {
     assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
     for name in names {
-        assert_eq!(site.read(&format!("{name}.txt")), "ok\n");
+        assert_eq!(site.read(&format!("{name}.txt")).trim(), "ok");
     }
 }
 
@@ -124,7 +124,7 @@ fn what_no_wait_mends_ends_the_run_with_6_and_says_how_to_mend_it() {
         std::fs::write(site.path(file), reset.to_string()).unwrap();
         let ran = site.harness(&["run"]);
         assert_eq!(ran.code, Some(6), "{}{}", ran.out, ran.err);
-        assert_eq!(site.read("other.txt"), "ok\n", "the others land");
+        assert_eq!(site.read("other.txt").trim(), "ok", "the others land");
         assert!(ran.err.contains(text), "{}", ran.err);
         std::fs::remove_file(site.path(file)).unwrap();
         let ran = site.harness(&["run"]);
