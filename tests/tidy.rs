@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Layer of each room, and the rooms of its own layer it may import all the same.
 const ROOMS: &[(&str, u32, &[&str])] = &[
     ("model", 0, &[]),
+    ("fault", 0, &[]),
     ("core", 1, &[]),
     ("config", 2, &[]),
     ("spec", 2, &["config"]),
@@ -27,6 +28,19 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("process", &["agent", "gate", "driver"]),
     ("journal", &["driver", "cli"]),
     ("git", &["driver"]),
+    (
+        "fault",
+        &[
+            "journal",
+            "git",
+            "process",
+            "learnings",
+            "agent",
+            "gate",
+            "driver",
+            "cli",
+        ],
+    ),
 ];
 
 /// Third-party crates and the rooms they may appear in.
@@ -38,7 +52,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["journal", "learnings", "agent", "git"]),
     ("git2", &["git"]),
     ("reflink_copy", &["git"]),
-    ("nix", &["process", "driver"]),
+    ("nix", &["process", "driver", "fault/armed.rs"]),
     ("landlock", &["process/sandbox/rules.rs"]),
     ("tokio", &["process", "agent", "gate", "driver", "cli"]),
     ("minijinja", &["agent"]),

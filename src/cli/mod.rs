@@ -24,6 +24,7 @@ mod undo;
 use crate::config::{self as configuration, Config, Loaded};
 use crate::core::State;
 use crate::driver::{self, DriverError, Place};
+use crate::fault;
 use crate::model::{Problem, Slug};
 use args::{Args, Cli};
 use clap::Parser;
@@ -44,6 +45,10 @@ struct Desk {
 #[must_use]
 pub fn main() -> u8 {
     trace();
+    if let Err(why) = fault::arm(|name| std::env::var_os(name)) {
+        desk::show(&[Problem::error(why)], false);
+        return desk::NOT_STARTED;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return desk::usage(&error),

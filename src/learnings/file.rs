@@ -3,6 +3,7 @@
 //! Knows nothing about what stands in them.
 
 use super::{LearningsError, Result, failed};
+use crate::fault::{self, Point};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -16,12 +17,14 @@ pub(super) fn create(path: &Path, content: &str) -> Result<bool> {
     }
     let dir = path.parent().unwrap_or(Path::new("."));
     let made = || -> io::Result<bool> {
+        fault::at(Point::MemoryCreate)?;
         let mut temporary = tempfile::Builder::new()
             .prefix(".new-")
             .permissions(Permissions::from_mode(0o644))
             .tempfile_in(dir)?;
         temporary.write_all(content.as_bytes())?;
         temporary.as_file().sync_all()?;
+        fault::at(Point::MemoryRename)?;
         match temporary.persist_noclobber(path) {
             Ok(_) => Ok(true),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -29,12 +32,14 @@ pub(super) fn create(path: &Path, content: &str) -> Result<bool> {
         }
     };
     let made = made().map_err(failed("create", path))?;
+    fault::past(Point::MemoryCreated);
     sync_dir(dir)?;
     Ok(made)
 }
 
 /// Appends `text` on a line of its own, all of it or nothing, and syncs. Creates the file if missing.
 pub(super) fn append(path: &Path, text: &str) -> Result<()> {
+    fault::at(Point::MemoryAppend).map_err(failed("append to", path))?;
     let (file, made) = match open(path, OpenOptions::new().read(true).append(true))? {
         Some(file) => (file, false),
         None => {
@@ -62,16 +67,16 @@ fn append_whole(mut file: &File, text: &str) -> io::Result<()> {
         }
     }
     bytes.extend_from_slice(text.as_bytes());
-    // One call for all of it: what a kill can leave is all or nothing, and a full disk is undone.
-    let written = match file.write(&bytes) {
-        Ok(count) if count == bytes.len() => file.sync_all(),
-        Ok(_) => Err(io::Error::from(io::ErrorKind::WriteZero)),
-        Err(error) => Err(error),
-    };
+    // All of it at once: a kill hardly ever leaves a part, and what a full disk leaves is undone.
+    let written = fault::write(Point::MemoryWrite, &mut file, &bytes)
+        .and_then(|()| fault::at(Point::MemorySync))
+        .and_then(|()| file.sync_all());
     if written.is_err() {
         file.set_len(old_len)?;
     }
-    written
+    written?;
+    fault::past(Point::MemoryAppended);
+    Ok(())
 }
 
 /// Removes the last `count` bytes.
@@ -80,6 +85,7 @@ pub(super) fn cut(path: &Path, count: usize) -> Result<()> {
         return Ok(());
     };
     let cut = || -> io::Result<()> {
+        fault::at(Point::MemoryCut)?;
         let len = file.metadata()?.len();
         file.set_len(len.saturating_sub(count as u64))?;
         file.sync_all()

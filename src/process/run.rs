@@ -9,6 +9,7 @@ use super::keeper::{self, STOP, Started, Told};
 use super::pipes::Pipes;
 use super::tree::{GIVE_UP, LOOK_AGAIN, Tree, signal_each};
 use super::{Finished, Job, Stream};
+use crate::fault::{self, Point};
 use crate::model::Ending;
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
@@ -84,6 +85,7 @@ pub async fn run(
     };
     let was_whole = killed.is_none() && matches!(by_itself, Ending::Exited { .. });
     share.end(was_whole && leftovers == 0);
+    fault::past(Point::JobEnded);
     pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)
 }
 

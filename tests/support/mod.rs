@@ -164,6 +164,12 @@ impl Site {
         finish(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
     }
 
+    /// Runs harness here, with more variables.
+    pub fn harness_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(env!("CARGO_BIN_EXE_harness"));
+        finish(command.args(args).envs(env.iter().copied()))
+    }
+
     /// Runs harness in another directory.
     pub fn harness_in(&self, dir: &Path, args: &[&str]) -> Ran {
         finish(
