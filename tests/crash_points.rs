@@ -1,7 +1,9 @@
-//! Killed at every place where something durable changes, in the middle of its work and again while it recovers from
-//! that, harness comes to the same end: the same tree, each lesson once, nothing left behind.
+//! Killed at every place where something durable changes, and again while it recovers from that, harness comes to the
+//! same end: the same tree, each lesson once, nothing left behind.
 //!
-//! `HARNESS_CRASHES=all` has it killed at every pass and not only at the first; `scripts/crashes` does that.
+//! By itself it is killed at the first pass of each place, in the smallest scene that passes it.
+//! `HARNESS_CRASHES=passes` has it killed at every pass in every scene, `HARNESS_CRASHES=pairs` at every place of a night
+//! and then at every place that the recovery from that passes (`scripts/crashes`).
 
 #![cfg(feature = "fake-agent")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
@@ -13,80 +15,132 @@ mod sweep;
 use harness::fault::Point;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::time::Instant;
 use support::Site;
 use sweep::{Scene, await_nobody, in_parallel, missing};
 
-/// A place to be killed at: in which scene, where, at which pass.
-struct Crash<'a> {
+/// The first place that every run passes.
+const FIRST: &str = "lock.taken";
+
+/// Runs that are killed one after the other, each at its place, before one comes to its end.
+struct Crashes<'a> {
     scene: &'a Scene,
-    place: &'static str,
-    pass: u32,
+    /// A place and a pass each.
+    at: Vec<(&'a str, u32)>,
 }
 
 #[test]
 fn every_crash_and_every_crash_after_it_comes_to_the_same_end() {
-    let begun = Instant::now();
     let scenes = Scene::all();
     let passes: Vec<BTreeMap<&str, u32>> = scenes.iter().map(Scene::passes).collect();
-    eprintln!("{} scenes, {:?}", scenes.len(), begun.elapsed());
-    for (s, p) in scenes.iter().zip(&passes) {
-        eprintln!("{} {p:?}", s.name);
-    }
-    let passed: BTreeSet<&str> = passes.iter().flat_map(|all| all.keys().copied()).collect();
     let names = || Point::ALL.iter().map(|point| point.name());
-    assert_eq!(
-        missing(names(), &passed),
-        Vec::<&str>::new(),
-        "passed by nobody"
-    );
+    let passed: BTreeSet<&str> = passes.iter().flat_map(|all| all.keys().copied()).collect();
+    let unpassed = missing(names(), &passed);
+    assert_eq!(unpassed, Vec::<&str>::new(), "no scene passes them");
 
-    let mut crashes = Vec::new();
-    for place in names() {
-        let n = passes
-            .iter()
-            .position(|all| all.contains_key(place))
-            .unwrap();
-        crashes.push(Crash {
-            scene: &scenes[n],
-            place,
-            pass: 1,
-        });
+    match std::env::var("HARNESS_CRASHES").as_deref() {
+        Ok("passes") => return every_pass(&scenes, &passes),
+        Ok("pairs") => return every_pair(&scenes[scenes.len() - 1]),
+        _ => {}
     }
-    let again = Mutex::new(BTreeSet::new());
-    in_parallel(&crashes, |crash| {
-        let at = Instant::now();
-        if crash.plays_out() {
-            again.lock().unwrap().insert(crash.place);
-        }
-        eprintln!("{} {} {:?}", crash.scene.name, crash.place, at.elapsed());
-    });
-    eprintln!("{:?}", begun.elapsed());
-    let again = again.into_inner().unwrap();
-    eprintln!("not again: {:?}", missing(names(), &again));
+    let scene_of = |name: &str| {
+        let found = passes.iter().position(|all| all.contains_key(name));
+        &scenes[found.unwrap()]
+    };
+    let of = |first: &'static str, then: &'static str| Crashes {
+        scene: scene_of(then),
+        at: vec![(first, 1), (then, 1)],
+    };
+    let twice: Vec<Crashes<'_>> = names().map(|name| of(name, name)).collect();
+    let again = sweep(&twice);
+    // Places that the recovery from their own crash has no need to pass again.
+    let others = missing(names(), &again);
+    let others: Vec<Crashes<'_>> = others.into_iter().map(|name| of(FIRST, name)).collect();
+    let again = &again | &sweep(&others);
+    let never = missing(names(), &again);
+    assert_eq!(never, Vec::<&str>::new(), "no recovery was killed there");
 }
 
-impl Crash<'_> {
-    /// Whether it was killed a second time.
-    fn plays_out(&self) -> bool {
-        let Self { scene, place, pass } = self;
+fn every_pass(scenes: &[Scene], passes: &[BTreeMap<&'static str, u32>]) {
+    let mut all = Vec::new();
+    for (scene, passes) in scenes.iter().zip(passes) {
+        for (name, count) in passes {
+            let nths = 1..=*count;
+            all.extend(nths.map(|nth| Crashes {
+                scene,
+                at: vec![(*name, nth), (*name, 1)],
+            }));
+        }
+    }
+    sweep(&all);
+}
+
+fn every_pair(scene: &Scene) {
+    let mut all = Vec::new();
+    for first in scene.passes().keys() {
         let site = scene.site();
-        let about = format!("{}: {place}#{pass}", scene.name);
-        assert!(
-            self.dies(&site, &format!("{place}#{pass}=crash")),
-            "{about}: it never came there"
-        );
-        let again = self.dies(&site, &format!("{place}=crash"));
-        scene.plays_out(&site);
-        scene.audit(&site, &about);
-        again
+        let at = vec![(*first, 1)];
+        Crashes { scene, at }.die(&site);
+        let then = scene.passes_in(&site);
+        all.extend(then.into_keys().map(|then| Crashes {
+            scene,
+            at: vec![(*first, 1), (then, 1)],
+        }));
+    }
+    sweep(&all);
+}
+
+/// Plays all of them; gives where the second run was killed.
+fn sweep<'a>(all: &[Crashes<'a>]) -> BTreeSet<&'a str> {
+    let again = Mutex::new(BTreeSet::new());
+    in_parallel(all, |crashes| {
+        let site = crashes.scene.site();
+        if crashes.die(&site) == 2 {
+            again.lock().unwrap().insert(crashes.at[1].0);
+        }
+        crashes.scene.plays_out(&site);
+        crashes.scene.audit(&site, &crashes.about());
+    });
+    let again = again.into_inner().unwrap();
+    println!("{} crashes at {} places", all.len(), again.len());
+    again
+}
+
+impl Crashes<'_> {
+    /// How many runs were killed.
+    fn die(&self, site: &Site) -> usize {
+        let mut deaths = 0;
+        for (n, (name, nth)) in self.at.iter().enumerate() {
+            let all = self.scene.play(site, &format!("{name}#{nth}=crash"));
+            await_nobody(site);
+            let died = all.last().unwrap().code.is_none();
+            deaths += usize::from(died);
+            let about = self.about();
+            assert!(died || self.scene.is_over(&all), "{about}: {all:#?}");
+            // How often a place is passed may differ from run to run, but not whether it is.
+            assert!(died || n > 0 || *nth > 1, "{about}: it never came there");
+        }
+        deaths
     }
 
-    fn dies(&self, site: &Site, order: &str) -> bool {
-        let all = self.scene.play(site, order);
-        await_nobody(site);
-        let died = all.last().unwrap().code.is_none();
-        assert!(died || self.scene.is_over(&all), "{order}: {all:#?}");
-        died
+    fn about(&self) -> String {
+        format!("{}: {:?}", self.scene.name, self.at)
+    }
+}
+
+#[test]
+fn an_order_that_cannot_be_followed_stops_everything() {
+    let site = Site::new();
+    for order in [
+        "git.call",
+        "nowhere=crash",
+        "git.done=EIO",
+        "git.call#0=EIO",
+        "",
+    ] {
+        let ran = site.harness_with(&["status"], &[("HARNESS_FAULT", order)]);
+        assert_eq!(ran.code, Some(2), "{order}: {}", ran.err);
+        let told = format!("error: HARNESS_FAULT=`{order}`: ");
+        assert!(ran.err.starts_with(&told), "{order}: {}", ran.err);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
     }
 }

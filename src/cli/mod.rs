@@ -45,7 +45,8 @@ struct Desk {
 #[must_use]
 pub fn main() -> u8 {
     trace();
-    if let Err(why) = fault::arm(|name| std::env::var_os(name)) {
+    let mut env = std::env::vars_os().collect();
+    if let Err(why) = fault::arm(&mut env) {
         desk::show(&[Problem::error(why)], false);
         return desk::NOT_STARTED;
     }
@@ -57,7 +58,7 @@ pub fn main() -> u8 {
         directory: cli.directory.unwrap_or_else(|| PathBuf::from(".")),
         config_file: cli.config,
         colour: out::colours(cli.color),
-        env: std::env::vars_os().collect(),
+        env,
     };
     let result = match cli.command {
         Args::Init(args) => init::init(&desk, &args),

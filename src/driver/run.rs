@@ -20,7 +20,7 @@ use crate::fault::{self, Point};
 use crate::journal::{Journal, Lock};
 use crate::learnings::Memory;
 use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp, escaped_lines};
-use crate::process::Secrets;
+use crate::process::{self, Secrets};
 use crate::report;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -80,6 +80,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let memory = Memory::open(&ready.place.state_dir)?;
     let holder = Place::this_process(&format!("run {id}"));
     let _lock = Lock::take(&ready.place.state_dir, &holder)?;
+    memory.clear_up(|pid| process::alive(pid, None, None))?;
     let (journal, contents) = Journal::open(&ready.place.state_dir)?;
     let engine = Engine::replay(&contents.records);
     fault::past(Point::RunBegin);

@@ -5,7 +5,8 @@
 use super::{Kind, Point};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, raise};
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -41,11 +42,12 @@ enum What {
     Fail(Errno),
 }
 
-/// Reads the orders from the environment; to be called once, before anything else.
+/// Takes the orders out of an environment; to be called once, before anything else.
 ///
 /// # Errors
 /// An order that cannot be followed, in a sentence.
-pub fn arm(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), String> {
+pub fn arm(env: &mut BTreeMap<OsString, OsString>) -> Result<(), String> {
+    let mut variable = |name: &str| env.remove(OsStr::new(name));
     let order = variable(ORDER).map(|text| Order::parse(&text.to_string_lossy()));
     let log = variable(LOG).map(|file| {
         let opened = OpenOptions::new().create(true).append(true).open(&file);

@@ -76,6 +76,8 @@ points! {
     LockWrite = "lock.write", Call;
     /// The lock is taken, and says so.
     LockTaken = "lock.taken", Step;
+    /// The lock is about to be given back.
+    LockRelease = "lock.release", Call;
 
     /// The state directory is about to be made if missing.
     MemoryOpen = "memory.open", Call;
@@ -262,14 +264,15 @@ points! {
 #[cfg(not(feature = "fake-agent"))]
 mod unarmed {
     use super::Point;
+    use std::collections::BTreeMap;
     use std::ffi::OsString;
     use std::io;
 
-    /// The variables mean nothing here.
+    /// The variables mean nothing here, and stay where they are.
     ///
     /// # Errors
     /// Never.
-    pub fn arm(_: impl Fn(&str) -> Option<OsString>) -> Result<(), String> {
+    pub fn arm(_: &mut BTreeMap<OsString, OsString>) -> Result<(), String> {
         Ok(())
     }
 

@@ -85,6 +85,14 @@ impl Repo {
         Ok(())
     }
 
+    /// Removes what is left of a worktree that was being registered or forgotten when somebody died.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub(super) fn clear_apart(&self) -> Result<(), GitError> {
+        remove_any(&self.git_dir().join(APART))
+    }
+
     /// Forgets the worktree of an administrative directory.
     ///
     /// # Errors

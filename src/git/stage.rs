@@ -337,7 +337,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = fault::at(Point::GitFileRemove).and_then(|()| std::fs::remove_file(&self.0));
     }
 }
 

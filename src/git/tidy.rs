@@ -38,6 +38,7 @@ impl Worktrees {
         target_ref: &str,
     ) -> Result<(), GitError> {
         let _guard = self.guard();
+        self.repo.clear_apart()?;
         let mut done = Cleaned::default();
         for listed in self.list()? {
             if listed.name.is_none_or(|name| !keep.contains(&name)) {
@@ -71,6 +72,7 @@ impl Worktrees {
     /// git or the disk failed; doing it again continues.
     pub fn clean(&self, target_ref: &str, force: bool) -> Result<Cleaned, GitError> {
         let _guard = self.guard();
+        self.repo.clear_apart()?;
         let mut done = Cleaned::default();
         for listed in self.list()? {
             self.remove_kept(&listed, &mut done)?;

@@ -104,7 +104,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // An empty file says that nobody holds it.
-        let _ = self.file.set_len(0);
+        let _ = fault::at(Point::LockRelease).and_then(|()| self.file.set_len(0));
         // Not left to closing: a child that has not come to its `exec` yet keeps the open file, and closing
         // alone would leave the lock with it.
         let _ = self.file.unlock();

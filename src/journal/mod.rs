@@ -210,12 +210,17 @@ fn damaged(path: &Path, line: u64, why: &str) -> JournalError {
 fn save_torn(file: &mut File, from: u64, path: &Path) -> std::io::Result<()> {
     fault::at(Point::JournalKeep)?;
     file.seek(SeekFrom::Start(from))?;
-    let mut torn = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-    std::io::copy(file, &mut torn)?;
-    torn.as_file().sync_all()?;
-    torn.persist(path.with_extension("jsonl.torn"))
-        .map_err(|error| error.error)?;
-    Ok(())
+    // Whoever has the lock may write it; nobody else does.
+    let kept = path.with_extension("jsonl.torn");
+    let draft = kept.with_added_extension("new");
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut torn = File::create_new(&draft)?;
+    io::copy(file, &mut torn)?;
+    torn.sync_all()?;
+    std::fs::rename(&draft, kept)
 }
 
 fn sync_dir(dir: &Path) -> std::io::Result<()> {

@@ -69,6 +69,15 @@ impl Memory {
         Ok(Self { dir })
     }
 
+    /// Removes what a process that died was in the middle of writing. `is_alive` says whether there is a process of
+    /// this number.
+    ///
+    /// # Errors
+    /// When it is there but cannot be removed.
+    pub fn clear_up(&self, is_alive: impl Fn(u32) -> bool) -> Result<()> {
+        file::clear_drafts(&self.dir, is_alive)
+    }
+
     /// The state directory for somebody who only reads; nothing is made.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>) -> Self {

@@ -184,9 +184,13 @@ impl Scene {
 
     /// How often each place is passed when nothing is ordered.
     pub fn passes(&self) -> BTreeMap<&'static str, u32> {
-        let site = self.site();
+        self.passes_in(&self.site())
+    }
+
+    /// How often each place is passed from here on when nothing is ordered.
+    pub fn passes_in(&self, site: &Site) -> BTreeMap<&'static str, u32> {
         let log = site.path("passes");
-        let all = self.play_with(&site, &[("HARNESS_FAULT_LOG", log.to_str().unwrap())]);
+        let all = self.play_with(site, &[("HARNESS_FAULT_LOG", log.to_str().unwrap())]);
         assert!(self.is_over(&all), "{}: {all:#?}", self.name);
         let mut passes = BTreeMap::new();
         for line in fs::read_to_string(log).unwrap().lines() {
@@ -206,56 +210,50 @@ impl Scene {
         Ends { tree, lessons }
     }
 
+    /// What must be so when a run has said that all is done.
+    pub fn is_done(&self, site: &Site, about: &str) {
+        assert_eq!(self.found(site), self.ends, "{about}");
+        let fsck = site.git(&["fsck", "--strict", "--no-dangling"]);
+        assert_eq!(fsck, "", "{about}");
+        assert_eq!(site.git(&["status", "--porcelain"]), "", "{about}");
+        await_nobody(site);
+    }
+
     /// What must be so in the end.
     pub fn audit(&self, site: &Site, about: &str) {
-        assert_eq!(self.found(site), self.ends, "{about}");
-        assert_eq!(
-            site.git(&["fsck", "--strict", "--no-dangling"]),
-            "",
-            "{about}"
-        );
-        assert_eq!(site.git(&["status", "--porcelain"]), "", "{about}");
-        assert_eq!(
-            site.git(&["worktree", "list"]).lines().count(),
-            1,
-            "{about}"
-        );
+        self.is_done(site, about);
+        assert_eq!(site.read(".harness/lock"), "", "{about}: the lock");
         let refs = site.git(&["for-each-ref", "--format=%(refname)"]);
-        let kept = ["refs/heads/main", "refs/heads/trunk"];
-        let history = [
-            "refs/harness/iterations/",
-            "refs/harness/old/",
-            "refs/harness/lost/",
-        ];
-        let odd = refs.lines().filter(|name| {
-            !kept.contains(name) && !history.iter().any(|kind| name.starts_with(kind))
-        });
-        assert_eq!(odd.collect::<Vec<_>>(), Vec::<&str>::new(), "{about}");
-        assert!(!site.path("the repo.harness").exists(), "{about}: the pool");
-        let mut litter = Vec::new();
-        let is_litter = |name: &str| {
-            let ours = name.starts_with("harness-") && name.contains(".git/");
-            name.ends_with(".lock") || name.ends_with(".new") || ours
+        let expected = |name: &&str| {
+            let history = ["iterations", "old", "lost"];
+            let history = history.map(|kind| format!("refs/harness/{kind}/"));
+            ["refs/heads/main", "refs/heads/trunk"].contains(name)
+                || history.iter().any(|kind| name.starts_with(kind))
         };
-        walk(&site.repo.join(".git"), &mut |path| {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if is_litter(&name) || name.starts_with("harness-") {
-                litter.push(path.display().to_string());
-            }
+        let mut litter: Vec<String> = refs
+            .lines()
+            .filter(|name| !expected(name))
+            .map(str::to_owned)
+            .collect();
+        if site.path("the repo.harness").exists() {
+            litter.push("the pool".to_owned());
+        }
+        let mut look = |dir: &str, is_litter: &dyn Fn(&str) -> bool| {
+            walk(&site.repo.join(dir), &mut |path| {
+                let name = path.file_name().unwrap().to_string_lossy();
+                if is_litter(&name) {
+                    litter.push(path.display().to_string());
+                }
+            });
+        };
+        look(".git", &|name| {
+            name.starts_with("harness-") || name.ends_with(".lock") || name == "worktrees"
         });
-        walk(&site.repo.join(".harness"), &mut |path| {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if name.starts_with(".new") || name.starts_with(".tmp") || name.ends_with(".part") {
-                litter.push(path.display().to_string());
-            }
+        look(".harness", &|name| {
+            let drafts = [".part", ".new", ".tmp"];
+            name.starts_with(".new") || drafts.iter().any(|end| name.ends_with(end))
         });
-        assert_eq!(litter, Vec::<String>::new(), "{about}");
-        assert_eq!(
-            site.read(".harness/lock"),
-            "",
-            "{about}: the lock is given back"
-        );
-        await_nobody(site);
+        assert_eq!(litter, Vec::<String>::new(), "{about}: left behind");
     }
 }
 
