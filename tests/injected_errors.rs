@@ -15,7 +15,7 @@ use harness::fault::{Kind, Point};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use support::{Ran, Site};
-use sweep::{Scene, await_nobody, in_parallel, missing};
+use sweep::{Scene, await_nobody, in_parallel, missing, sample};
 
 /// What the system says, by name.
 const ERRORS: [(&str, &str); 5] = [
@@ -83,6 +83,7 @@ fn whatever_the_system_refuses_is_told_and_the_next_run_comes_to_the_same_end() 
             }
         }
     }
+    let refusals = sample(refusals);
     let told = Mutex::new(BTreeSet::new());
     in_parallel(&refusals, |refusal| {
         let said = refusal.plays_out();

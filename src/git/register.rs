@@ -90,7 +90,11 @@ impl Repo {
     /// # Errors
     /// The disk failed.
     pub(super) fn clear_apart(&self) -> Result<(), GitError> {
-        remove_any(&self.git_dir().join(APART))
+        remove_any(&self.git_dir().join(APART))?;
+        // As git does it: no directory without worktrees in it.
+        let _ = fault::at(Point::GitDirRemove)
+            .and_then(|()| fs::remove_dir(self.git_dir().join("worktrees")));
+        Ok(())
     }
 
     /// Forgets the worktree of an administrative directory.
@@ -104,9 +108,6 @@ impl Repo {
             .and_then(|()| fs::rename(admin, &gone))
             .map_err(GitError::io("remove", admin))?;
         fault::past(Point::WorktreeForgotten);
-        remove_any(&gone)?;
-        // As git does it: no directory without worktrees in it.
-        let _ = fs::remove_dir(self.git_dir().join("worktrees"));
-        Ok(())
+        self.clear_apart()
     }
 }

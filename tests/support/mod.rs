@@ -214,11 +214,12 @@ impl Site {
 
     /// Waits until something is so.
     pub fn await_that(&self, what: &str, is_so: impl Fn() -> bool) {
-        let until = Instant::now() + PATIENCE;
-        while !is_so() {
-            assert!(Instant::now() < until, "never came: {what}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        await_at(Duration::from_millis(5), what, is_so);
+    }
+
+    /// The same for what takes long to find out.
+    pub fn await_rarely(&self, what: &str, is_so: impl Fn() -> bool) {
+        await_at(Duration::from_millis(50), what, is_so);
     }
 
     /// Waits until a file exists.
@@ -242,6 +243,14 @@ impl Site {
         );
         assert_eq!(self.git(&["status", "--porcelain"]), "");
         assert!(!self.path("the repo.harness").exists(), "the pool is gone");
+    }
+}
+
+fn await_at(pace: Duration, what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never came: {what}");
+        std::thread::sleep(pace);
     }
 }
 

@@ -268,6 +268,8 @@ fn site(more: &str, features: &[&str]) -> Site {
              verify: {{commands: ['! grep -q \"^<<<\" list.txt', 'test ! -e c.txt || grep -q -x a list.txt']}}\n{more}\n"
         ),
     );
+    // Examples, which would only be copied.
+    fs::remove_dir_all(site.repo.join(".git/hooks")).unwrap();
     site.write("list.txt", "0\n");
     site.write(".gitignore", "cached\n");
     site.write("cached", "what a build needs\n");
@@ -299,7 +301,7 @@ pub fn await_nobody(site: &Site) {
         env.windows(named.len()).any(|part| part == named)
     };
     let own = std::process::id().to_string();
-    site.await_that("no process is left", || {
+    site.await_rarely("no process is left", || {
         let all = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = all.map(|entry| entry.path()).filter(|path| {
             let name = path.file_name().unwrap().to_string_lossy();
@@ -334,6 +336,12 @@ pub fn in_parallel<T: Sync>(jobs: &[T], work: impl Fn(&T) + Sync) {
         wrong.len(),
         wrong.join("\n---\n")
     );
+}
+
+/// Of a long version only every so many: a sample.
+pub fn sample<T>(all: Vec<T>) -> Vec<T> {
+    let every = std::env::var("HARNESS_SWEEP_EVERY").map_or(1, |text| text.parse().unwrap());
+    all.into_iter().step_by(every).collect()
 }
 
 /// Names of places that are in one set and not in another.
