@@ -5,6 +5,7 @@
 
 use super::AgentError;
 use super::text::{clip, first_line, or, visible};
+use crate::fault::{self, Point};
 use crate::process::{Secrets, remove};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
@@ -47,7 +48,9 @@ pub struct Outbox {
 pub fn reset(worktree: &Path) -> Result<PathBuf, AgentError> {
     let dir = worktree.join(DIRECTORY);
     let reset = || -> io::Result<()> {
+        fault::at(Point::OutboxRemove)?;
         remove(&dir)?;
+        fault::at(Point::OutboxCreate)?;
         fs::create_dir(&dir)?;
         let mut ignore = File::create_new(dir.join(".gitignore"))?;
         ignore.write_all(b"*\n")

@@ -24,6 +24,7 @@ mod undo;
 use crate::config::{self as configuration, Config, Loaded};
 use crate::core::State;
 use crate::driver::{self, DriverError, Place};
+use crate::fault;
 use crate::model::{Problem, Slug};
 use args::{Args, Cli};
 use clap::Parser;
@@ -44,6 +45,11 @@ struct Desk {
 #[must_use]
 pub fn main() -> u8 {
     trace();
+    let mut env = std::env::vars_os().collect();
+    if let Err(why) = fault::arm(&mut env) {
+        desk::show(&[Problem::error(why)], false);
+        return desk::NOT_STARTED;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return desk::usage(&error),
@@ -52,7 +58,7 @@ pub fn main() -> u8 {
         directory: cli.directory.unwrap_or_else(|| PathBuf::from(".")),
         config_file: cli.config,
         colour: out::colours(cli.color),
-        env: std::env::vars_os().collect(),
+        env,
     };
     let result = match cli.command {
         Args::Init(args) => init::init(&desk, &args),

@@ -5,6 +5,7 @@ use super::error::DriverError;
 use super::place::{Place, wall_clock};
 use super::turn::{Engine, Observation, World};
 use crate::config::Config;
+use crate::fault::{self, Point};
 use crate::git::{Cleaned, Worktrees};
 use crate::journal::{Held, Journal, JournalError, Lock};
 use crate::learnings::Memory;
@@ -116,7 +117,9 @@ impl World for Desk {
 fn leave(place: &Place, command: &Command) -> Result<(), DriverError> {
     let inbox = place.inbox();
     let io = || DriverError::io("leave a command in", inbox.clone());
-    std::fs::create_dir_all(&inbox).map_err(io())?;
+    fault::at(Point::StateCreate)
+        .and_then(|()| std::fs::create_dir_all(&inbox))
+        .map_err(io())?;
     let text = serde_json::to_vec(command).map_err(|error| io()(error.into()))?;
     // Written under another name first: the run must never read half a wish.
     let name = format!("{}-{}", wall_clock().0, std::process::id());

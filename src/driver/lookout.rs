@@ -5,6 +5,7 @@ use super::crew::{Crew, by_slug};
 use super::preflight::graph_problems;
 use super::watch::{About, Changed, Watch};
 use crate::core::State;
+use crate::fault::{self, Point};
 use crate::model::{Backlog, FeatureSpec, Input, Problem, Severity};
 use crate::spec::Scanner;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ impl Lookout {
         }
         // A directory that does not exist cannot be watched.
         let inbox = crew.place.inbox();
-        let _ = std::fs::create_dir_all(&inbox);
+        let _ = fault::at(Point::StateCreate).and_then(|()| std::fs::create_dir_all(&inbox));
         watch.cover(&inbox, About::State);
         watch.cover(&crew.place.state_dir, About::State);
         let first: Vec<FeatureSpec> = crew.features.borrow().values().cloned().collect();
@@ -127,6 +128,6 @@ impl Lookout {
 pub(super) fn remove(files: &[PathBuf]) {
     for file in files {
         // Should it stay, the command is given again, which changes nothing.
-        let _ = std::fs::remove_file(file);
+        let _ = fault::at(Point::StateRemove).and_then(|()| std::fs::remove_file(file));
     }
 }

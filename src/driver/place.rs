@@ -102,10 +102,15 @@ impl Place {
         directory.join(iteration.to_string())
     }
 
+    /// What gates print.
+    pub(super) fn gate_logs(&self) -> PathBuf {
+        self.state_dir.join("gates")
+    }
+
     /// What `verify.fingerprint` printed when the run began.
     #[must_use]
     pub fn fingerprint(&self) -> PathBuf {
-        self.state_dir.join("gates").join("fingerprint.log")
+        self.gate_logs().join("fingerprint.log")
     }
 
     /// What a gate printed: of which attempt, after how many failures of the same tree.
@@ -115,7 +120,7 @@ impl Place {
             0 => format!("{attempt}.log"),
             reds => format!("{attempt}-retry{reds}.log"),
         };
-        self.state_dir.join("gates").join(name)
+        self.gate_logs().join(name)
     }
 
     /// What the commands printed that made an attempt's generated files.

@@ -16,15 +16,15 @@ use super::tamper;
 use super::turn::{Engine, Observation};
 use super::world::{Hands, Message};
 use crate::core::{State, View, view, wake_at};
+use crate::fault::{self, Point};
 use crate::journal::{Journal, Lock};
 use crate::learnings::Memory;
 use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp, escaped_lines};
-use crate::process::Secrets;
+use crate::process::{self, Secrets};
 use crate::report;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -80,12 +80,16 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let memory = Memory::open(&ready.place.state_dir)?;
     let holder = Place::this_process(&format!("run {id}"));
     let _lock = Lock::take(&ready.place.state_dir, &holder)?;
+    memory.clear_up(|pid| process::alive(pid, None, None))?;
     let (journal, contents) = Journal::open(&ready.place.state_dir)?;
     let engine = Engine::replay(&contents.records);
-    let run_log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(ready.place.run_log())
+    fault::past(Point::RunBegin);
+    let run_log = fault::at(Point::RunLogOpen)
+        .and_then(|()| {
+            let mut options = OpenOptions::new();
+            let options = options.create(true).append(true);
+            options.open(ready.place.run_log())
+        })
         .map_err(DriverError::io("open", ready.place.run_log()))?;
     let untrusted = ready.config.verify.commands.is_empty();
     let (mut crew, scanner) = Crew::new(ready, id, memory);
@@ -194,6 +198,7 @@ impl Session<'_> {
             self.show(now);
             let state = self.engine.state();
             if let Some(code) = state.exit_code().filter(|_| self.engine.is_idle()) {
+                fault::past(Point::RunEnd);
                 return Ok(Outcome {
                     code,
                     view: view(state, now),
@@ -310,7 +315,8 @@ impl Voice<'_> {
     fn say(&mut self, line: &str) {
         // A full disk must not stop a run that can still work; the journal has the facts.
         let line = escaped_lines(&self.secrets.hide(line));
-        let _ = writeln!(self.run_log, "{line}");
+        let text = format!("{line}\n");
+        let _ = fault::write(Point::RunLogWrite, &mut self.run_log, text.as_bytes());
         self.audience.say(&line);
     }
 

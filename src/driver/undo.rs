@@ -9,6 +9,7 @@ use super::place::{Place, wall_clock};
 use super::turn::Engine;
 use crate::config::Config;
 use crate::core::State;
+use crate::fault::{self, Point};
 use crate::git::{Landed, Reverted, Target};
 use crate::journal::{Journal, Lock};
 use crate::learnings::Memory;
@@ -163,6 +164,7 @@ fn take_back(
     match repo.publish(&target.refname, &ground.target, &commit)? {
         PublishOutcome::Done => {
             // The integration ref follows; if it were not to now, the next run does that.
+            fault::past(Point::UndoPublished);
             repo.ground(&target.refname, Some(&commit))?;
             Ok(Some(commit))
         }

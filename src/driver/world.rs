@@ -8,6 +8,7 @@ use super::iterate::{Iteration, iterate};
 use super::prepare::{Preparing, prepare};
 use super::turn::{Observation, World};
 use crate::core::{State, wanted};
+use crate::fault::{self, Point};
 use crate::journal::{Journal, JournalError};
 use crate::model::{Effect, EffectKey, Ending, Input, Record, Slug, WriteJob};
 use crate::process;
@@ -52,7 +53,7 @@ impl Hands {
         }
     }
 
-    /// Kills what setup and verify commands of a killed run left behind.
+    /// Kills what setup and verify commands of a killed run left behind, and removes what they had printed.
     pub(super) fn sweep_leftovers(&self, state: &State) {
         for effect in wanted(state) {
             if matches!(
@@ -60,6 +61,14 @@ impl Hands {
                 Effect::Prepare { .. } | Effect::Build { .. } | Effect::Gate { .. }
             ) {
                 process::sweep(&self.crew.token(&effect.key()));
+            }
+        }
+        let gates = self.crew.place.gate_logs();
+        for entry in std::fs::read_dir(gates).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|end| end == "part") {
+                // Should it stay, it is in nobody's way.
+                let _ =
+                    fault::at(Point::StateRemove).and_then(|()| std::fs::remove_file(entry.path()));
             }
         }
     }
@@ -285,11 +294,17 @@ async fn tidy(
     landed: Vec<(Slug, crate::model::Oid)>,
     out: mpsc::UnboundedSender<Message>,
 ) -> Input {
-    let (pool, target) = (crew.worktrees.clone(), crew.target.clone());
-    if let Err(why) = blocking(move || pool.tidy(&keep, &landed, &target)).await {
-        // Litter is no reason to keep a finished run alive; `harness clean` takes it away later.
-        let text = format!("could not tidy up: {why}; `harness clean` tries again");
-        let _ = out.send(Message::Warning(text));
+    for then in ["it is tried again", "`harness clean` tries again"] {
+        let (pool, target) = (crew.worktrees.clone(), crew.target.clone());
+        let (keep, landed) = (keep.clone(), landed.clone());
+        match blocking(move || pool.tidy(&keep, &landed, &target)).await {
+            Ok(()) => break,
+            // Litter is no reason to keep a finished run alive.
+            Err(why) => {
+                let text = format!("could not tidy up: {why}; {then}");
+                let _ = out.send(Message::Warning(text));
+            }
+        }
     }
     Input::Tidied
 }
@@ -324,6 +339,10 @@ fn start_writer(
             let mut tries = 0;
             while let Err(error) = memory.perform(&job) {
                 tries += 1;
+                if tries == 1 {
+                    let text = format!("{error}; it is tried again");
+                    let _ = out.send(Message::Warning(text));
+                }
                 if tries == WRITE_TRIES {
                     let _ = out.send(Message::Fatal(error.to_string()));
                     return;

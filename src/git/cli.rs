@@ -6,9 +6,10 @@
 use super::child::{Sink, wait};
 use super::error::{GitError, visible};
 use super::sealed::Sealed;
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,14 @@ fn program(env: &[(OsString, OsString)]) -> PathBuf {
     };
     let mut found = found.filter(|file| file.is_absolute());
     found.find(is_program).unwrap_or_else(|| "git".into())
+}
+
+/// Whether this says that there is no such program, rather than that the system has no room for one.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::PermissionDenied
+    )
 }
 
 impl Git {
@@ -259,15 +268,20 @@ impl Call<'_> {
     pub(super) fn run(self) -> Result<Output, GitError> {
         let command = self.shown();
         let started = Instant::now();
-        let mut child = match self.command().spawn() {
+        let spawned = fault::at(Point::GitCall).and_then(|()| self.command().spawn());
+        let mut child = match spawned {
             Ok(child) => child,
             // A missing directory reads just like a missing program.
             Err(error) if !self.git.cwd.is_dir() => {
                 return Err(GitError::io("enter", &self.git.cwd)(error));
             }
-            Err(error) => {
+            Err(error) if is_missing(&error) => {
                 let why = error.to_string();
                 return Err(GitError::Missing { why });
+            }
+            Err(error) => {
+                let why = format!("it could not be started: {error}");
+                return Err(GitError::Failed { command, why });
             }
         };
         let (sender, receiver) = channel();
@@ -287,6 +301,7 @@ impl Call<'_> {
             }
         }
         let status = wait(&mut child, &receiver, started + self.limit, &command);
+        fault::past(Point::GitDone);
         let Some(status) = status? else {
             return Err(GitError::TimedOut {
                 command,

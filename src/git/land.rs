@@ -6,6 +6,7 @@
 use super::error::{GitError, visible};
 use super::repo::{RefEdit, Repo, short};
 use super::tree::worktree_of;
+use crate::fault::{self, Point};
 use crate::model::{Oid, PublishOutcome};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -117,7 +118,9 @@ impl Repo {
     /// The target is checked out nowhere: compare and swap. Says why it failed, if it did.
     fn move_ref(&self, target_ref: &str, from: &Oid, to: &Oid) -> Result<String, GitError> {
         let edit = RefEdit::Move(target_ref, Some(from), to);
+        fault::past(Point::PublishMoving);
         let output = self.try_update_refs("harness: publish", &[edit])?;
+        fault::past(Point::PublishMoved);
         Ok(output.complaint())
     }
 
@@ -147,6 +150,7 @@ impl Repo {
                 place.path.display()
             )));
         }
+        fault::past(Point::PublishForward);
         let merged = git
             .call([
                 "merge",
@@ -162,6 +166,7 @@ impl Repo {
             ])
             .arg(to.as_str())
             .run()?;
+        fault::past(Point::PublishForwarded);
         let why = merged.complaint();
         let blocked =
             merged.code != 0 && IN_THE_WAY.iter().any(|words| merged.stderr.contains(words));

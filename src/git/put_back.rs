@@ -7,6 +7,7 @@ use super::error::GitError;
 use super::repo::Repo;
 use super::scratch::ScratchIndex;
 use super::tripwire::{Committed, Touched, Tripwire};
+use crate::fault::{self, Point};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -97,8 +98,12 @@ impl Tripwire {
             return Err("it has just changed again".to_owned());
         }
         match made {
-            Some(made) => fs::rename(made, path).map_err(io),
-            None => fs::remove_file(path).map_err(io),
+            Some(made) => fault::at(Point::GitFileRename)
+                .and_then(|()| fs::rename(made, path))
+                .map_err(io),
+            None => fault::at(Point::GitFileRemove)
+                .and_then(|()| fs::remove_file(path))
+                .map_err(io),
         }
     }
 }
@@ -210,7 +215,9 @@ fn make_beside(root: &Path, path: &Path, mode: &str, bytes: &[u8]) -> Result<Pat
     let io = |error: std::io::Error| error.to_string();
     let place = root.join(path);
     let dir = place.parent().unwrap_or(root);
-    fs::create_dir_all(dir).map_err(io)?;
+    fault::at(Point::GitDirCreate)
+        .and_then(|()| fs::create_dir_all(dir))
+        .map_err(io)?;
     // Only now that all of it is there can be seen where it leads.
     held_at(root, path)?;
     let mut name = OsString::from(".harness-");
@@ -241,7 +248,7 @@ fn keep(path: &Path, text: &[u8]) -> Result<(), GitError> {
         return Err(GitError::refused("keep what was changed", why));
     }
     let written = super::tree::remove_file(path)
-        .map(|()| File::create_new(path))?
+        .map(|()| fault::at(Point::GitFileCreate).and_then(|()| File::create_new(path)))?
         .and_then(|mut file| {
             file.write_all(text)?;
             file.sync_all()

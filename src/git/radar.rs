@@ -7,6 +7,7 @@ use super::cli::Output;
 use super::error::GitError;
 use super::merge::Merged;
 use super::repo::Repo;
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +74,8 @@ impl Repo {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        let scratch = tempfile::tempdir().map_err(GitError::io("use", &std::env::temp_dir()))?;
+        let scratch = fault::at(Point::ScratchCreate).and_then(|()| tempfile::tempdir());
+        let scratch = scratch.map_err(GitError::io("use", &std::env::temp_dir()))?;
         let env = objects_in(scratch.path(), self.git_dir());
         // One process a row, not a few for all: the attributes of a merge are those of its first side.
         let rows: Vec<&[&Pair]> = pairs.chunk_by(|one, next| one.a == next.a).collect();

@@ -6,7 +6,7 @@ use super::error::{GitError, visible};
 use super::repo::{RefEdit, Repo, branch_of, short};
 use super::scratch::ScratchIndex;
 use super::snapshot::lost_ref;
-use super::tree::{Tree, remove_any, same};
+use super::tree::{Tree, make_dir, remove_any, same};
 use super::worktrees::{Worktrees, resolved};
 use crate::model::{Oid, Slug};
 use std::fs;
@@ -262,9 +262,9 @@ fn make_empty(dir: &Path) -> Result<bool, GitError> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(GitError::io("list", dir)(error)),
         Err(_) => {
             if let Some(parent) = dir.parent() {
-                fs::create_dir_all(parent).map_err(GitError::io("create", parent))?;
+                make_dir(parent)?;
             }
-            fs::create_dir(dir).map_err(GitError::io("create", dir))?;
+            make_dir(dir)?;
             Ok(true)
         }
     }

@@ -10,6 +10,7 @@ use super::planted::Planted;
 use super::read;
 use super::sealed::Sealed;
 use super::tree::remove_file;
+use crate::fault::{self, Point};
 use crate::model::{Oid, Slug};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -348,7 +349,9 @@ impl Repo {
         edits: &[RefEdit<'_>],
     ) -> Result<Output, GitError> {
         let _moving = self.ledger().moving();
+        fault::past(Point::RefsMoving);
         let output = self.run_edits(why, edits);
+        fault::past(Point::RefsMoved);
         match &output {
             Ok(output) if output.code == 0 => self.ledger().note(edits),
             Ok(_) => {}
@@ -375,19 +378,6 @@ impl Repo {
             .call(["update-ref", "-m", why, "--stdin", "-z"])
             .stdin(lines)
             .run()
-    }
-
-    /// Sets `refs/harness/candidates/<name>`, which nobody but harness reads or writes, and which is made anew after
-    /// a power cut: without a process of git's, which would be a fifth of what a landing costs.
-    pub(super) fn pin_candidate(&self, name: &str, commit: &Oid) -> Result<(), GitError> {
-        let pin = format!("refs/harness/candidates/{name}");
-        let _moving = self.ledger().moving();
-        self.unlock(&pin)?;
-        let library = self.library()?;
-        let set = library.reference(&pin, read::raw(commit)?, true, "harness: candidate");
-        set.map_err(GitError::read(format!("set {pin}")))?;
-        self.ledger().note_set(&pin, commit);
-        Ok(())
     }
 
     /// Removes the lock that a killed process left on a ref which nobody but harness writes.

@@ -10,6 +10,7 @@ use super::cli::Git;
 use super::error::GitError;
 use super::planted::{Known, Planted};
 use super::repo::to_path;
+use crate::fault::{self, Point};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -56,7 +57,8 @@ impl Sealed {
     pub(super) fn make(git: &Git, common: &Path) -> Result<Self, GitError> {
         let temp = std::env::temp_dir();
         let fail = || GitError::io("make harness's own git directory in", &temp);
-        let made = tempfile::Builder::new().prefix("harness-git-").tempdir();
+        let made = fault::at(Point::ScratchCreate)
+            .and_then(|()| tempfile::Builder::new().prefix("harness-git-").tempdir());
         let settings = Settings::read(git)?;
         let sealed = Self {
             dir: made.map_err(fail())?,

@@ -9,9 +9,10 @@ mod lock;
 
 pub use lock::{Held, Holder, Lock, read_holder};
 
+use crate::fault::{self, Point};
 use crate::model::Record;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -73,17 +74,18 @@ impl Journal {
             let path = path.clone();
             move |source| JournalError::Io { act, path, source }
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .create(true)
-            .append(true)
-            .open(&path)
+        let mut options = OpenOptions::new();
+        options.read(true).create(true).append(true);
+        let mut file = fault::at(Point::JournalOpen)
+            .and_then(|()| options.open(&path))
             .map_err(io("open"))?;
         let mut length = file.metadata().map_err(io("read"))?.len();
         if contents.torn_bytes > 0 {
             let keep = length.saturating_sub(contents.torn_bytes);
             save_torn(&mut file, keep, &path).map_err(io("keep the torn end of"))?;
-            file.set_len(keep).map_err(io("cut the torn end of"))?;
+            fault::at(Point::JournalCut)
+                .and_then(|()| file.set_len(keep))
+                .map_err(io("cut the torn end of"))?;
             length = keep;
         }
         file.sync_all().map_err(io("sync"))?;
@@ -107,7 +109,9 @@ impl Journal {
         }
         let written = self
             .is_there()
-            .and_then(|()| self.file.write_all(&text))
+            .and_then(|()| fault::at(Point::JournalAppend))
+            .and_then(|()| fault::write(Point::JournalWrite, &mut self.file, &text))
+            .and_then(|()| fault::at(Point::JournalSync))
             .and_then(|()| self.file.sync_data());
         if let Err(source) = written {
             // A full disk must not leave half a batch behind; should this fail too, the checksums
@@ -119,6 +123,7 @@ impl Journal {
                 source,
             });
         }
+        fault::past(Point::JournalSynced);
         self.length += u64::try_from(text.len()).unwrap_or(u64::MAX);
         Ok(())
     }
@@ -203,13 +208,19 @@ fn damaged(path: &Path, line: u64, why: &str) -> JournalError {
 }
 
 fn save_torn(file: &mut File, from: u64, path: &Path) -> std::io::Result<()> {
+    fault::at(Point::JournalKeep)?;
     file.seek(SeekFrom::Start(from))?;
-    let mut torn = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-    std::io::copy(file, &mut torn)?;
-    torn.as_file().sync_all()?;
-    torn.persist(path.with_extension("jsonl.torn"))
-        .map_err(|error| error.error)?;
-    Ok(())
+    // Whoever has the lock may write it; nobody else does.
+    let kept = path.with_extension("jsonl.torn");
+    let draft = kept.with_added_extension("new");
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut torn = File::create_new(&draft)?;
+    io::copy(file, &mut torn)?;
+    torn.sync_all()?;
+    std::fs::rename(&draft, kept)
 }
 
 fn sync_dir(dir: &Path) -> std::io::Result<()> {

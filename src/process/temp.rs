@@ -2,6 +2,7 @@
 //!
 //! Nothing in it is trusted: links are removed, never followed.
 
+use crate::fault::{self, Point};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -32,7 +33,9 @@ impl PrivateTemp {
         let mut n = 0;
         loop {
             let dir = base.join(format!("harness-{pid}-{label}-{n}"));
-            match DirBuilder::new().mode(0o700).create(&dir) {
+            let made = fault::at(Point::TemporaryCreate)
+                .and_then(|()| DirBuilder::new().mode(0o700).create(&dir));
+            match made {
                 Ok(()) => return Ok(Self { dir }),
                 // Another job's, or what a killed run left; somebody else's is not ours to remove.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < TRIES => n += 1,
@@ -52,7 +55,8 @@ impl PrivateTemp {
     /// # Errors
     /// It cannot be removed, in a sentence.
     pub fn remove(&self) -> Result<(), String> {
-        remove(&self.dir).map_err(|error| format!("cannot remove {}: {error}", self.dir.display()))
+        let removed = fault::at(Point::TemporaryRemove).and_then(|()| remove(&self.dir));
+        removed.map_err(|error| format!("cannot remove {}: {error}", self.dir.display()))
     }
 }
 

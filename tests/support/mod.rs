@@ -164,6 +164,12 @@ impl Site {
         finish(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
     }
 
+    /// Runs harness here, with more variables.
+    pub fn harness_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(env!("CARGO_BIN_EXE_harness"));
+        finish(command.args(args).envs(env.iter().copied()))
+    }
+
     /// Runs harness in another directory.
     pub fn harness_in(&self, dir: &Path, args: &[&str]) -> Ran {
         finish(
@@ -208,11 +214,12 @@ impl Site {
 
     /// Waits until something is so.
     pub fn await_that(&self, what: &str, is_so: impl Fn() -> bool) {
-        let until = Instant::now() + PATIENCE;
-        while !is_so() {
-            assert!(Instant::now() < until, "never came: {what}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        await_at(Duration::from_millis(5), what, is_so);
+    }
+
+    /// The same for what takes long to find out.
+    pub fn await_rarely(&self, what: &str, is_so: impl Fn() -> bool) {
+        await_at(Duration::from_millis(50), what, is_so);
     }
 
     /// Waits until a file exists.
@@ -236,6 +243,14 @@ impl Site {
         );
         assert_eq!(self.git(&["status", "--porcelain"]), "");
         assert!(!self.path("the repo.harness").exists(), "the pool is gone");
+    }
+}
+
+fn await_at(pace: Duration, what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never came: {what}");
+        std::thread::sleep(pace);
     }
 }
 
