@@ -10,6 +10,7 @@ mod lock;
 pub use lock::{Held, Holder, Lock, read_holder};
 
 use crate::model::Record;
+use line::Unread;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -39,6 +40,16 @@ pub enum JournalError {
         /// Line, from 1.
         line: u64,
         /// What is wrong with it.
+        why: String,
+    },
+    /// A whole line holds what this harness does not know.
+    #[error("{}:{line} was written by a newer harness: {why}", path.display())]
+    Newer {
+        /// The journal.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// What is not known.
         why: String,
     },
 }
@@ -170,9 +181,10 @@ pub fn read(path: &Path) -> Result<Contents, JournalError> {
         number += 1;
         let expected = contents.records.last().map(|record| record.seq + 1);
         let parsed = line::parse(&bytes).and_then(|record| match expected {
-            Some(seq) if seq != record.seq => {
-                Err(format!("record {} where {seq} belongs", record.seq))
-            }
+            Some(seq) if seq != record.seq => Err(Unread::Broken(format!(
+                "record {} where {seq} belongs",
+                record.seq
+            ))),
             _ => Ok(record),
         });
         let why = match parsed {
@@ -180,8 +192,15 @@ pub fn read(path: &Path) -> Result<Contents, JournalError> {
                 contents.records.push(record);
                 continue;
             }
-            Ok(_) => String::new(),
-            Err(why) => why,
+            Err(Unread::Newer(why)) if bad.is_none() => {
+                return Err(JournalError::Newer {
+                    path: path.to_owned(),
+                    line: number,
+                    why,
+                });
+            }
+            Err(Unread::Broken(why)) => why,
+            _ => String::new(),
         };
         // A whole line with a good checksum that does not fit, or that follows one that does not read,
         // is no torn write.
@@ -312,6 +331,9 @@ mod tests {
         ));
         std::fs::write(&path, text).unwrap();
         let error = Journal::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("version 99"), "{error}");
+        assert!(
+            error.contains("journal.jsonl:2 was written by a newer harness: format version 99"),
+            "{error}"
+        );
     }
 }
