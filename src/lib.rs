@@ -19,6 +19,8 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod driver;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod gate;
 pub mod git;
 pub mod journal;

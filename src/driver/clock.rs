@@ -135,7 +135,7 @@ fn shifted(reading: Reading) -> Reading {
 /// machine is to have slept.
 #[cfg(feature = "fake-agent")]
 fn shifted(mut reading: Reading) -> Reading {
-    let file = std::env::var_os("HARNESS_TEST_CLOCK");
+    let file = std::env::var_os("FAKE_CLOCK");
     let text = file.and_then(|file| std::fs::read_to_string(file).ok());
     let mut words = text.iter().flat_map(|text| text.split_whitespace());
     let wrong = words.next().and_then(|word| word.parse().ok());
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_only_corrected_is_no_news() {
         let mut desk = Desk::new();
-        desk.pass(3600_000);
+        desk.pass(3_600_000);
         desk.reading.wall = desk.reading.wall.plus_ms(SAME_MS);
         assert_eq!(desk.look(), []);
     }
@@ -237,9 +237,9 @@ mod tests {
     fn sleep_is_part_of_the_time_and_told_once() {
         let mut desk = Desk::new();
         let before = desk.clock.at(desk.reading);
-        desk.pass(6 * 3600_000);
-        desk.reading.slept_ms += 6 * 3600_000;
-        let slept_ms = 6 * 3600_000;
+        desk.pass(6 * 3_600_000);
+        desk.reading.slept_ms += 6 * 3_600_000;
+        let slept_ms = 6 * 3_600_000;
         assert_eq!(desk.look(), [Input::Slept { slept_ms }]);
         assert_eq!(desk.look(), []);
         assert_eq!(desk.clock.at(desk.reading).since_ms(before), slept_ms);

@@ -160,3 +160,26 @@ impl Watch {
         Changed::ALL
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The run stops waiting for a change whenever something else happens, and then waits anew.
+    #[tokio::test]
+    async fn the_slow_timer_does_not_begin_anew_with_every_wait() {
+        let mut watch = Watch::new();
+        watch.due = Instant::now() + Duration::from_millis(60);
+        let mut waits = 0;
+        let changed = loop {
+            waits += 1;
+            assert!(waits < 10_000, "it never comes");
+            let wait = tokio::time::timeout(Duration::from_millis(1), watch.changed());
+            if let Ok(changed) = wait.await {
+                break changed;
+            }
+        };
+        assert_eq!(changed, Changed::ALL);
+        assert!(waits > 1 && watch.due > Instant::now());
+    }
+}

@@ -4,9 +4,13 @@
 //! import `core`. One line is one record: a JSON object with schema version, sequence number, time,
 //! event and a checksum over everything before it.
 
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod line;
 mod lock;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::fuzz;
 pub use lock::{Held, Holder, Lock, read_holder};
 
 use crate::model::Record;
@@ -167,7 +171,16 @@ pub fn read(path: &Path) -> Result<Contents, JournalError> {
         }
         Err(error) => return Err(io(error)),
     };
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+    read_from(BufReader::with_capacity(1 << 16, file), path)
+}
+
+/// Reads what stands in the journal at `path`.
+fn read_from(mut reader: impl BufRead, path: &Path) -> Result<Contents, JournalError> {
+    let io = |source| JournalError::Io {
+        act: "read",
+        path: path.to_owned(),
+        source,
+    };
     let mut contents = Contents::default();
     let mut bad: Option<(u64, String)> = None;
     let mut number = 0;

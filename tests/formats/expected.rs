@@ -244,7 +244,6 @@ fn of_the_run(kind: &str) -> Option<Vec<Event>> {
 
 fn of_a_feature(kind: &str) -> Vec<Event> {
     let slug = auth();
-    let attempt = 1;
     match kind {
         "found_done" => vec![Event::FoundDone { slug }],
         "requeued" => vec![Event::Requeued { slug }],
@@ -252,8 +251,6 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
         "retried" => vec![Event::Retried { slug }],
         "unlanded" => vec![Event::Unlanded { slug }],
         "right_of_way_ended" => vec![Event::RightOfWayEnded { slug }],
-        "held" => vec![Event::Held { slug, attempt }],
-        "deferred" => vec![Event::Deferred { slug, attempt }],
         "started" => vec![Event::Started {
             slug,
             worktree: WorktreeName(2),
@@ -291,6 +288,16 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
             breaker: "stuck".into(),
             why: "3 silent iterations".into(),
         }],
+        kind => of_a_merge(kind),
+    }
+}
+
+fn of_a_merge(kind: &str) -> Vec<Event> {
+    let slug = auth();
+    let attempt = 1;
+    match kind {
+        "deferred" => vec![Event::Deferred { slug, attempt }],
+        "held" => vec![Event::Held { slug, attempt }],
         "undone" => [(None, false, ""), (Some('a'), true, "it broke login")]
             .map(|(commit, requeue, why)| Event::Undone {
                 slug: auth(),
