@@ -20,6 +20,8 @@ pub mod config;
 pub mod core;
 pub mod driver;
 pub mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod gate;
 pub mod git;
 pub mod journal;

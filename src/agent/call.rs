@@ -306,11 +306,24 @@ fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Cal
     }
 }
 
+/// `result.json`, for people and scripts: fields are added, never renamed. harness itself never reads it.
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: &'static str,
+    version: u32,
+    #[serde(flatten)]
+    called: &'a Called,
+}
+
 fn write_result(records: &Path, called: &Called) -> Result<(), AgentError> {
     let path = records.join("result.json");
-    let json = serde_json::to_vec_pretty(called)
-        .map_err(io::Error::from)
-        .map_err(failed("write", &path))?;
+    let json = serde_json::to_vec_pretty(&Written {
+        schema: "harness.result",
+        version: 1,
+        called,
+    })
+    .map_err(io::Error::from)
+    .map_err(failed("write", &path))?;
     write_new(&path, &json)
 }
 

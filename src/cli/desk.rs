@@ -71,6 +71,9 @@ fn hint(error: Option<&DriverError>) -> Option<&'static str> {
             "nothing was changed; restore the file from a backup, or move this one file away and run \
              again: `.done` markers and branches are honoured, phases are forgotten",
         ),
+        DriverError::Journal(crate::journal::JournalError::Newer { .. }) => Some(
+            "nothing was changed; use that harness here, or a later one: `harness --version` tells which this is",
+        ),
         DriverError::Journal(_)
         | DriverError::Broken(_)
         | DriverError::Memory(_)

@@ -10,6 +10,8 @@ mod config;
 mod conflicts;
 mod demo;
 mod desk;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod init;
 mod logs;
 mod out;
@@ -26,6 +28,9 @@ use crate::core::State;
 use crate::driver::{self, DriverError, Place};
 use crate::fault;
 use crate::model::{Problem, Slug};
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::fuzz;
+
 use args::{Args, Cli};
 use clap::Parser;
 use desk::Failure;

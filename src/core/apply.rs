@@ -40,6 +40,7 @@ impl State {
                     target_tip: ground.target.clone(),
                     held,
                     started: at,
+                    slept_ms: 0,
                     iterations: 0,
                     stop: None,
                     strain: None,
@@ -54,6 +55,8 @@ impl State {
             Event::HaltSeen { reason } => self.halt = Some(reason.clone()),
             Event::HaltCleared => self.halt = None,
             Event::Written { through } => self.written(*through),
+            Event::ClockSet { wall } => self.clock_set(*wall, at),
+            Event::Slept { slept_ms } => self.slept(*slept_ms),
             Event::Strained { .. }
             | Event::StopRequested { .. }
             | Event::Tidied
@@ -101,6 +104,21 @@ impl State {
                 });
             }
             _ => {}
+        }
+    }
+
+    fn clock_set(&mut self, wall: Stamp, at: Stamp) {
+        let [wall, at] = [wall, at].map(|time| i64::try_from(time.0).unwrap_or(i64::MAX));
+        self.wall_ahead_ms = wall.saturating_sub(at);
+    }
+
+    fn slept(&mut self, ms: u64) {
+        if let Some(run) = &mut self.run {
+            run.slept_ms = run.slept_ms.saturating_add(ms);
+        }
+        // A right of way is time to work, and nobody worked.
+        for until in self.merging.right_of_way.values_mut() {
+            *until = until.plus_ms(ms);
         }
     }
 

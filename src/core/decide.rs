@@ -74,6 +74,11 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             let fits = state.live().is_some_and(|run| run.strain != why);
             one(fits, Event::Strained { why })
         }
+        Input::ClockSet { wall } => vec![Event::ClockSet { wall }],
+        Input::Slept { slept_ms } => {
+            let fits = state.live().is_some();
+            one(fits, Event::Slept { slept_ms })
+        }
         Input::Tick => Vec::new(),
         of_a_person => asked(state, of_a_person),
     }

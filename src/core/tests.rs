@@ -11,6 +11,7 @@ use crate::model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 mod queue;
+mod time;
 
 /// A run being told what happens.
 struct Story {
@@ -388,7 +389,7 @@ impl Story {
     }
 
     fn stage(&self, name: &str) -> Stage {
-        let view = view(&self.state, self.now);
+        let view = view(&self.state, self.state.wall_time(self.now));
         let found = view.features.iter().find(|f| f.slug.as_str() == name);
         found.unwrap().stage
     }

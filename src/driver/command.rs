@@ -1,8 +1,9 @@
 //! What a person asks of a run: `retry`, `unblock`. A living run finds the wish in its inbox; without
 //! one, the wish goes straight into the journal.
 
+use super::clock::wall_clock;
 use super::error::DriverError;
-use super::place::{Place, wall_clock};
+use super::place::Place;
 use super::turn::{Engine, Observation, World};
 use crate::config::Config;
 use crate::fault::{self, Point};
@@ -40,7 +41,8 @@ pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
     let mut engine = Engine::replay(&contents.records);
     let mut desk = Desk::new(journal, memory);
     let wish = Input::Commanded(command).into();
-    let records = engine.note(&mut desk, vec![wish], wall_clock())?;
+    let now = engine.state().journal_time(wall_clock());
+    let records = engine.note(&mut desk, vec![wish], now)?;
     settle(&mut engine, &mut desk)?;
     drop(lock);
     Ok(if records.is_empty() {
@@ -57,7 +59,8 @@ pub(super) fn settle(engine: &mut Engine, desk: &mut Desk) -> Result<(), DriverE
     }
     let through = engine.state().last_write();
     let written = through.map(|through| Input::Written { through }.into());
-    engine.note(desk, written.into_iter().collect(), wall_clock())?;
+    let now = engine.state().journal_time(wall_clock());
+    engine.note(desk, written.into_iter().collect(), now)?;
     Ok(())
 }
 
@@ -131,19 +134,39 @@ fn leave(place: &Place, command: &Command) -> Result<(), DriverError> {
         .map_err(io())
 }
 
-/// Commands that were left, oldest first, with the files to remove once they are in the journal.
-pub(super) fn left(inbox: &Path) -> (Vec<Command>, Vec<PathBuf>) {
+/// What stands in an inbox.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Oldest first.
+    pub(super) commands: Vec<Command>,
+    /// The files they stand in, to be removed once they are in the journal.
+    pub(super) files: Vec<PathBuf>,
+    /// Files that hold nothing this harness knows; a newer one may.
+    pub(super) unknown: Vec<PathBuf>,
+}
+
+/// Reads an inbox.
+pub(super) fn left(inbox: &Path) -> Left {
+    let mut left = Left::default();
     let Ok(entries) = std::fs::read_dir(inbox) else {
-        return (Vec::new(), Vec::new());
+        return left;
     };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|ext| ext == "json"))
         .collect();
     files.sort();
-    let commands = files
-        .iter()
-        .filter_map(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok())
-        .collect();
-    (commands, files)
+    for path in files {
+        let Ok(text) = std::fs::read(&path) else {
+            continue;
+        };
+        match serde_json::from_slice(&text) {
+            Ok(command) => {
+                left.commands.push(command);
+                left.files.push(path);
+            }
+            Err(_) => left.unknown.push(path),
+        }
+    }
+    left
 }

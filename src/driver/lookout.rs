@@ -8,6 +8,7 @@ use crate::core::State;
 use crate::fault::{self, Point};
 use crate::model::{Backlog, FeatureSpec, Input, Problem, Severity};
 use crate::spec::Scanner;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -22,6 +23,8 @@ pub(super) struct Lookout {
     pub(super) watch: Watch,
     due: Changed,
     first: Option<Vec<FeatureSpec>>,
+    /// Files of the inbox that were told of because nobody can read them.
+    unknown: BTreeSet<PathBuf>,
 }
 
 /// What one look brought.
@@ -57,6 +60,7 @@ impl Lookout {
                 state: true,
             },
             first: Some(first),
+            unknown: BTreeSet::new(),
         };
         lookout.cover_specs();
         lookout
@@ -90,13 +94,25 @@ impl Lookout {
                 }
                 Err(error) => look.warnings.push(error.to_string()),
             }
-            let (commands, files) = command::left(&self.crew.place.inbox());
-            look.inputs
-                .extend(commands.into_iter().map(Input::Commanded));
-            look.consumed = files;
+            self.read_inbox(&mut look);
         }
         look.inputs.push(Input::Looked(backlog));
         look
+    }
+
+    fn read_inbox(&mut self, look: &mut Look) {
+        let left = command::left(&self.crew.place.inbox());
+        let commands = left.commands.into_iter().map(Input::Commanded);
+        look.inputs.extend(commands);
+        look.consumed = left.files;
+        for file in left.unknown {
+            if self.unknown.insert(file.clone()) {
+                look.warnings.push(format!(
+                    "{} holds no command that this harness knows; it stays there for one that does",
+                    file.display()
+                ));
+            }
+        }
     }
 
     fn scan(&mut self, warnings: &mut Vec<String>) -> Option<Vec<FeatureSpec>> {

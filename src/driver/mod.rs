@@ -4,6 +4,7 @@
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
 mod builds;
+mod clock;
 mod command;
 mod confine;
 mod crew;
@@ -26,10 +27,11 @@ mod undo;
 mod watch;
 mod world;
 
+pub use clock::wall_clock;
 pub use command::{Given, clean_up, give};
 pub use crew::prompt_for;
 pub use error::DriverError;
-pub use place::{Place, Reading, wall_clock};
+pub use place::{Place, Reading};
 pub use preflight::{Ready, Survey, charges, preflight, survey};
 pub use radar::conflicts;
 pub use recover::{branch_at, kept, restore_to};

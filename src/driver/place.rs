@@ -7,11 +7,9 @@ use crate::config::{self, Config, Flags, Loaded, Sources};
 use crate::core::State;
 use crate::git::Repo;
 use crate::journal::{self, Holder};
-use crate::model::Stamp;
 use crate::process;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// State directory of a repository that did not use harness-loop.
 const STATE_DIR: &str = ".harness";
@@ -158,15 +156,6 @@ impl Place {
             host,
         }
     }
-}
-
-/// The wall clock.
-#[must_use]
-pub fn wall_clock() -> Stamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Stamp(since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }))
 }
 
 /// The configured order of who may be worked on: profiles a run will need.

@@ -4,12 +4,13 @@
 //! feature, and nothing it shows may harm the run.
 
 use super::builds;
+use super::clock::{Clock, wall_clock};
 use super::crew::Crew;
 use super::error::DriverError;
 use super::evidence::gate_digest;
 use super::lookout::{Lookout, remove};
 use super::machine::{self, LOOK_EVERY, Machine};
-use super::place::{Place, wall_clock};
+use super::place::Place;
 use super::preflight::Ready;
 use super::signals::Signals;
 use super::tamper;
@@ -33,8 +34,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 pub trait Audience {
     /// One line of the run log.
     fn say(&mut self, line: &str);
-    /// The state as it is now, with the last words of running agents; called after every turn and at
-    /// the pace of [`redraw_every`](Self::redraw_every).
+    /// The state as it is when the wall clock reads `now`, with the last words of running agents; called after every
+    /// turn and at the pace of [`redraw_every`](Self::redraw_every).
     fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>);
     /// How often it wants to be shown progress between turns; `None`: not at all.
     fn redraw_every(&self) -> Option<Duration>;
@@ -47,27 +48,6 @@ pub struct Outcome {
     pub code: u8,
     /// The picture at the end.
     pub view: View,
-}
-
-/// The run's clock: starts at the wall clock, or at the journal's end if that is later, and then only
-/// follows elapsed time.
-struct Clock {
-    begin: Stamp,
-    since: Instant,
-}
-
-impl Clock {
-    fn new(not_before: Stamp) -> Self {
-        Self {
-            begin: wall_clock().max(not_before),
-            since: Instant::now(),
-        }
-    }
-
-    fn now(&self) -> Stamp {
-        let ms = u64::try_from(self.since.elapsed().as_millis());
-        self.begin.plus_ms(ms.unwrap_or(u64::MAX))
-    }
 }
 
 /// Runs the backlog to its end. Must be called inside a `tokio::task::LocalSet` on a current-thread
@@ -100,7 +80,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {
-        clock: Clock::new(engine.state().last_at()),
+        clock: Clock::after(engine.state()),
         engine,
         hands: Hands::new(Rc::clone(&crew), journal, sender),
         lookout: Lookout::new(Rc::clone(&crew), scanner),
@@ -186,6 +166,9 @@ impl Session<'_> {
                 self.voice.warn(warning);
             }
             batch.extend(look.inputs.into_iter().map(Observation::from));
+            // First of all: what the rest leads to bears the time.
+            let news = self.clock.news(self.engine.state());
+            batch.splice(0..0, news.into_iter().map(Observation::from));
             let now = self.clock.now();
             let records = self
                 .engine
@@ -201,7 +184,7 @@ impl Session<'_> {
                 fault::past(Point::RunEnd);
                 return Ok(Outcome {
                     code,
-                    view: view(state, now),
+                    view: view(state, state.wall_time(now)),
                 });
             }
             batch = self.wait().await?;
@@ -211,6 +194,7 @@ impl Session<'_> {
     fn show(&mut self, now: Stamp) {
         let words = self.crew.words.borrow();
         let state = self.engine.state();
+        let now = state.wall_time(now);
         self.voice.audience.glance(state, now, &words);
     }
 
@@ -218,12 +202,14 @@ impl Session<'_> {
         if let Event::IterationEnded { slug, .. } = &record.event {
             self.crew.words.borrow_mut().remove(slug);
         }
-        if let Some(line) = report::line(record, &self.voice.zone) {
+        let at = self.engine.state().wall_time(record.at);
+        if let Some(line) = report::line(record, at, &self.voice.zone) {
             self.voice.say(&line);
         }
     }
 
-    /// Waits until there is something to turn about, and collects all of it.
+    /// Waits until there is something to turn about, and collects all of it. With every look at the machine it is
+    /// asked anew how long: a sleep that began before the machine slept says nothing about the time after it.
     async fn wait(&mut self) -> Result<Vec<Observation>, DriverError> {
         let redraw = self.voice.audience.redraw_every();
         loop {
@@ -247,13 +233,16 @@ impl Session<'_> {
                 }
                 () = tokio::time::sleep_until(self.machine_due.into()) => {
                     self.machine_due = Instant::now() + LOOK_EVERY;
+                    let news = self.clock.news(self.engine.state());
+                    batch.extend(news.into_iter().map(Observation::from));
                     self.crew.builds.settle();
                     let finding = self.machine.judge(machine::look(&self.crew));
                     if let Some(why) = finding.emergency {
                         self.make_room(&why);
                     }
-                    if let Some(input) = finding.input {
-                        return Ok(vec![input.into()]);
+                    batch.extend(finding.input.map(Observation::from));
+                    if !batch.is_empty() {
+                        return Ok(batch);
                     }
                 }
                 () = sleep_ms(wake) => return Ok(vec![Input::Tick.into()]),
@@ -323,13 +312,19 @@ impl Voice<'_> {
     fn warn(&mut self, text: &str) {
         // Lines of a text must not be taken for lines of the log.
         let text = text.lines().collect::<Vec<_>>().join("\n          ");
-        let time = jiff::Timestamp::now().to_zoned_datetime(self.zone.clone());
+        let time = wall_time(&self.zone);
         self.say(&format!("{}  warning: {text}", time.strftime("%H:%M:%S")));
     }
 }
 
+fn wall_time(zone: &TimeZone) -> jiff::ZonedDateTime {
+    let ms = i64::try_from(wall_clock().0).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+    time.to_zoned_datetime(zone.clone())
+}
+
 fn new_run_id() -> RunId {
-    let now = jiff::ZonedDateTime::now();
+    let now = wall_time(&TimeZone::system());
     // Two runs within a second differ by process and fraction.
     let salt = std::process::id() ^ now.subsec_nanosecond().unsigned_abs();
     RunId(format!(

@@ -3,9 +3,10 @@
 //! Only while no run lives. git first, the journal second: whoever is cut off in between says it again, and what
 //! is gone from the target already is not taken back twice. Nothing is gated here; the next run begins with that.
 
+use super::clock::wall_clock;
 use super::command::{Desk, settle};
 use super::error::DriverError;
-use super::place::{Place, wall_clock};
+use super::place::Place;
 use super::turn::Engine;
 use crate::config::Config;
 use crate::core::State;
@@ -54,7 +55,8 @@ pub fn undo(
         why: why.to_owned(),
     };
     let mut desk = Desk::new(journal, memory);
-    engine.note(&mut desk, vec![input.into()], wall_clock())?;
+    let now = engine.state().journal_time(wall_clock());
+    engine.note(&mut desk, vec![input.into()], now)?;
     settle(&mut engine, &mut desk)?;
     Ok(Undone {
         target: short(&target.refname).to_owned(),

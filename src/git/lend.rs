@@ -267,7 +267,7 @@ fn is_secret(key: &[u8]) -> bool {
 }
 
 /// An address without the user it names; `None` when it names none.
-fn without_password(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn without_password(value: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(value).ok()?;
     let (scheme, rest) = text.split_once("://")?;
     let host = rest.split('/').next().unwrap_or(rest);

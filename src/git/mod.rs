@@ -25,6 +25,8 @@ mod cli;
 mod differ;
 mod error;
 mod filters;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod ground;
 mod guarded;
 mod handback;
@@ -64,6 +66,8 @@ mod tests;
 
 pub use error::GitError;
 pub use filters::BrokenFilter;
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::fuzz;
 pub use ground::integration_ref;
 pub use guarded::MovedRef;
 pub use handback::Laid;

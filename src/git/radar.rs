@@ -223,17 +223,22 @@ fn dirs(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// What `merge-tree --stdin` answered: conflicted paths for each pair that conflicts.
 fn parse(output: &Output, pairs: usize) -> Result<Vec<Option<Vec<String>>>, GitError> {
-    let mut fields = output.stdout.split(|byte| *byte == 0);
+    answers(&output.stdout, pairs).ok_or_else(|| output.failed())
+}
+
+/// `None` when it is no such answer.
+pub(super) fn answers(stdout: &[u8], pairs: usize) -> Option<Vec<Option<Vec<String>>>> {
+    let mut fields = stdout.split(|byte| *byte == 0);
     let mut found = Vec::with_capacity(pairs);
     for _ in 0..pairs {
         // 1 or 0, the tree, conflicted paths, and an empty field as the end.
         let clean = match fields.next() {
             Some(b"1") => true,
             Some(b"0") => false,
-            _ => return Err(output.failed()),
+            _ => return None,
         };
         if fields.next().is_none_or(<[u8]>::is_empty) {
-            return Err(output.failed());
+            return None;
         }
         let paths = fields.by_ref().take_while(|field| !field.is_empty());
         let mut paths: Vec<String> = paths
@@ -243,7 +248,7 @@ fn parse(output: &Output, pairs: usize) -> Result<Vec<Option<Vec<String>>>, GitE
         paths.dedup();
         found.push((!clean).then_some(paths));
     }
-    Ok(found)
+    Some(found)
 }
 
 /// The environment in which git writes objects to `scratch` and reads the repository's too.

@@ -4,13 +4,18 @@
 //! import `core`. One line is one record: a JSON object with schema version, sequence number, time,
 //! event and a checksum over everything before it.
 
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod line;
 mod lock;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::fuzz;
 pub use lock::{Held, Holder, Lock, read_holder};
 
 use crate::fault::{self, Point};
 use crate::model::Record;
+use line::Unread;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -40,6 +45,16 @@ pub enum JournalError {
         /// Line, from 1.
         line: u64,
         /// What is wrong with it.
+        why: String,
+    },
+    /// A whole line holds what this harness does not know.
+    #[error("{}:{line} was written by a newer harness: {why}", path.display())]
+    Newer {
+        /// The journal.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// What is not known.
         why: String,
     },
 }
@@ -161,7 +176,16 @@ pub fn read(path: &Path) -> Result<Contents, JournalError> {
         }
         Err(error) => return Err(io(error)),
     };
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+    read_from(BufReader::with_capacity(1 << 16, file), path)
+}
+
+/// Reads what stands in the journal at `path`.
+fn read_from(mut reader: impl BufRead, path: &Path) -> Result<Contents, JournalError> {
+    let io = |source| JournalError::Io {
+        act: "read",
+        path: path.to_owned(),
+        source,
+    };
     let mut contents = Contents::default();
     let mut bad: Option<(u64, String)> = None;
     let mut number = 0;
@@ -175,9 +199,10 @@ pub fn read(path: &Path) -> Result<Contents, JournalError> {
         number += 1;
         let expected = contents.records.last().map(|record| record.seq + 1);
         let parsed = line::parse(&bytes).and_then(|record| match expected {
-            Some(seq) if seq != record.seq => {
-                Err(format!("record {} where {seq} belongs", record.seq))
-            }
+            Some(seq) if seq != record.seq => Err(Unread::Broken(format!(
+                "record {} where {seq} belongs",
+                record.seq
+            ))),
             _ => Ok(record),
         });
         let why = match parsed {
@@ -185,8 +210,15 @@ pub fn read(path: &Path) -> Result<Contents, JournalError> {
                 contents.records.push(record);
                 continue;
             }
-            Ok(_) => String::new(),
-            Err(why) => why,
+            Err(Unread::Newer(why)) if bad.is_none() => {
+                return Err(JournalError::Newer {
+                    path: path.to_owned(),
+                    line: number,
+                    why,
+                });
+            }
+            Err(Unread::Broken(why)) => why,
+            _ => String::new(),
         };
         // A whole line with a good checksum that does not fit, or that follows one that does not read,
         // is no torn write.
@@ -323,6 +355,9 @@ mod tests {
         ));
         std::fs::write(&path, text).unwrap();
         let error = Journal::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("version 99"), "{error}");
+        assert!(
+            error.contains("journal.jsonl:2 was written by a newer harness: format version 99"),
+            "{error}"
+        );
     }
 }

@@ -14,6 +14,8 @@ mod below;
 mod capture;
 #[cfg(target_os = "linux")]
 mod cgroup;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod jobserver;
 mod keeper;
 mod limits;
@@ -32,6 +34,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::fuzz;
 pub use jobserver::{Builds, Jobserver, takes_fifo};
 pub use keeper::{Keeper, supervise};
 pub use limits::Limits;
