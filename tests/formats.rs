@@ -55,7 +55,9 @@ variants!(ENDINGS, ending, Ending {
     Exited => "exited", Signalled => "signalled", TimedOut => "timed_out", IdleTimedOut => "idle_timed_out",
     OverLimit => "over_limit", Stopped => "stopped", NotStarted => "not_started",
 });
-variants!(FAILURES, failure, FailureKind { Limit => "limit", Auth => "auth", Other => "other" });
+variants!(FAILURES, failure, FailureKind {
+    Limit => "limit", Auth => "auth", Machine => "machine", Other => "other",
+});
 variants!(MERGES, merge, MergeVerdict { Resolved => "resolved", Unresolved => "unresolved" });
 variants!(INFRA, infra, InfraKind { Setup => "setup", System => "system" });
 variants!(SKIPS, skip, SkipReason {

@@ -29,6 +29,11 @@ fn ended() -> Vec<Event> {
             why: "no such program".into(),
         }),
         full_report(),
+        failed(
+            Ending::Exited { code: 1 },
+            FailureKind::Machine,
+            "no more processes",
+        ),
     ];
     let event = |(iteration, report)| Event::IterationEnded {
         slug: auth(),
