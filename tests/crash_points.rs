@@ -116,9 +116,7 @@ fn sweep<'a>(all: &[Crashes<'a>]) -> BTreeSet<&'a str> {
         crashes.scene.plays_out(&site);
         crashes.scene.audit(&site, &crashes.about());
     });
-    let again = again.into_inner().unwrap();
-    println!("{} crashes at {} places", all.len(), again.len());
-    again
+    again.into_inner().unwrap()
 }
 
 impl<'a> Crashes<'a> {
