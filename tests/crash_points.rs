@@ -13,7 +13,7 @@ mod support;
 mod sweep;
 
 use harness::fault::Point;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use support::Site;
 use sweep::{Scene, await_nobody, in_parallel, missing, sample};
@@ -31,24 +31,24 @@ struct Crashes<'a> {
 #[test]
 fn every_crash_and_every_crash_after_it_comes_to_the_same_end() {
     let scenes = Scene::all();
-    let passes: Vec<BTreeMap<&str, u32>> = scenes.iter().map(Scene::passes).collect();
     let names = || Point::ALL.iter().map(|point| point.name());
-    let passed: BTreeSet<&str> = passes.iter().flat_map(|all| all.keys().copied()).collect();
+    let passed = scenes.iter().flat_map(|scene| scene.passes.keys());
+    let passed: BTreeSet<&str> = passed.copied().collect();
     let unpassed = missing(names(), &passed);
     assert_eq!(unpassed, Vec::<&str>::new(), "no scene passes them");
 
     match std::env::var("HARNESS_CRASHES").as_deref() {
-        Ok("passes") => return every_pass(&scenes, &passes),
+        Ok("passes") => return every_pass(&scenes),
         Ok("pairs") => return every_pair(&scenes[scenes.len() - 1]),
         _ => {}
     }
     let scene_of = |name: &str| {
-        let found = passes.iter().position(|all| all.contains_key(name));
-        &scenes[found.unwrap()]
+        let found = scenes.iter().find(|scene| scene.passes.contains_key(name));
+        found.unwrap()
     };
     // A night that is killed again and again before it comes to its end.
-    let (night, places) = (&scenes[scenes.len() - 1], &passes[scenes.len() - 1]);
-    let places = names().filter(|name| places.contains_key(name));
+    let night = &scenes[scenes.len() - 1];
+    let places = names().filter(|name| night.passes.contains_key(name));
     let at = places.step_by(5).map(|name| (name, 1)).collect();
     let mut all = vec![Crashes { scene: night, at }];
     let of = |first: &'static str, then: &'static str| Crashes {
@@ -77,10 +77,10 @@ fn every_crash_and_every_crash_after_it_comes_to_the_same_end() {
     assert_eq!(never, Vec::<&str>::new(), "no recovery was killed there");
 }
 
-fn every_pass(scenes: &[Scene], passes: &[BTreeMap<&'static str, u32>]) {
+fn every_pass(scenes: &[Scene]) {
     let mut all = Vec::new();
-    for (scene, passes) in scenes.iter().zip(passes) {
-        for (name, count) in passes {
+    for scene in scenes {
+        for (name, count) in &scene.passes {
             let nths = 1..=*count;
             all.extend(nths.map(|nth| Crashes {
                 scene,
@@ -93,7 +93,7 @@ fn every_pass(scenes: &[Scene], passes: &[BTreeMap<&'static str, u32>]) {
 
 fn every_pair(scene: &Scene) {
     let mut all = Vec::new();
-    for first in scene.passes().keys() {
+    for first in scene.passes.keys() {
         let site = scene.site();
         let at = vec![(*first, 1)];
         Crashes { scene, at }.die(&site);
@@ -116,9 +116,7 @@ fn sweep<'a>(all: &[Crashes<'a>]) -> BTreeSet<&'a str> {
         crashes.scene.plays_out(&site);
         crashes.scene.audit(&site, &crashes.about());
     });
-    let again = again.into_inner().unwrap();
-    println!("{} crashes at {} places", all.len(), again.len());
-    again
+    again.into_inner().unwrap()
 }
 
 impl<'a> Crashes<'a> {

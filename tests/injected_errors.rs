@@ -12,7 +12,7 @@ mod support;
 mod sweep;
 
 use harness::fault::{Kind, Point};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use support::{Ran, Site};
 use sweep::{Scene, await_nobody, in_parallel, missing, sample};
@@ -50,10 +50,10 @@ struct Refusal<'a> {
 fn whatever_the_system_refuses_is_told_and_the_next_run_comes_to_the_same_end() {
     let is_long = std::env::var("HARNESS_ERRORS").is_ok_and(|how| how == "all");
     let scenes = Scene::all();
-    let passes: Vec<BTreeMap<&str, u32>> = scenes.iter().map(Scene::passes).collect();
     let calls = Point::ALL.iter().filter(|point| point.kind() != Kind::Step);
     let calls: Vec<&str> = calls.map(|point| point.name()).collect();
-    let passed: BTreeSet<&str> = passes.iter().flat_map(|all| all.keys().copied()).collect();
+    let passed = scenes.iter().flat_map(|scene| scene.passes.keys());
+    let passed: BTreeSet<&str> = passed.copied().collect();
     let unpassed = missing(calls.iter().copied(), &passed);
     assert_eq!(unpassed, Vec::<&str>::new(), "no scene passes them");
 
@@ -63,12 +63,14 @@ fn whatever_the_system_refuses_is_told_and_the_next_run_comes_to_the_same_end() 
             if !is_long && m != n % ERRORS.len() {
                 continue;
             }
-            let found = passes.iter().position(|all| all.contains_key(place));
-            let (scene, passes) = (&scenes[found.unwrap()], &passes[found.unwrap()]);
+            let mut found = scenes.iter();
+            let scene = found.find(|scene| scene.passes.contains_key(place));
+            let scene = scene.unwrap();
+            let count = scene.passes[place];
             let nths = match is_long {
                 // The first one may be no more than a question.
-                false => BTreeSet::from([1 + passes[place] / 2]),
-                true => BTreeSet::from([1, 1 + passes[place] / 2, passes[place]]),
+                false => BTreeSet::from([1 + count / 2]),
+                true => BTreeSet::from([1, 1 + count / 2, count]),
             };
             for nth in nths {
                 for lasts in [false, true].into_iter().filter(|lasts| is_long || !lasts) {

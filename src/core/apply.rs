@@ -220,8 +220,9 @@ impl State {
             }
             Event::Prepared { slug, .. } => {
                 if let Some(feature) = self.features.get_mut(slug) {
+                    // What failed in a row is forgotten when an iteration has run: an agent that can never be started
+                    // finds its worktree ready each time.
                     feature.fresh = false;
-                    feature.infra = 0;
                 }
                 self.set_phase(slug, Phase::Working { running: None }, at);
             }

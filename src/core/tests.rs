@@ -794,6 +794,27 @@ fn failing_to_prepare_backs_off_and_gives_up_without_touching_the_others() {
 }
 
 #[test]
+fn an_agent_that_can_never_be_started_is_given_up_though_its_worktree_is_ready_each_time() {
+    let mut story = Story::begin(1, vec![feature("a", &[])]);
+    for round in 1..=3 {
+        assert_eq!(story.stage("a"), Stage::Preparing, "{round}");
+        story.prepare();
+        let lost = IterationReport {
+            ending: Ending::NotStarted {
+                why: "no room for a process".into(),
+            },
+            tip: None,
+            ..report()
+        };
+        story.end("a", lost);
+        story.now = super::wake_at(&story.state, story.now).unwrap_or(story.now);
+        story.tell(Input::Tick);
+    }
+    assert_eq!(story.stage("a"), Stage::Failed);
+    assert_eq!(story.finish(), [1]);
+}
+
+#[test]
 fn the_iteration_budgets_end_in_code_1() {
     let settings = Settings {
         max_iterations: 2,

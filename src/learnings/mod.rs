@@ -168,7 +168,10 @@ impl Memory {
         let day = utc(at, "%F");
         let tail = file::tail(&self.learnings_path(), WINDOW_BYTES)?;
         let tail = String::from_utf8_lossy(&tail);
-        let mut known: BTreeSet<String> = tail.lines().map(str::to_owned).collect();
+        // Not a line that has no end yet: it may be half of one.
+        let whole = tail.split_inclusive('\n');
+        let whole = whole.filter_map(|line| line.strip_suffix('\n'));
+        let mut known: BTreeSet<String> = whole.map(str::to_owned).collect();
         let mut fresh = String::new();
         for lesson in lessons.iter().filter(|lesson| !lesson.trim().is_empty()) {
             let entry = format!("- {day} [{source}] {}", line(lesson));

@@ -164,10 +164,18 @@ impl Site {
         finish(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
     }
 
-    /// Runs harness here, with more variables.
+    /// Runs harness here, with more variables; it must come to an end.
     pub fn harness_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
         let mut command = self.command(env!("CARGO_BIN_EXE_harness"));
-        finish(command.args(args).envs(env.iter().copied()))
+        let child = start(command.args(args).envs(env.iter().copied()));
+        let pid = child.id().to_string();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(end(child)));
+        told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            // Nobody has waited for it, so the number is still its own.
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            panic!("harness {args:?} with {env:?} does not come to an end")
+        })
     }
 
     /// Runs harness in another directory.
@@ -181,12 +189,7 @@ impl Site {
 
     /// Starts harness here.
     pub fn start(&self, args: &[&str]) -> Child {
-        self.command(env!("CARGO_BIN_EXE_harness"))
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        start(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
     }
 
     /// Slugs in the order in which they landed.
@@ -273,10 +276,10 @@ pub fn end(child: Child) -> Ran {
 }
 
 fn finish(command: &mut Command) -> Ran {
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    end(child)
+    end(start(command))
+}
+
+fn start(command: &mut Command) -> Child {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
 }

@@ -25,6 +25,8 @@ pub struct Scene {
     act: &'static [Step],
     target: &'static str,
     ends: Ends,
+    /// How often each place is passed when nothing is ordered.
+    pub passes: BTreeMap<&'static str, u32>,
 }
 
 /// A command, and the exit codes it may end with when nothing is ordered. It is said again after a crash, and may
@@ -128,9 +130,10 @@ impl Scene {
             act,
             target,
             ends: Ends::default(),
+            passes: BTreeMap::new(),
         };
         let site = scene.site();
-        scene.plays_out(&site);
+        scene.passes = scene.passes_in(&site);
         scene.ends = scene.found(&site);
         scene
     }
@@ -180,11 +183,6 @@ impl Scene {
     pub fn plays_out(&self, site: &Site) {
         let all = self.play_with(site, &[]);
         assert!(self.is_over(&all), "{}: {all:#?}", self.name);
-    }
-
-    /// How often each place is passed when nothing is ordered.
-    pub fn passes(&self) -> BTreeMap<&'static str, u32> {
-        self.passes_in(&self.site())
     }
 
     /// How often each place is passed from here on when nothing is ordered.
