@@ -13,9 +13,11 @@ mod parts;
 
 use expected::expected;
 use harness::journal::{self, Journal, JournalError};
+use harness::learnings::Memory;
 use harness::model::{
     Command, Ending, Event, Evidence, FailureKind, InfraKind, MergeVerdict, OnHalt, ParkReason,
-    ProcessTier, Record, Relation, SandboxTier, SkipReason, Stamp, StopLevel, Trial,
+    ProcessTier, Record, Relation, SandboxTier, SkipReason, Stamp, StopLevel, Trial, WriteJob,
+    Writing,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -344,5 +346,40 @@ fn a_lock_file_says_whom_to_blame_also_when_it_says_more() {
         let full = name != "lock-least";
         assert_eq!(holder.start_time, full.then_some(7));
         assert_eq!(holder.boot_id.is_some(), full);
+    }
+}
+
+/// What is written again after a crash is recognised by the key in its heading, whichever harness wrote it.
+#[test]
+fn entries_of_logs_are_recognised_as_they_always_were() {
+    let fixture = |name: &str| fs::read(fixtures("state/v1").join(name)).unwrap();
+    let slug = harness::model::Slug::new("e").unwrap();
+    let job = WriteJob {
+        number: 9,
+        at: Stamp(1_795_707_779_438),
+        what: Writing::Log {
+            slug: slug.clone(),
+            iteration: Some(1),
+            heading: "iteration 1".into(),
+            text: "the spec asks for colours that nobody names".into(),
+            lessons: vec!["colours are named in one place".into()],
+        },
+    };
+    let whole = fixture("feature.log");
+    for cut in [0, 60, whole.len() - 9, whole.len()] {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::open(dir.path()).unwrap();
+        fs::write(memory.log_path(&slug), &whole[..cut]).unwrap();
+        fs::write(memory.learnings_path(), fixture("learnings.md")).unwrap();
+        memory.perform(&job).unwrap();
+        assert_eq!(
+            fs::read(memory.log_path(&slug)).unwrap(),
+            whole,
+            "from byte {cut}"
+        );
+        assert_eq!(
+            fs::read(memory.learnings_path()).unwrap(),
+            fixture("learnings.md")
+        );
     }
 }

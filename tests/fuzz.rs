@@ -8,7 +8,7 @@ use harness::fuzzing::ORACLES;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-/// Changed cases for each parser.
+/// Changed cases for each parser; `FUZZ_CASES` asks for more.
 const CASES: usize = 2_000;
 /// Longer cases are no better, only slower.
 const LONGEST: usize = 2_048;
@@ -108,6 +108,11 @@ impl Dice {
     }
 }
 
+fn cases() -> usize {
+    let asked = std::env::var("FUZZ_CASES").ok();
+    asked.map_or(CASES, |asked| asked.parse().expect("a number of cases"))
+}
+
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
@@ -132,8 +137,8 @@ fn what_must_hold_of_parsers_holds() {
             threads.spawn(move || {
                 let corpus = corpus(name);
                 let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-                let changed = (0..CASES).map(|_| dice.changed(&corpus));
-                let cases = corpus.iter().cloned().chain(changed.collect::<Vec<_>>());
+                let changed = (0..cases()).map(|_| dice.changed(&corpus));
+                let cases = corpus.iter().cloned().chain(changed);
                 let mut broken = cases.filter(|case| catch_unwind(|| oracle(case)).is_err());
                 broken
                     .next()

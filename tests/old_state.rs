@@ -144,3 +144,42 @@ fn a_command_that_nobody_knows_stays_for_one_that_does() {
     assert_eq!(told.count(), 1, "{}", ran.err);
     assert!(newer.exists() && !inbox.join("2-1.json").exists());
 }
+
+/// Names under which later runs, and people, find what a run left.
+#[test]
+fn refs_and_results_are_where_they_always_were() {
+    let site = site();
+    site.spec("billing", "");
+    site.script(
+        "billing",
+        "write half.txt x\nnote \"did what can be done without an answer\"\nblock \"which?\"\n",
+    );
+    site.commit("another");
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    let refs = site.git(&[
+        "for-each-ref",
+        "--format=%(refname)",
+        "refs/harness",
+        "refs/heads",
+    ]);
+    let mut refs: Vec<&str> = refs
+        .lines()
+        .filter(|name| !name.contains("/candidates/"))
+        .collect();
+    refs.sort_unstable();
+    let expected = [
+        "refs/harness/integration/main",
+        "refs/harness/iterations/auth/1",
+        "refs/harness/iterations/billing/1",
+        "refs/heads/harness/billing",
+        "refs/heads/main",
+    ];
+    assert_eq!(refs, expected);
+    let result = site.read(".harness/iterations/billing/1/result.json");
+    let result: Value = serde_json::from_str(&result).unwrap();
+    assert_eq!(
+        (&result["schema"], &result["version"]),
+        (&"harness.result".into(), &1.into())
+    );
+    assert_eq!(result["blocked"], "which?");
+}

@@ -10,7 +10,7 @@ use crate::fault::{self, Point};
 use crate::git::{Cleaned, Worktrees};
 use crate::journal::{Held, Journal, JournalError, Lock};
 use crate::learnings::Memory;
-use crate::model::{Command, Effect, EffectKey, Input, Record, Slug};
+use crate::model::{Command, Effect, EffectKey, Input, Record, Slug, Stamp};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -124,14 +124,26 @@ fn leave(place: &Place, command: &Command) -> Result<(), DriverError> {
         .and_then(|()| std::fs::create_dir_all(&inbox))
         .map_err(io())?;
     let text = serde_json::to_vec(command).map_err(|error| io()(error.into()))?;
+    let name = name_after(&inbox, wall_clock());
     // Written under another name first: the run must never read half a wish.
-    let name = format!("{}-{}", wall_clock().0, std::process::id());
     let draft = inbox.join(format!(".{name}.tmp"));
     let mut file = std::fs::File::create(&draft).map_err(io())?;
     file.write_all(&text)
         .and_then(|()| file.sync_all())
         .and_then(|()| std::fs::rename(&draft, inbox.join(format!("{name}.json"))))
         .map_err(io())
+}
+
+/// A name that sorts behind all that stand in the inbox, also when the clock was set back.
+fn name_after(inbox: &Path, now: Stamp) -> String {
+    let names = std::fs::read_dir(inbox).into_iter().flatten().flatten();
+    let last = names.filter_map(|entry| {
+        let name = entry.file_name();
+        let (number, _) = name.to_str()?.split_once('-')?;
+        number.parse::<u64>().ok()
+    });
+    let next = last.max().map_or(0, |last| last.saturating_add(1));
+    format!("{:013}-{}", now.0.max(next), std::process::id())
 }
 
 /// What stands in an inbox.
@@ -169,4 +181,25 @@ pub(super) fn left(inbox: &Path) -> Left {
         }
     }
     left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_keep_their_order_when_the_clock_is_set_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let slug = |name: &str| Slug::new(name).unwrap();
+        let order = ["a", "b", "c"];
+        for (name, now) in order.into_iter().zip([2_000, 1_000, 0]) {
+            let command = Command::Retry { slug: slug(name) };
+            let file = format!("{}.json", name_after(dir.path(), Stamp(now)));
+            std::fs::write(dir.path().join(file), serde_json::to_vec(&command).unwrap()).unwrap();
+        }
+        let left = left(dir.path());
+        let expected = order.map(|name| Command::Retry { slug: slug(name) });
+        assert_eq!(left.commands, expected);
+        assert_eq!((left.files.len(), left.unknown.len()), (3, 0));
+    }
 }

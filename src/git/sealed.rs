@@ -194,7 +194,13 @@ fn write(file: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     file.extend_from_slice(&key[..first]);
     if first < last {
         file.extend_from_slice(b" \"");
-        escape(file, &key[first + 1..last]);
+        // In a name only these two are escaped: git reads `\t` there as a `t`.
+        for byte in &key[first + 1..last] {
+            if matches!(byte, b'\\' | b'"') {
+                file.push(b'\\');
+            }
+            file.push(*byte);
+        }
         file.push(b'"');
     }
     file.extend_from_slice(b"]\n\t");
