@@ -7,6 +7,7 @@ mod builds;
 mod command;
 mod confine;
 mod crew;
+mod damage;
 mod error;
 mod evidence;
 mod integrate;
@@ -28,6 +29,7 @@ mod world;
 
 pub use command::{Given, clean_up, give};
 pub use crew::prompt_for;
+pub use damage::{forgotten, mend};
 pub use error::DriverError;
 pub use place::{Place, Reading, wall_clock};
 pub use preflight::{Ready, Survey, charges, preflight, survey};

@@ -10,6 +10,8 @@ const VERSION: u32 = 1;
 struct Out<'a> {
     v: u32,
     seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with: Option<u64>,
     at: Stamp,
     event: &'a Event,
 }
@@ -17,8 +19,16 @@ struct Out<'a> {
 #[derive(Deserialize)]
 struct In {
     seq: u64,
+    with: Option<u64>,
     at: Stamp,
     event: Event,
+}
+
+/// A line that reads.
+pub(super) struct Line {
+    pub(super) record: Record,
+    /// Number of the first record that was written together with it.
+    pub(super) with: u64,
 }
 
 #[derive(Deserialize)]
@@ -29,11 +39,12 @@ struct VersionOnly {
 /// Length of `,"sum":"0123456789abcdef"}` and the newline.
 const SEAL: usize = 27;
 
-/// Appends `record` as a line.
-pub(super) fn write(out: &mut Vec<u8>, record: &Record) {
+/// Appends `record` as a line; `first` is the first of those that are written together.
+pub(super) fn write(out: &mut Vec<u8>, record: &Record, first: u64) {
     let line = Out {
         v: VERSION,
         seq: record.seq,
+        with: (first != record.seq).then_some(first),
         at: record.at,
         event: &record.event,
     };
@@ -55,11 +66,19 @@ pub(super) fn is_intact(line: &[u8]) -> bool {
     unseal(line).is_ok()
 }
 
+/// Whether the line is whole and its checksum holds, if only its last byte were the newline that belongs there.
+pub(super) fn is_whole_but_for_its_end(line: &[u8]) -> bool {
+    let mut line = line.to_vec();
+    line.pop();
+    line.push(b'\n');
+    is_intact(&line)
+}
+
 /// Reads a line back.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
-pub(super) fn parse(line: &[u8]) -> Result<Record, String> {
+pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
     let mut json = unseal(line)?.to_vec();
     json.push(b'}');
     let version: VersionOnly =
@@ -71,10 +90,13 @@ pub(super) fn parse(line: &[u8]) -> Result<Record, String> {
         ));
     }
     let line: In = serde_json::from_slice(&json).map_err(|error| format!("no record: {error}"))?;
-    Ok(Record {
-        seq: line.seq,
-        at: line.at,
-        event: line.event,
+    Ok(Line {
+        with: line.with.unwrap_or(line.seq),
+        record: Record {
+            seq: line.seq,
+            at: line.at,
+            event: line.event,
+        },
     })
 }
 

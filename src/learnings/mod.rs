@@ -61,7 +61,11 @@ impl Memory {
     /// When the directory cannot be made.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
         let dir = dir.into();
-        fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+        if !dir.is_dir() {
+            fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+            // Else a power cut could take all of it away, whatever is synced in it.
+            file::sync_dir(dir.parent().unwrap_or(Path::new(".")))?;
+        }
         file::create(&dir.join(".gitignore"), "*\n")?;
         Ok(Self { dir })
     }
