@@ -203,7 +203,8 @@ pub(super) struct ConflictsArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct RecoverArgs {
     /// Which feature
-    pub(super) slug: String,
+    #[arg(required_unless_present = "journal")]
+    pub(super) slug: Option<String>,
     /// Which of the listed states: an iteration's number, or a commit id
     #[arg(requires = "where")]
     pub(super) state: Option<String>,
@@ -216,6 +217,9 @@ pub(super) struct RecoverArgs {
     /// The list for programs
     #[arg(long, conflicts_with = "state")]
     pub(super) json: bool,
+    /// Go on without what is damaged in the journal: the records before it are kept, and the damaged file beside it
+    #[arg(long, conflicts_with_all = ["slug", "json"])]
+    pub(super) journal: bool,
 }
 
 #[derive(Debug, ClapArgs)]

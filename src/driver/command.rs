@@ -37,7 +37,7 @@ pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
         Err(Held::By(_)) => return leave(place, &command).map(|()| Given::Left),
         Err(error) => return Err(error.into()),
     };
-    let (journal, contents) = Journal::open(&place.state_dir)?;
+    let (journal, contents) = place.journal()?;
     let mut engine = Engine::replay(&contents.records);
     let mut desk = Desk::new(journal, memory);
     let wish = Input::Commanded(command).into();

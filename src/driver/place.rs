@@ -2,11 +2,12 @@
 //!
 //! Reading only. This file must never start, lock or change anything.
 
+use super::damage;
 use super::error::DriverError;
 use crate::config::{self, Config, Flags, Loaded, Sources};
 use crate::core::State;
 use crate::git::Repo;
-use crate::journal::{self, Holder};
+use crate::journal::{self, Contents, Holder, Journal};
 use crate::process;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,8 @@ impl Place {
     /// # Errors
     /// When the journal is damaged.
     pub fn read(&self) -> Result<Reading, DriverError> {
-        let contents = journal::read(&self.state_dir.join(journal::FILE_NAME))?;
+        let contents = journal::read(&self.journal_file())?;
+        damage::not_emptied(self, &contents)?;
         let mut state = State::new();
         for record in &contents.records {
             state.apply(record);
@@ -83,6 +85,22 @@ impl Place {
             state,
             live: self.holder(),
         })
+    }
+
+    /// Opens the journal to append to it. The caller must hold the lock.
+    ///
+    /// # Errors
+    /// When the journal is damaged or cannot be written.
+    pub(super) fn journal(&self) -> Result<(Journal, Contents), DriverError> {
+        let contents = journal::read(&self.journal_file())?;
+        // Before a torn end is cut off: where nothing else is there, all of it was lost.
+        damage::not_emptied(self, &contents)?;
+        Ok(Journal::open(&self.state_dir)?)
+    }
+
+    /// Where the journal is.
+    pub(super) fn journal_file(&self) -> PathBuf {
+        self.state_dir.join(journal::FILE_NAME)
     }
 
     /// The living process that holds the lock, if any.

@@ -6,6 +6,7 @@
 use super::builds;
 use super::clock::{Clock, wall_clock};
 use super::crew::Crew;
+use super::damage;
 use super::error::DriverError;
 use super::evidence::gate_digest;
 use super::lookout::{Lookout, remove};
@@ -18,7 +19,7 @@ use super::turn::{Engine, Observation};
 use super::world::{Hands, Message};
 use crate::core::{State, View, view, wake_at};
 use crate::fault::{self, Point};
-use crate::journal::{Journal, Lock};
+use crate::journal::Lock;
 use crate::learnings::Memory;
 use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp, escaped_lines};
 use crate::process::{self, Secrets};
@@ -61,7 +62,8 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let holder = Place::this_process(&format!("run {id}"));
     let _lock = Lock::take(&ready.place.state_dir, &holder)?;
     memory.clear_up(|pid| process::alive(pid, None, None))?;
-    let (journal, contents) = Journal::open(&ready.place.state_dir)?;
+    let forgotten = damage::forgotten(&ready.place)?;
+    let (journal, contents) = ready.place.journal()?;
     let engine = Engine::replay(&contents.records);
     fault::past(Point::RunBegin);
     let run_log = fault::at(Point::RunLogOpen)
@@ -100,6 +102,9 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
         session
             .voice
             .warn("the journal ended in the middle of a line: its torn end was cut off");
+    }
+    if let Some(problem) = forgotten {
+        session.voice.warn(&problem.to_string());
     }
     if untrusted {
         session

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::core::State;
 use crate::fault::{self, Point};
 use crate::git::{Landed, Reverted, Target};
-use crate::journal::{Journal, Lock};
+use crate::journal::Lock;
 use crate::learnings::Memory;
 use crate::model::{Input, Oid, Problem, PublishOutcome, Relation, Slug};
 
@@ -41,7 +41,7 @@ pub fn undo(
     let memory = Memory::open(&place.state_dir)?;
     let _lock = Lock::take(&place.state_dir, &Place::this_process("undo"))?;
     let target = place.repo.target(config.target.as_deref())?;
-    let (journal, contents) = Journal::open(&place.state_dir)?;
+    let (journal, contents) = place.journal()?;
     let mut engine = Engine::replay(&contents.records);
     let landed = landed(engine.state(), slug, &target)?;
     let commit = match &landed {

@@ -79,7 +79,7 @@ pub use prepare::Prepared;
 pub use put_back::PutBack;
 pub use radar::Clash;
 pub use read::{Commit, DiffStat};
-pub use recover::{Kept, KeptKind};
+pub use recover::{Kept, KeptKind, Traces};
 pub use regenerate::{Generated, Rebuild, Regenerated};
 pub use repo::{Repo, Target};
 pub use snapshot::{Iterated, Snapshot};

@@ -41,7 +41,27 @@ pub struct Kept {
     pub files_changed: Option<usize>,
 }
 
+/// What harness has left in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traces {
+    /// Branches of features.
+    pub branches: usize,
+    /// Kept iterations.
+    pub iterations: usize,
+}
+
 impl Repo {
+    /// What harness has left in this repository.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn traces(&self) -> Result<Traces, GitError> {
+        Ok(Traces {
+            branches: self.refs("refs/heads/harness/")?.len(),
+            iterations: self.refs("refs/harness/iterations/")?.len(),
+        })
+    }
+
     /// All that is kept of a feature: iterations by number, then what was lost and old tips, by time.
     /// Refs that name no commit which is there are left out.
     ///

@@ -23,6 +23,8 @@ const STEPS: &[Step] = &[];
 struct Out<'a> {
     v: u32,
     seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with: Option<u64>,
     at: Stamp,
     event: &'a Event,
 }
@@ -32,8 +34,17 @@ struct Out<'a> {
 struct In {
     v: u32,
     seq: u64,
+    with: Option<u64>,
     at: Stamp,
     event: Event,
+}
+
+/// A line that reads.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) record: Record,
+    /// Number of the first record that was written together with it.
+    pub(super) with: u64,
 }
 
 #[derive(Deserialize)]
@@ -53,11 +64,12 @@ pub(super) enum Unread {
 /// Length of `,"sum":"0123456789abcdef"}` and the newline.
 const SEAL: usize = 27;
 
-/// Appends `record` as a line.
-pub(super) fn write(out: &mut Vec<u8>, record: &Record) {
+/// Appends `record` as a line; `first` is the first of those that are written together.
+pub(super) fn write(out: &mut Vec<u8>, record: &Record, first: u64) {
     let line = Out {
         v: VERSION,
         seq: record.seq,
+        with: (first != record.seq).then_some(first),
         at: record.at,
         event: &record.event,
     };
@@ -79,15 +91,23 @@ pub(super) fn is_intact(line: &[u8]) -> bool {
     unseal(line).is_ok()
 }
 
+/// Whether the line is whole and its checksum holds, if only its last byte were the newline that belongs there.
+pub(super) fn is_whole_but_for_its_end(line: &[u8]) -> bool {
+    let mut line = line.to_vec();
+    line.pop();
+    line.push(b'\n');
+    is_intact(&line)
+}
+
 /// Reads a line back.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
-pub(super) fn parse(line: &[u8]) -> Result<Record, Unread> {
+pub(super) fn parse(line: &[u8]) -> Result<Line, Unread> {
     parse_with(STEPS, line)
 }
 
-fn parse_with(steps: &[Step], line: &[u8]) -> Result<Record, Unread> {
+fn parse_with(steps: &[Step], line: &[u8]) -> Result<Line, Unread> {
     let mut json = unseal(line).map_err(Unread::Broken)?.to_vec();
     json.push(b'}');
     let error = match serde_json::from_slice::<In>(&json) {
@@ -108,7 +128,7 @@ fn parse_with(steps: &[Step], line: &[u8]) -> Result<Record, Unread> {
 }
 
 /// A record of an older version, in this one.
-fn lifted(steps: &[Step], version: u32, json: &[u8]) -> Result<Record, String> {
+fn lifted(steps: &[Step], version: u32, json: &[u8]) -> Result<Line, String> {
     let behind = usize::try_from(VERSION - version).unwrap_or(usize::MAX);
     let first = steps.len().checked_sub(behind);
     let steps = first
@@ -120,16 +140,19 @@ fn lifted(steps: &[Step], version: u32, json: &[u8]) -> Result<Record, String> {
         step(&mut record);
     }
     serde_json::from_value::<In>(Value::Object(record))
-        .map(Record::from)
+        .map(Line::from)
         .map_err(|error| error.to_string())
 }
 
-impl From<In> for Record {
+impl From<In> for Line {
     fn from(line: In) -> Self {
         Self {
-            seq: line.seq,
-            at: line.at,
-            event: line.event,
+            with: line.with.unwrap_or(line.seq),
+            record: Record {
+                seq: line.seq,
+                at: line.at,
+                event: line.event,
+            },
         }
     }
 }
@@ -183,11 +206,11 @@ mod tests {
                 slug: Slug::new("auth").unwrap(),
             },
         };
-        assert_eq!(parse_with(&[FROM_0], &old(1)).unwrap(), record);
+        assert_eq!(parse_with(&[FROM_0], &old(1)).unwrap().record, record);
         // What is appended to the same file is of this version and is read beside it.
         let mut new = Vec::new();
-        write(&mut new, &record);
-        assert_eq!(parse_with(&[FROM_0], &new).unwrap(), record);
+        write(&mut new, &record, record.seq);
+        assert_eq!(parse_with(&[FROM_0], &new).unwrap().record, record);
     }
 
     #[test]

@@ -62,9 +62,13 @@ impl Memory {
     /// When the directory cannot be made.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
         let dir = dir.into();
-        fault::at(Point::MemoryOpen)
-            .and_then(|()| fs::create_dir_all(&dir))
-            .map_err(failed("create", &dir))?;
+        if !dir.is_dir() {
+            fault::at(Point::MemoryOpen)
+                .and_then(|()| fs::create_dir_all(&dir))
+                .map_err(failed("create", &dir))?;
+            // Else a power cut could take all of it away, whatever is synced in it.
+            file::sync_dir(dir.parent().unwrap_or(Path::new(".")))?;
+        }
         file::create(&dir.join(".gitignore"), "*\n")?;
         Ok(Self { dir })
     }

@@ -159,6 +159,13 @@ impl Site {
         ran.out
     }
 
+    /// A git command here, not yet started.
+    pub fn git_command(&self, args: &[&str]) -> Command {
+        let mut command = self.command("git");
+        command.args(args);
+        command
+    }
+
     /// Runs harness here, to its end.
     pub fn harness(&self, args: &[&str]) -> Ran {
         finish(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
@@ -190,6 +197,27 @@ impl Site {
     /// Starts harness here.
     pub fn start(&self, args: &[&str]) -> Child {
         start(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
+    }
+
+    /// Starts harness here, with what it prints added to a file: however much that is, nobody has to read it.
+    pub fn start_into(&self, args: &[&str], file: &Path) -> Child {
+        let open = || {
+            let mut options = std::fs::OpenOptions::new();
+            options.create(true).append(true).open(file).unwrap()
+        };
+        self.command(env!("CARGO_BIN_EXE_harness"))
+            .args(args)
+            .stdout(open())
+            .stderr(open())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs harness here under `strace` with these options, the last of which names where it writes, to its end.
+    pub fn traced(&self, options: &[&str], log: &Path, args: &[&str]) -> Ran {
+        let mut command = self.command("strace");
+        command.args(options).arg(log);
+        finish(command.arg(env!("CARGO_BIN_EXE_harness")).args(args))
     }
 
     /// Slugs in the order in which they landed.
