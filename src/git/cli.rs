@@ -8,6 +8,7 @@ use super::error::{GitError, visible};
 use super::sealed::Sealed;
 use crate::model::Oid;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
@@ -143,6 +144,16 @@ impl Git {
         }
     }
 
+    /// The same git with one more variable for all it starts.
+    pub(super) fn carrying(&self, name: &str, value: &str) -> Self {
+        let mut env = self.env.to_vec();
+        env.push((name.into(), value.into()));
+        Self {
+            env: Arc::new(env),
+            ..self.clone()
+        }
+    }
+
     /// The same git with the configuration of this directory.
     pub(super) fn with_settings_of(&self, sealed: &Arc<Sealed>) -> Self {
         Self {
@@ -191,6 +202,7 @@ impl Git {
             options: Vec::new(),
             env: Vec::new(),
             stdin: Vec::new(),
+            held: None,
             limit: LIMIT,
         }
     }
@@ -203,6 +215,7 @@ pub(super) struct Call<'a> {
     options: Vec<String>,
     env: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
+    held: Option<File>,
     limit: Duration,
 }
 
@@ -249,6 +262,12 @@ impl Call<'_> {
         self
     }
 
+    /// Lets it hold this open file as long as it lives, in place of its input.
+    pub(super) fn holding(mut self, file: File) -> Self {
+        self.held = Some(file);
+        self
+    }
+
     /// Gives it this long instead of the usual limit.
     pub(super) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -256,10 +275,14 @@ impl Call<'_> {
     }
 
     /// Runs it to its end, whatever its exit code.
-    pub(super) fn run(self) -> Result<Output, GitError> {
+    pub(super) fn run(mut self) -> Result<Output, GitError> {
         let command = self.shown();
         let started = Instant::now();
-        let mut child = match self.command().spawn() {
+        let mut start = self.command();
+        if let Some(held) = self.held.take() {
+            start.stdin(held);
+        }
+        let mut child = match start.spawn() {
             Ok(child) => child,
             // A missing directory reads just like a missing program.
             Err(error) if !self.git.cwd.is_dir() => {
