@@ -7,7 +7,6 @@ use super::integrate::{Building, Gating, build, land, publish, rewind, run_gate}
 use super::iterate::{Iteration, iterate};
 use super::prepare::{Preparing, prepare};
 use super::turn::{Observation, World};
-use crate::core::{State, wanted};
 use crate::journal::{Journal, JournalError};
 use crate::model::{Effect, EffectKey, Ending, Input, Record, Slug, WriteJob};
 use crate::process;
@@ -49,18 +48,6 @@ impl Hands {
             out,
             stops: BTreeMap::new(),
             writer,
-        }
-    }
-
-    /// Kills what setup and verify commands of a killed run left behind.
-    pub(super) fn sweep_leftovers(&self, state: &State) {
-        for effect in wanted(state) {
-            if matches!(
-                effect,
-                Effect::Prepare { .. } | Effect::Build { .. } | Effect::Gate { .. }
-            ) {
-                process::sweep(&self.crew.token(&effect.key()));
-            }
         }
     }
 
