@@ -394,7 +394,11 @@ impl<'a> Forward<'a> {
     fn end(&self, paths: &[PathBuf]) -> Result<(), GitError> {
         remove_file(&self.place.git_dir.join(LOCK))?;
         sync_files(&self.place.path, paths);
-        remove_any(&self.dir())
+        remove_any(&self.dir())?;
+        // It must not come back with a power cut, when a person has gone on.
+        let git_dir = &self.place.git_dir;
+        let synced = File::open(git_dir).and_then(|dir| dir.sync_all());
+        synced.map_err(GitError::io("sync", git_dir))
     }
 }
 

@@ -45,8 +45,8 @@ const OF_THE_MAIN_ONE: [&str; 2] = ["core.bare", "core.worktree"];
 #[derive(Debug)]
 pub(super) struct Sealed {
     dir: TempDir,
-    /// Locked as long as we live, so that anybody can tell a directory that was left.
-    _alive: File,
+    /// Locked as long as we live, so that anybody can tell a directory that was left. Where that cannot be, none is.
+    _alive: Option<File>,
     /// The repository's settings that are handed on.
     own: Vec<Setting>,
     /// What stood in the repository when it was made, or has been told of since.
@@ -64,7 +64,7 @@ impl Sealed {
         let alive = File::open(made.path()).and_then(|dir| dir.lock().map(|()| dir));
         let sealed = Self {
             dir: made,
-            _alive: alive.map_err(fail())?,
+            _alive: alive.ok(),
             own: settings.own,
             known: Mutex::default(),
         };

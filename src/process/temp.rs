@@ -17,8 +17,8 @@ const LABEL: usize = 16;
 #[derive(Debug)]
 pub struct PrivateTemp {
     dir: PathBuf,
-    /// Locked as long as we live, so that anybody can tell a directory that was left.
-    _alive: File,
+    /// Locked as long as we live, so that anybody can tell a directory that was left. Where that cannot be, none is.
+    _alive: Option<File>,
 }
 
 impl PrivateTemp {
@@ -38,10 +38,8 @@ impl PrivateTemp {
             match DirBuilder::new().mode(0o700).create(&dir) {
                 Ok(()) => {
                     let alive = File::open(&dir).and_then(|open| open.lock().map(|()| open));
-                    return match alive {
-                        Ok(alive) => Ok(Self { dir, _alive: alive }),
-                        Err(error) => Err((dir, error)),
-                    };
+                    let _alive = alive.ok();
+                    return Ok(Self { dir, _alive });
                 }
                 // Another job's, or what a killed run left; somebody else's is not ours to remove.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < TRIES => n += 1,

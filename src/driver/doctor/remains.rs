@@ -64,7 +64,8 @@ pub(super) fn litter(scene: &Scene<'_>) -> Found {
 }
 
 pub(super) fn clear_litter(scene: &Scene<'_>) -> Fixed {
-    let Some(pool) = &scene.pool else {
+    // Without a journal nobody knows what may still be at work.
+    let (Some(pool), Ok(_)) = (&scene.pool, &scene.reading) else {
         return Ok(Vec::new());
     };
     let cleared = pool.clear_litter(scene.target_ref())?;
