@@ -70,6 +70,8 @@ pub(super) enum Args {
     Resume,
     /// Remove worktrees and landed branches; keeps all unmerged work but what git ignores
     Clean(CleanArgs),
+    /// Look for what is wrong here and what a killed run has left; exit code 1 if something is to be put right
+    Doctor(DoctorArgs),
     /// Show the resolved configuration
     Config(ConfigArgs),
     /// Print the JSON Schema of harness.yaml
@@ -265,6 +267,16 @@ pub(super) struct CleanArgs {
     /// Remove unmerged features' branches too (their snapshots stay under refs/harness/)
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DoctorArgs {
+    /// Put right what can be, and say what was done; never while a run lives
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -10,6 +10,7 @@ mod config;
 mod conflicts;
 mod demo;
 mod desk;
+mod doctor;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod init;
@@ -80,6 +81,7 @@ pub fn main() -> u8 {
         Args::Resume => command::resume(&desk),
         Args::Clean(args) => clean::clean(&desk, &args),
         Args::Conflicts(args) => conflicts::conflicts(&desk, &args),
+        Args::Doctor(args) => doctor::doctor(&desk, &args),
         Args::Config(args) => config::config(&desk, &args),
         Args::Schema => config::schema(),
         Args::Prompt(args) => plan::prompt(&desk, &args),

@@ -49,7 +49,7 @@ pub(super) fn recover(desk: &Desk, args: &RecoverArgs) -> Result<u8, Failure> {
 }
 
 fn journal(place: &Place) -> Result<u8, Failure> {
-    let text = match driver::mend(place)? {
+    let text = match driver::mend_journal(place)? {
         None => "the journal is not damaged; nothing was changed\n".to_owned(),
         Some(mended) => {
             let (kept, line) = (mended.kept, mended.line);

@@ -55,7 +55,7 @@ pub fn forgotten(place: &Place) -> Result<Option<Problem>, DriverError> {
 ///
 /// # Errors
 /// Somebody is at work, or the file system refuses; nothing has changed then.
-pub fn mend(place: &Place) -> Result<Option<Mended>, DriverError> {
+pub fn mend_journal(place: &Place) -> Result<Option<Mended>, DriverError> {
     if !place.state_dir.is_dir() {
         return Ok(None);
     }

@@ -48,7 +48,14 @@ impl Place {
         } else {
             repo.root().join(STATE_DIR)
         };
+        let repo = repo.carrying(process::TOKEN_VARIABLE, &git_token(&state_dir));
         Ok(Self { repo, state_dir })
+    }
+
+    /// What the git commands of harness carry here, so that those of a killed run can be found.
+    #[must_use]
+    pub(super) fn git_token(&self) -> String {
+        git_token(&self.state_dir)
     }
 
     /// The configuration with all its sources.
@@ -174,6 +181,23 @@ impl Place {
             host,
         }
     }
+}
+
+fn git_token(state_dir: &Path) -> String {
+    mark(state_dir, "git")
+}
+
+/// Names something of this state directory: repositories must not find each other's processes.
+pub(super) fn mark(state_dir: &Path, what: &str) -> String {
+    // FNV-1a.
+    let place = state_dir
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    format!("{place:016x}-{what}")
 }
 
 /// The configured order of who may be worked on: profiles a run will need.

@@ -9,6 +9,7 @@ use super::crew::Crew;
 use super::damage;
 use super::error::DriverError;
 use super::evidence::gate_digest;
+use super::leftovers;
 use super::lookout::{Lookout, remove};
 use super::machine::{self, LOOK_EVERY, Machine};
 use super::place::Place;
@@ -78,6 +79,8 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     crew.builds = builds::find(&crew).await;
     let crew = Rc::new(crew);
     let secrets = crew.secrets.clone();
+    leftovers::end_processes(&crew.place, engine.state());
+    let cleared = leftovers::clear(&crew.worktrees, &crew.place, &crew.target)?;
     crew.place.repo.begin_record();
     let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
@@ -98,6 +101,9 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             secrets,
         },
     };
+    for told in &cleared {
+        session.voice.warn(told);
+    }
     if contents.torn_bytes > 0 {
         session
             .voice
@@ -162,7 +168,6 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn go(&mut self, begins: Input) -> Result<Outcome, DriverError> {
-        self.hands.sweep_leftovers(self.engine.state());
         let mut batch = self.engine.resume(&mut self.hands);
         batch.push(begins.into());
         loop {

@@ -7,8 +7,6 @@ use super::integrate::{Building, Gating, build, land, publish, rewind, run_gate}
 use super::iterate::{Iteration, iterate};
 use super::prepare::{Preparing, prepare};
 use super::turn::{Observation, World};
-use crate::core::{State, wanted};
-use crate::fault::{self, Point};
 use crate::journal::{Journal, JournalError};
 use crate::model::{Effect, EffectKey, Ending, Input, Record, Slug, WriteJob};
 use crate::process;
@@ -50,26 +48,6 @@ impl Hands {
             out,
             stops: BTreeMap::new(),
             writer,
-        }
-    }
-
-    /// Kills what setup and verify commands of a killed run left behind, and removes what they had printed.
-    pub(super) fn sweep_leftovers(&self, state: &State) {
-        for effect in wanted(state) {
-            if matches!(
-                effect,
-                Effect::Prepare { .. } | Effect::Build { .. } | Effect::Gate { .. }
-            ) {
-                process::sweep(&self.crew.token(&effect.key()));
-            }
-        }
-        let gates = self.crew.place.gate_logs();
-        for entry in std::fs::read_dir(gates).into_iter().flatten().flatten() {
-            if entry.path().extension().is_some_and(|end| end == "part") {
-                // Should it stay, it is in nobody's way.
-                let _ =
-                    fault::at(Point::StateRemove).and_then(|()| std::fs::remove_file(entry.path()));
-            }
         }
     }
 

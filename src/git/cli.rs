@@ -9,6 +9,7 @@ use super::sealed::Sealed;
 use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
@@ -152,6 +153,16 @@ impl Git {
         }
     }
 
+    /// The same git with one more variable for all it starts.
+    pub(super) fn carrying(&self, name: &str, value: &str) -> Self {
+        let mut env = self.env.to_vec();
+        env.push((name.into(), value.into()));
+        Self {
+            env: Arc::new(env),
+            ..self.clone()
+        }
+    }
+
     /// The same git with the configuration of this directory.
     pub(super) fn with_settings_of(&self, sealed: &Arc<Sealed>) -> Self {
         Self {
@@ -200,6 +211,7 @@ impl Git {
             options: Vec::new(),
             env: Vec::new(),
             stdin: Vec::new(),
+            held: None,
             limit: LIMIT,
         }
     }
@@ -212,6 +224,7 @@ pub(super) struct Call<'a> {
     options: Vec<String>,
     env: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
+    held: Option<File>,
     limit: Duration,
 }
 
@@ -258,6 +271,12 @@ impl Call<'_> {
         self
     }
 
+    /// Lets it hold this open file as long as it lives, in place of its input.
+    pub(super) fn holding(mut self, file: File) -> Self {
+        self.held = Some(file);
+        self
+    }
+
     /// Gives it this long instead of the usual limit.
     pub(super) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -265,10 +284,14 @@ impl Call<'_> {
     }
 
     /// Runs it to its end, whatever its exit code.
-    pub(super) fn run(self) -> Result<Output, GitError> {
+    pub(super) fn run(mut self) -> Result<Output, GitError> {
         let command = self.shown();
         let started = Instant::now();
-        let spawned = fault::at(Point::GitCall).and_then(|()| self.command().spawn());
+        let mut start = self.command();
+        if let Some(held) = self.held.take() {
+            start.stdin(held);
+        }
+        let spawned = fault::at(Point::GitCall).and_then(|()| start.spawn());
         let mut child = match spawned {
             Ok(child) => child,
             // A missing directory reads just like a missing program.

@@ -25,6 +25,7 @@ mod cli;
 mod differ;
 mod error;
 mod filters;
+mod forward;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod ground;
@@ -36,9 +37,12 @@ mod include;
 mod land;
 mod landed;
 mod lend;
+mod litter;
 mod loan;
 mod loose;
+mod mend;
 mod merge;
+mod near;
 mod planted;
 mod prepare;
 mod put_back;
@@ -66,6 +70,7 @@ mod tests;
 
 pub use error::GitError;
 pub use filters::BrokenFilter;
+pub use forward::CutOff;
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
 pub use ground::integration_ref;
@@ -73,6 +78,7 @@ pub use guarded::MovedRef;
 pub use handback::Laid;
 pub use landed::Landed;
 pub use lend::Lent;
+pub use litter::Litter;
 pub use merge::{Chained, Link, Reconciled, Remake, Strategy};
 pub use planted::Planted;
 pub use prepare::Prepared;

@@ -15,7 +15,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where, in the git directory, an administrative directory is made and taken apart.
-const APART: &str = "harness-worktree";
+pub(super) const APART: &str = "harness-worktree";
 /// Settings of the main checkout that must not hold for another.
 const OF_THE_MAIN_ONE: [&str; 2] = ["core.bare", "core.worktree"];
 

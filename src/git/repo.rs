@@ -6,6 +6,7 @@ use super::cli::{Git, Output};
 use super::error::GitError;
 use super::guarded::Ledger;
 use super::loan;
+use super::near::distance;
 use super::planted::Planted;
 use super::read;
 use super::sealed::Sealed;
@@ -149,21 +150,36 @@ impl Repo {
     /// The configuration cannot be read, or the disk failed.
     pub fn seal(&self) -> Result<Self, GitError> {
         let sealed = Arc::new(Sealed::make(self.git(), self.git_dir())?);
+        let settings = sealed.path().to_owned();
+        Ok(self.with_git(self.git().with_settings_of(&sealed), settings))
+    }
+
+    /// The same repository, whose git commands and all they start have this variable in their environment, by which
+    /// they can be found.
+    #[must_use]
+    pub fn carrying(&self, name: &str, value: &str) -> Self {
+        self.with_git(
+            self.git().carrying(name, value),
+            self.inner.settings.clone(),
+        )
+    }
+
+    fn with_git(&self, git: Git, settings: PathBuf) -> Self {
         let inner = Inner {
             root: self.inner.root.clone(),
-            git: self.git().with_settings_of(&sealed),
+            git,
             git_dir: self.inner.git_dir.clone(),
             version: self.inner.version,
             by_link: self.inner.by_link,
             handles: read::Handles::default(),
-            settings: sealed.path().to_owned(),
+            settings,
             identity: OnceLock::new(),
             ledger: Ledger::default(),
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(inner),
             generated: Arc::clone(&self.generated),
-        })
+        }
     }
 
     /// Settings, hooks, rules about files and links between worktrees that have changed in the repository since it
@@ -233,7 +249,8 @@ impl Repo {
     }
 
     /// Whether the git program is at least this version.
-    pub(super) fn git_is_at_least(&self, version: (u32, u32)) -> bool {
+    #[must_use]
+    pub fn git_is_at_least(&self, version: (u32, u32)) -> bool {
         self.inner.version >= version
     }
 
@@ -468,19 +485,4 @@ fn main_checkout(git: &Git, git_dir: &Path, at_main: bool) -> Result<PathBuf, Gi
     };
     root.canonicalize()
         .map_err(GitError::io("enter the main checkout", &root))
-}
-
-/// Edits (insert, delete, replace) between two names.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

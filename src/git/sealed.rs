@@ -12,7 +12,7 @@ use super::planted::{Known, Planted};
 use super::repo::to_path;
 use crate::fault::{self, Point};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -46,6 +46,8 @@ const OF_THE_MAIN_ONE: [&str; 2] = ["core.bare", "core.worktree"];
 #[derive(Debug)]
 pub(super) struct Sealed {
     dir: TempDir,
+    /// Locked as long as we live, so that anybody can tell a directory that was left. Where that cannot be, none is.
+    _alive: Option<File>,
     /// The repository's settings that are handed on.
     own: Vec<Setting>,
     /// What stood in the repository when it was made, or has been told of since.
@@ -60,8 +62,11 @@ impl Sealed {
         let made = fault::at(Point::ScratchCreate)
             .and_then(|()| tempfile::Builder::new().prefix("harness-git-").tempdir());
         let settings = Settings::read(git)?;
+        let made = made.map_err(fail())?;
+        let alive = File::open(made.path()).and_then(|dir| dir.lock().map(|()| dir));
         let sealed = Self {
-            dir: made.map_err(fail())?,
+            dir: made,
+            _alive: alive.ok(),
             own: settings.own,
             known: Mutex::default(),
         };

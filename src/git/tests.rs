@@ -1,6 +1,7 @@
 //! Tests against real repositories, made with the git program in temporary directories.
 
 mod finding;
+mod forward;
 mod guarded;
 mod handback;
 mod landing;

@@ -92,6 +92,33 @@ impl Worktrees {
         Ok(done)
     }
 
+    /// Removes worktrees and branches of these features, which have landed; what the target does not hold stays.
+    ///
+    /// # Errors
+    /// git or the disk failed; doing it again continues.
+    pub fn drop_landed(&self, slugs: &[Slug], target_ref: &str) -> Result<Cleaned, GitError> {
+        let _guard = self.guard();
+        let mut done = Cleaned::default();
+        for listed in self.list()? {
+            if listed
+                .feature
+                .as_ref()
+                .is_some_and(|slug| slugs.contains(slug))
+            {
+                self.remove_kept(&listed, &mut done)?;
+            }
+        }
+        let target = self.repo.expect_tip(target_ref)?;
+        for slug in slugs {
+            let branch = branch_of(slug);
+            if let Some(tip) = self.repo.tip(&branch)? {
+                self.drop_branch(&branch, &tip, &target, false, &mut done)?;
+            }
+        }
+        self.drop_dir();
+        Ok(done)
+    }
+
     /// Removes one worktree, after keeping what no ref holds.
     fn remove_kept(&self, listed: &Listed, done: &mut Cleaned) -> Result<(), GitError> {
         // What gates leave behind was made by commands, not by anyone's work.

@@ -44,8 +44,8 @@ pub use run::run;
 pub use sandbox::{Backend, Policy, Sandbox};
 pub use secrets::Secrets;
 pub use spawn::which;
-pub use temp::{PrivateTemp, remove};
-pub use tree::{sweep, written};
+pub use temp::{PrivateTemp, left_behind, remove};
+pub use tree::{await_end, carriers, sweep, written};
 
 use crate::model::Ending;
 use std::collections::BTreeMap;

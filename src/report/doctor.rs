@@ -1,0 +1,113 @@
+//! What an examination found, for people and programs.
+//!
+//! Only words; what was looked at and mended was done elsewhere.
+
+use super::text::{escaped, some};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// Good to know; nothing is wrong.
+    Note,
+    /// Something to put right; a run goes on in spite of it.
+    Warning,
+    /// A run cannot begin, or cannot do its work.
+    Error,
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// By which check.
+    pub check: &'static str,
+    /// How much it matters.
+    pub urgency: Urgency,
+    /// What it is.
+    pub what: String,
+    /// What a person does about it.
+    pub remedy: String,
+    /// Whether `--fix` puts it right.
+    pub fixable: bool,
+}
+
+/// An examination.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkup {
+    /// Who runs here now.
+    pub live: Option<String>,
+    /// The checks, in their order: name, and what is looked at.
+    pub checks: Vec<(&'static str, &'static str)>,
+    /// What is to be said.
+    pub findings: Vec<Finding>,
+    /// What was put right, by which check.
+    pub fixed: Vec<(&'static str, String)>,
+}
+
+impl Checkup {
+    /// Whether something is to be put right.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.all(|finding| finding.urgency == Urgency::Note)
+    }
+
+    /// A line for what was put right, two for each finding, and how many checks there were.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for (check, what) in &self.fixed {
+            let _ = writeln!(out, "fixed    {check}: {}", escaped(what));
+        }
+        for finding in &self.findings {
+            let word = match finding.urgency {
+                Urgency::Note => "note",
+                Urgency::Warning => "warning",
+                Urgency::Error => "error",
+            };
+            let what = escaped(&finding.what);
+            let _ = writeln!(out, "{word:<8} {}: {what}", finding.check);
+            if !finding.remedy.is_empty() {
+                let _ = writeln!(out, "{:<8} {}", "", escaped(&finding.remedy));
+            }
+        }
+        let checks = some(self.checks.len(), "check");
+        let wrong = self.findings.iter();
+        let wrong = wrong.filter(|finding| finding.urgency != Urgency::Note);
+        let (fixable, other): (Vec<_>, Vec<_>) = wrong.partition(|finding| finding.fixable);
+        let _ = match (fixable.len(), other.len()) {
+            (0, 0) => writeln!(out, "{checks}: nothing is wrong"),
+            (0, other) => writeln!(out, "{checks}: {} to put right", some(other, "thing")),
+            (fixable, other) => writeln!(
+                out,
+                "{checks}: {} to put right; `harness doctor --fix` does it for {fixable}",
+                some(fixable + other, "thing")
+            ),
+        };
+        out
+    }
+
+    /// `{"schema":"harness.doctor","version":1,…}`: fields are added, never renamed.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let checks = self.checks.iter().map(|(id, about)| {
+            let mut findings = self.findings.iter();
+            let wrong = findings.any(|one| one.check == *id && one.urgency != Urgency::Note);
+            json!({"id": id, "about": about, "ok": !wrong})
+        });
+        let fixed = self.fixed.iter();
+        let fixed = fixed.map(|(check, what)| json!({"check": check, "what": what}));
+        json!({
+            "schema": "harness.doctor",
+            "version": 1,
+            "healthy": self.is_healthy(),
+            "live": self.live,
+            "checks": checks.collect::<Vec<Value>>(),
+            "findings": self.findings,
+            "fixed": fixed.collect::<Vec<Value>>(),
+        })
+    }
+}
