@@ -27,14 +27,16 @@ const ERRORS: [(&str, &str); 5] = [
 ];
 
 /// Calls without which a run goes on: what they write is for people, or is looked for elsewhere.
-const NOT_NEEDED: [&str; 7] = [
+const NOT_NEEDED: [&str; 8] = [
     "lock.release",
     "runlog.write",
     "output.write",
     "gate.log",
     "state.create",
     "state.remove",
-    "temporary.remove",
+    // The first job asks make what it can do.
+    "output.create#1=",
+    "job.spawn#1=",
 ];
 
 /// A call that fails: in which scene, where, how.

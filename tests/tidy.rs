@@ -128,6 +128,7 @@ const CHANGING: &[&str] = &[
 /// Where that makes no sense.
 const NO_FAULTS: &[(&str, &str)] = &[
     ("cli/", "one file that a person asked for, and is told of"),
+    ("fault/", "the room itself"),
     (
         "agent/homes.rs",
         "directories that agents make themselves otherwise",
@@ -339,6 +340,7 @@ fn whatever_changes_files_can_be_made_to_fail() {
                 .map_or(body.len(), |end| end + 1);
             let changes = body[..end]
                 .iter()
+                .filter(|(_, line)| !line.contains("OpenOptions::new().read(true))"))
                 .find(|(_, line)| CHANGING.iter().any(|call| line.contains(call)));
             let can_fail = body[..end].iter().any(|(_, line)| line.contains("fault::"));
             if let Some((n, _)) = changes.filter(|_| !can_fail) {

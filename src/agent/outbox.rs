@@ -48,7 +48,6 @@ pub struct Outbox {
 pub fn reset(worktree: &Path) -> Result<PathBuf, AgentError> {
     let dir = worktree.join(DIRECTORY);
     let reset = || -> io::Result<()> {
-        fault::at(Point::OutboxRemove)?;
         remove(&dir)?;
         fault::at(Point::OutboxCreate)?;
         fs::create_dir(&dir)?;

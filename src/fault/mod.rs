@@ -106,15 +106,13 @@ points! {
     RecordCreate = "record.create", Call;
     /// An iteration's prompt or result is being written.
     RecordWrite = "record.write", Write;
-    /// The outbox is about to be emptied.
-    OutboxRemove = "outbox.remove", Call;
     /// The outbox is gone and about to be made anew.
     OutboxCreate = "outbox.create", Call;
 
     /// A job's private directory is about to be made.
     TemporaryCreate = "temporary.create", Call;
-    /// A job's private directory is about to be removed.
-    TemporaryRemove = "temporary.remove", Call;
+    /// What a job has made or left is about to be removed, whatever it is.
+    RemainsRemove = "remains.remove", Call;
     /// The file for a job's output is about to be made.
     OutputCreate = "output.create", Call;
     /// Output of a job is being written.

@@ -62,8 +62,7 @@ impl PrivateTemp {
     /// # Errors
     /// It cannot be removed, in a sentence.
     pub fn remove(&self) -> Result<(), String> {
-        let removed = fault::at(Point::TemporaryRemove).and_then(|()| remove(&self.dir));
-        removed.map_err(|error| format!("cannot remove {}: {error}", self.dir.display()))
+        remove(&self.dir).map_err(|error| format!("cannot remove {}: {error}", self.dir.display()))
     }
 }
 
@@ -112,6 +111,7 @@ fn is_ownerless(path: &Path) -> bool {
 /// # Errors
 /// What the system says.
 pub fn remove(path: &Path) -> io::Result<()> {
+    fault::at(Point::RemainsRemove)?;
     let meta = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
