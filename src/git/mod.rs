@@ -37,6 +37,7 @@ mod lend;
 mod loan;
 mod loose;
 mod merge;
+mod pins;
 mod planted;
 mod prepare;
 mod put_back;
