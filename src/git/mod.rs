@@ -43,6 +43,7 @@ mod loose;
 mod mend;
 mod merge;
 mod near;
+mod pins;
 mod planted;
 mod prepare;
 mod put_back;
