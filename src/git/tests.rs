@@ -7,6 +7,7 @@ mod handback;
 mod landing;
 mod laying;
 mod lending;
+mod litter;
 mod planted;
 mod pool;
 mod radar;

@@ -111,3 +111,43 @@ impl Checkup {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkup_is_healthy_if_all_there_is_to_say_are_notes() {
+        let finding = |check, urgency, fixable| Finding {
+            check,
+            urgency,
+            what: "some\u{1b}thing".to_owned(),
+            remedy: "do this".to_owned(),
+            fixable,
+        };
+        let mut checkup = Checkup {
+            checks: vec![("a", "what a is"), ("b", "what b is")],
+            findings: vec![finding("a", Urgency::Note, false)],
+            ..Checkup::default()
+        };
+        assert!(checkup.is_healthy());
+        assert!(checkup.text().ends_with("2 checks: nothing is wrong\n"));
+        checkup.findings.push(finding("b", Urgency::Warning, true));
+        checkup.fixed.push(("a", "removed it".to_owned()));
+        let text = checkup.text();
+        for part in [
+            "fixed    a: removed it\n",
+            "warning  b: some\\u{1b}thing\n         do this\n",
+            "2 checks: 1 thing to put right; `harness doctor --fix` does it for 1\n",
+        ] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        let json = checkup.json();
+        assert_eq!(json["healthy"], false);
+        assert_eq!(
+            (&json["checks"][0]["ok"], &json["checks"][1]["ok"]),
+            (&true.into(), &false.into())
+        );
+        assert_eq!(json["findings"][1]["urgency"], "warning");
+    }
+}
