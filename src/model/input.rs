@@ -28,6 +28,8 @@ pub enum Input {
     Prepared {
         /// Whose.
         slug: Slug,
+        /// Which time it was asked for.
+        attempt: u32,
         /// Which.
         worktree: WorktreeName,
         /// The commit the feature's work builds on: the merge base of its branch and the target.
@@ -37,6 +39,8 @@ pub enum Input {
     PrepareFailed {
         /// Whose.
         slug: Slug,
+        /// Which time it was asked for.
+        attempt: u32,
         /// Whose fault.
         kind: InfraKind,
         /// What went wrong, with the tail of the output.
