@@ -105,7 +105,6 @@ impl Sim {
         let fails = self.dice.chance(self.faults.git);
         let why = || "git died".to_owned();
         let repo = &mut self.disk.repo;
-        let gate = self.settings.merge.gate.clone();
         match effect {
             Effect::Build {
                 attempt,
@@ -153,6 +152,16 @@ impl Sim {
                     outcome,
                 }
             }
+            of_a_ref => self.move_ref(of_a_ref, fails),
+        }
+    }
+
+    /// What came of moving the integration ref or the target.
+    fn move_ref(&mut self, effect: Effect, fails: bool) -> Input {
+        let why = || "git died".to_owned();
+        let repo = &mut self.disk.repo;
+        let gate = self.settings.merge.gate.clone();
+        match effect {
             Effect::Land { attempt, from, to } => {
                 // A git command may say that it failed and have done it.
                 let outcome = match fails && self.dice.chance(50) {

@@ -41,6 +41,13 @@ impl Auditor {
                 self.halts(slug, Where::Tripped);
             }
             Event::Failed { why, .. } => self.failed(slug, why),
+            event => self.of_a_person(slug, event, at),
+        }
+    }
+
+    /// What people did or asked for.
+    fn of_a_person(&mut self, slug: &Slug, event: &Event, at: Stamp) {
+        match event {
             Event::FoundDone { .. } => {
                 let known = self.get(slug);
                 let idle = known.halted() || matches!(known.place, Where::Idle | Where::Claimed);
