@@ -140,6 +140,11 @@ impl State {
             };
             feature.not_before = Stamp::default();
             feature.infra = 0;
+            // A crash may have come before the verdict, and this run's limits may be other ones.
+            let is_begun = feature.charged > 0 || feature.last.is_some();
+            if is_begun {
+                self.unjudged.insert(slug.clone());
+            }
             let phase = match &feature.phase {
                 Phase::Preparing | Phase::Working { .. } => Phase::Pending,
                 Phase::Parked { .. } => Phase::Queued,
@@ -157,7 +162,6 @@ impl State {
                 self.set_phase(&slug, phase, at);
             }
         }
-        self.unjudged.clear();
         self.delayed.clear();
         // The selection may be another one.
         self.reindex();

@@ -10,6 +10,7 @@ use crate::model::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+mod cut_off;
 mod queue;
 mod time;
 
@@ -156,10 +157,17 @@ impl Story {
     /// All worktrees being made ready are.
     fn prepare(&mut self) {
         for effect in wanted(&self.state) {
-            if let Effect::Prepare { slug, worktree, .. } = effect {
+            if let Effect::Prepare {
+                slug,
+                worktree,
+                attempt,
+                ..
+            } = effect
+            {
                 let base = oid('a');
                 self.tell(Input::Prepared {
                     slug,
+                    attempt,
                     worktree,
                     base,
                 });
@@ -778,6 +786,7 @@ fn failing_to_prepare_backs_off_and_gives_up_without_touching_the_others() {
         let (kind, why) = (InfraKind::Setup, format!("npm ci failed ({round})"));
         story.tell(Input::PrepareFailed {
             slug: slug("a"),
+            attempt: round + 1,
             kind,
             why,
         });
@@ -915,6 +924,7 @@ fn late_and_doubled_observations_change_nothing() {
     story.tell(old);
     story.tell(Input::Prepared {
         slug: slug("a"),
+        attempt: 1,
         worktree: WorktreeName(1),
         base: oid('a'),
     });

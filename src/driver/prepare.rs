@@ -36,14 +36,25 @@ pub(super) async fn prepare(
     stop: impl Future<Output = ()>,
 ) -> Input {
     let prepared = ready(&crew, &job, &out, stop).await;
-    let Preparing { slug, worktree, .. } = job;
+    let Preparing {
+        slug,
+        worktree,
+        attempt,
+        ..
+    } = job;
     match prepared {
         Ok(base) => Input::Prepared {
             slug,
+            attempt,
             worktree,
             base,
         },
-        Err((kind, why)) => Input::PrepareFailed { slug, kind, why },
+        Err((kind, why)) => Input::PrepareFailed {
+            slug,
+            attempt,
+            kind,
+            why,
+        },
     }
 }
 

@@ -81,12 +81,38 @@ impl Hands {
         self.stops.retain(|_, stop| !stop.is_closed());
         self.stops.insert(key.clone(), sender);
         let work = task(Rc::clone(&self.crew), Stop(receiver));
-        let out = self.out.clone();
-        tokio::task::spawn_local(async move {
-            let input = work.await;
-            // The receiver is gone only when the run is over.
-            let _ = out.send(Message::Seen(Box::new(Observation::end_of(key, input))));
-        });
+        tokio::task::spawn_local(perform(key, work, self.out.clone()));
+    }
+}
+
+/// Does an effect's work and tells its end.
+async fn perform(
+    key: EffectKey,
+    work: impl Future<Output = Input>,
+    out: mpsc::UnboundedSender<Message>,
+) {
+    let _last_word = LastWord {
+        of: format!("{key:?}"),
+        out: out.clone(),
+    };
+    let input = work.await;
+    // The receiver is gone only when the run is over.
+    let _ = out.send(Message::Seen(Box::new(Observation::end_of(key, input))));
+}
+
+/// Stops the run when whoever holds it panics: no end would come of its work, and a run would wait for it for ever.
+/// The next run does it again.
+struct LastWord {
+    of: String,
+    out: mpsc::UnboundedSender<Message>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = format!("internal: {} panicked; please report this", self.of);
+            let _ = self.out.send(Message::Fatal(text));
+        }
     }
 }
 
@@ -313,6 +339,10 @@ fn start_writer(
     let (sender, jobs) = std::sync::mpsc::channel::<WriteJob>();
     let memory = crew.memory.clone();
     std::thread::spawn(move || {
+        let _last_word = LastWord {
+            of: "the writer of the state directory".to_owned(),
+            out: out.clone(),
+        };
         while let Ok(job) = jobs.recv() {
             let mut tries = 0;
             while let Err(error) = memory.perform(&job) {
@@ -333,4 +363,24 @@ fn start_writer(
         }
     });
     sender
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_effect_that_panics_stops_the_run_instead_of_being_waited_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let (out, mut messages) = mpsc::unbounded_channel();
+        let heard = tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async move {
+            let work = async { panic!("a mistake of ours") };
+            tokio::task::spawn_local(perform(EffectKey::Land(3), work, out));
+            messages.recv().await
+        });
+        assert!(
+            matches!(&heard, Some(Message::Fatal(why)) if why.contains("Land(3) panicked")),
+            "{heard:?}"
+        );
+    }
 }

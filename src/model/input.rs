@@ -29,6 +29,8 @@ pub enum Input {
     Prepared {
         /// Whose.
         slug: Slug,
+        /// Which time it was asked for.
+        attempt: u32,
         /// Which.
         worktree: WorktreeName,
         /// The commit the feature's work builds on: the merge base of its branch and the target.
@@ -38,6 +40,8 @@ pub enum Input {
     PrepareFailed {
         /// Whose.
         slug: Slug,
+        /// Which time it was asked for.
+        attempt: u32,
         /// Whose fault.
         kind: InfraKind,
         /// What went wrong, with the tail of the output.
