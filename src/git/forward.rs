@@ -222,7 +222,9 @@ impl Repo {
                 lock.display()
             )));
         }
-        fs::create_dir_all(&dir).map_err(GitError::io("create", &dir))?;
+        fault::at(Point::GitDirCreate)
+            .and_then(|()| fs::create_dir_all(&dir))
+            .map_err(GitError::io("create", &dir))?;
         let forward = Forward {
             repo: self,
             place,
@@ -258,10 +260,13 @@ impl<'a> Forward<'a> {
     ) -> Result<Option<Self>, GitError> {
         let dir = place.git_dir.join(DIR);
         remove_any(&dir)?;
-        fs::create_dir(&dir).map_err(GitError::io("create", &dir))?;
+        fault::at(Point::GitDirCreate)
+            .and_then(|()| fs::create_dir(&dir))
+            .map_err(GitError::io("create", &dir))?;
         let path = dir.join(RECORD);
-        let made = File::create_new(&path).and_then(|mut file| {
-            file.write_all(record.text.as_bytes())?;
+        let made = fault::at(Point::GitFileCreate).and_then(|()| File::create_new(&path));
+        let made = made.and_then(|mut file| {
+            fault::write(Point::GitFileWrite, &mut file, record.text.as_bytes())?;
             file.sync_all()?;
             File::open(&dir)?.sync_all()?;
             File::open(&place.git_dir)?.sync_all()?;
@@ -290,7 +295,9 @@ impl<'a> Forward<'a> {
         write(&dir.join("commondir"), &[common, b"\n"].concat())?;
         for name in ["config.worktree", "info/sparse-checkout"] {
             if let Some(above) = dir.join(name).parent() {
-                fs::create_dir_all(above).map_err(GitError::io("create", above))?;
+                fault::at(Point::GitDirCreate)
+                    .and_then(|()| fs::create_dir_all(above))
+                    .map_err(GitError::io("create", above))?;
             }
             copy_plain(&git_dir.join(name), &dir.join(name), &mut 1)?;
         }
@@ -379,7 +386,7 @@ impl<'a> Forward<'a> {
     /// Puts the index that git has made in its place.
     pub(super) fn install_index(&self) -> Result<(), GitError> {
         let (made, index) = (self.dir().join("index"), self.place.git_dir.join("index"));
-        match fs::rename(&made, &index) {
+        match fault::at(Point::GitFileRename).and_then(|()| fs::rename(&made, &index)) {
             // It was done before.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             done => done
@@ -439,7 +446,8 @@ fn lock_in_time(file: &File, patience: Duration) -> Result<bool, GitError> {
 
 /// Makes the record the checkout's lock; `false` when there is one.
 fn link(record: &Record, path: &Path, lock: &Path) -> Result<bool, GitError> {
-    let made = fs::hard_link(path, lock).or_else(|error| match error.kind() {
+    let made = fault::at(Point::GitFileCreate).and_then(|()| fs::hard_link(path, lock));
+    let made = made.or_else(|error| match error.kind() {
         ErrorKind::AlreadyExists => Err(error),
         // A file system without links.
         _ => File::create_new(lock)?.write_all(record.text.as_bytes()),

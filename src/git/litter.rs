@@ -12,6 +12,7 @@ use super::register::APART;
 use super::repo::{Repo, branch_of, short};
 use super::tree::{Tree, remove_any, remove_file, same, worktree_of, write};
 use super::worktrees::{Worktrees, entries};
+use crate::fault::{self, Point};
 use crate::model::{Oid, Slug};
 use std::fs;
 use std::io::ErrorKind;
@@ -259,7 +260,7 @@ impl Repo {
             self.git_dir().join(PACKED_LOCK),
         );
         write(&own, WORDS)?;
-        match fs::hard_link(&own, &lock) {
+        match fault::at(Point::GitFileCreate).and_then(|()| fs::hard_link(&own, &lock)) {
             Ok(()) => {}
             // Somebody is writing them.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return remove_file(&own),

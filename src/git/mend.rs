@@ -12,6 +12,7 @@ use super::put_back::{LINK, meta_at};
 use super::repo::{Repo, to_path};
 use super::stage::copy_index;
 use super::tree::remove_file;
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -173,7 +174,8 @@ impl Checkout<'_> {
         for change in differing {
             if meta_at(self.root, &change.path).is_ok_and(|meta| meta.is_some_and(|m| m.is_dir())) {
                 // Where a file was before it became a directory; if anything is in there, it stays.
-                let _ = fs::remove_dir(self.root.join(&change.path));
+                let _ = fault::at(Point::GitDirRemove)
+                    .and_then(|()| fs::remove_dir(self.root.join(&change.path)));
             }
             match self.is_gits_own(change, &ours) {
                 Ok(true) => restore.push(change.path.clone()),
@@ -291,7 +293,14 @@ impl Checkout<'_> {
     /// Removes the directories above a file that are empty now, as git does.
     fn prune_above(&self, path: &Path) {
         for above in path.ancestors().skip(1) {
-            if above.as_os_str().is_empty() || fs::remove_dir(self.root.join(above)).is_err() {
+            if above.as_os_str().is_empty() {
+                return;
+            }
+            let gone = fault::at(Point::GitDirRemove);
+            if gone
+                .and_then(|()| fs::remove_dir(self.root.join(above)))
+                .is_err()
+            {
                 return;
             }
         }

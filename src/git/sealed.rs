@@ -218,39 +218,6 @@ fn write(file: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     file.push(b'\n');
 }
 
-/// A setting that is written is read back as it was, by libgit2.
-#[cfg(feature = "fuzzing")]
-pub(super) fn fuzz(data: &[u8]) {
-    let mut parts = data.splitn(2, |byte| *byte == b'\n');
-    let (Some(subsection), Some(value)) = (parts.next(), parts.next()) else {
-        return;
-    };
-    // What git could not have listed: it ends texts with a zero.
-    let (Ok(name), Ok(value)) = (std::str::from_utf8(subsection), std::str::from_utf8(value))
-    else {
-        return;
-    };
-    if data.contains(&0) || data.len() > 4096 {
-        return;
-    }
-    let key = match name {
-        "" => "section.name".to_owned(),
-        name => format!("section.{name}.name"),
-    };
-    let text = as_file(&[(key.clone().into_bytes(), Some(value.as_bytes().to_vec()))]);
-    let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    fs::write(file.path(), text).expect("it can be written");
-    let config = git2::Config::open(file.path()).expect("git reads it");
-    let mut read = None;
-    let entries = config.entries(None).expect("entries");
-    let all = entries.for_each(|entry| {
-        let value = entry.value_bytes().to_vec();
-        read = Some((entry.name_bytes().to_vec(), value));
-    });
-    all.expect("each of them");
-    assert_eq!(read, Some((key.into_bytes(), value.as_bytes().to_vec())));
-}
-
 fn escape(file: &mut Vec<u8>, text: &[u8]) {
     for byte in text {
         match byte {

@@ -48,7 +48,10 @@ pub fn read(path: &Path) -> Result<Contents, JournalError> {
 
 /// Reads what stands in the journal at `path`.
 #[cfg(feature = "fuzzing")]
-pub(super) fn read_from(reader: impl BufRead + Seek, path: &Path) -> Result<Contents, JournalError> {
+pub(super) fn read_from(
+    reader: impl BufRead + Seek,
+    path: &Path,
+) -> Result<Contents, JournalError> {
     sound(scan_from(reader, path)?, path)
 }
 
