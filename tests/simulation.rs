@@ -159,7 +159,7 @@ fn a_crash_after_every_single_record_and_again_while_recovering_loses_nothing() 
     const SEED: u64 = 7;
     let length = |deaths: &[usize]| {
         let night = tried(SEED, Night::quiet(SEED), |night| {
-            night.play_with_deaths(deaths)
+            night.play_with_deaths(deaths);
         });
         night.map_or_else(
             |story| panic!("dead at {deaths:?}: {story}"),

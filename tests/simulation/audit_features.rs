@@ -20,7 +20,7 @@ impl Auditor {
                 self.get(slug).fails(at);
             }
             Event::IterationStarted { iteration, .. } => {
-                self.iteration_started(slug, *iteration, at)
+                self.iteration_started(slug, *iteration, at);
             }
             Event::IterationEnded {
                 iteration, report, ..

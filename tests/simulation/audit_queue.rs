@@ -117,12 +117,12 @@ impl Auditor {
                 );
                 self.tip = attempt.chain.map(|chain| chain.commit);
             }
-            Event::TipMoved { ground } | Event::RolledBack { ground } => {
-                if self.tip.as_ref() != Some(&ground.tip) {
-                    self.tip = Some(ground.tip.clone());
-                    if let Some(first) = self.attempts.keys().next().copied() {
-                        self.give_up(first);
-                    }
+            Event::TipMoved { ground } | Event::RolledBack { ground }
+                if self.tip.as_ref() != Some(&ground.tip) =>
+            {
+                self.tip = Some(ground.tip.clone());
+                if let Some(first) = self.attempts.keys().next().copied() {
+                    self.give_up(first);
                 }
             }
             Event::PublishStarted { .. } => {

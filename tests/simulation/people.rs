@@ -17,6 +17,9 @@ pub(super) enum Deed {
     Signal(StopLevel),
 }
 
+/// Something that a person does; what a run hears of it at once.
+type Act = fn(&mut Sim) -> Option<Deed>;
+
 /// A backlog without cycles: a feature depends on such with lower numbers only.
 pub(super) fn backlog(dice: &mut Dice) -> Vec<FeatureSpec> {
     let count = match dice.roll(8) {
@@ -58,7 +61,7 @@ impl Sim {
     /// Somebody does something while a run lives.
     pub(super) fn somebody_acts(&mut self) -> Option<Deed> {
         let faults = self.faults.clone();
-        let kinds: [(u64, fn(&mut Self) -> Option<Deed>); 8] = [
+        let kinds: [(u64, Act); 8] = [
             (faults.halt, Self::halt),
             (faults.edits, Self::edit),
             (faults.markers, Self::marker),
