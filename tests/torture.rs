@@ -241,10 +241,8 @@ impl Torture {
                 }
                 // Of five kills three hit harness itself.
                 match self.dice.below(5) {
-                    0 => {
-                        self.kill_below(&mut child, "torture.sh", |tally| &mut tally.agents_killed)
-                    }
-                    1 => self.kill_below(&mut child, "__supervise", |tally| {
+                    0 => self.kill_below(&mut child, AGENT, |tally| &mut tally.agents_killed),
+                    1 => self.kill_below(&mut child, SUPERVISOR, |tally| {
                         &mut tally.supervisors_killed
                     }),
                     _ => break None,
