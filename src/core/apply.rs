@@ -310,6 +310,7 @@ impl State {
                 Some(failure.text.clone())
             }
             (Ending::Stopped, _) => None,
+            _ if account.is_some() => None,
             _ if report.tip.is_none() => {
                 Some("no snapshot of the worktree could be taken".to_owned())
             }

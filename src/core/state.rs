@@ -298,7 +298,8 @@ impl State {
         self.graph = Graph::new(
             self.features
                 .values()
-                .filter(|feature| feature.listed || feature.is_merged())
+                // What has begun counts on after its spec was removed: it may land, and be taken back.
+                .filter(|feature| feature.listed || feature.phase != Phase::Pending)
                 .map(|feature| &feature.spec),
         );
         self.ready.clear();

@@ -38,8 +38,12 @@ impl Sim {
         let version = self.disk.repo.branches.get(slug).copied().unwrap_or(0);
         let dice = &mut self.dice;
         let quiet = dice.chance(weak);
-        let failure = self.dice.chance(weak).then(|| AgentFailure {
-            kind: FailureKind::Other,
+        let starved = self.dice.chance(self.faults.spawn);
+        let failure = (self.dice.chance(weak) || starved).then(|| AgentFailure {
+            kind: match starved {
+                true => FailureKind::Machine,
+                false => FailureKind::Other,
+            },
             text: format!(
                 "error {}",
                 ["a", "b", "c"][usize::try_from(version % 3).unwrap()]

@@ -13,7 +13,7 @@ impl Auditor {
             Event::Prepared { .. } => {
                 self.moves(slug, &Where::Preparing, Where::Between);
                 let known = self.get(slug);
-                (known.anew, known.infra) = (false, 0);
+                known.anew = false;
             }
             Event::PrepareFailed { .. } => {
                 self.moves(slug, &Where::Preparing, Where::Idle);
@@ -183,7 +183,8 @@ impl Auditor {
     ) {
         self.moves(slug, &Where::Running(iteration), Where::Between);
         let failure = report.failure.as_ref();
-        let account = failure.is_some_and(|failure| failure.kind != FailureKind::Other);
+        let of = |kind| failure.is_some_and(|failure| failure.kind == kind);
+        let account = of(FailureKind::Limit) || of(FailureKind::Auth);
         self.account |= account;
         let sleep = self.settings.sleep_between_ms;
         let known = self.get(slug);
@@ -191,12 +192,14 @@ impl Auditor {
         known.last = Some(report.clone());
         let stopped = report.ending == Ending::Stopped;
         let not_started = matches!(report.ending, Ending::NotStarted { .. });
-        if not_started || (report.tip.is_none() && !stopped && !account) {
+        let not_kept = report.tip.is_none() && !stopped && !account;
+        let machine = not_started || of(FailureKind::Machine) || not_kept;
+        if machine {
             known.fails(at);
         } else if !stopped && !account {
             known.infra = 0;
         }
-        if !stopped && !account && !not_started {
+        if !stopped && !account && !machine {
             let said = report.note.trim().len() + report.message.trim().len();
             known.silent = if said <= 32 { known.silent + 1 } else { 0 };
             known.idle = if report.changed { 0 } else { known.idle + 1 };
@@ -204,7 +207,7 @@ impl Auditor {
         if report.tip.is_none() && !stopped {
             known.place = Where::Idle;
         }
-        if account || not_started || stopped {
+        if account || machine || stopped {
             self.give_back(slug);
         }
     }
