@@ -122,69 +122,55 @@ impl Places {
         if failed {
             return None;
         }
-        let fd_path = || Some(PathBuf::from(args.split_once('<')?.1.split_once('>')?.0));
-        let names: Vec<&str> = args.split('"').skip(1).step_by(2).collect();
-        let named = |places: &Self, n: usize| places.real(pid, names.get(n)?);
+        let path = || Some(PathBuf::from(args.split_once('<')?.1.split_once('>')?.0));
         Some(match name {
             "write" | "pwrite64" | "writev" | "ftruncate" => {
                 let bytes = result.split_whitespace().next()?.parse().ok()?;
-                (
-                    true,
-                    Step::Writes {
-                        pid,
-                        path: fd_path()?,
-                        bytes,
-                    },
-                )
+                let path = path()?;
+                (true, Step::Writes { pid, path, bytes })
             }
-            "fsync" | "fdatasync" => (
-                false,
-                Step::Synced {
-                    pid,
-                    path: fd_path()?,
-                },
-            ),
-            "sync_file_range" => (
-                false,
-                Step::Flushed {
-                    pid,
-                    path: fd_path()?,
-                },
-            ),
+            "fsync" | "fdatasync" => (false, Step::Synced { pid, path: path()? }),
+            "sync_file_range" => (false, Step::Flushed { pid, path: path()? }),
+            _ => (false, self.naming(name, pid, args, result)?),
+        })
+    }
+
+    /// What is done with names.
+    fn naming(&mut self, name: &str, pid: u32, args: &str, result: &str) -> Option<Step> {
+        let names: Vec<&str> = args.split('"').skip(1).step_by(2).collect();
+        let named = |places: &Self, n: usize| places.real(pid, names.get(n)?);
+        match name {
             "openat" => {
-                let real = PathBuf::from(result.split_once('<')?.1.split_once('>')?.0);
-                let name = self.absolute(pid, names.first()?)?;
-                if let (Some(named), Some(is)) = (name.parent(), real.parent()) {
-                    self.dirs.insert(named.to_owned(), is.to_owned());
+                let path = PathBuf::from(result.split_once('<')?.1.split_once('>')?.0);
+                let called = self.absolute(pid, names.first()?)?;
+                if let (Some(called), Some(is)) = (called.parent(), path.parent()) {
+                    self.dirs.insert(called.to_owned(), is.to_owned());
                 }
-                let is_new = self.known.insert(real.clone());
-                if !(args.contains("O_CREAT") && is_new) {
-                    return None;
-                }
-                (false, Step::Made { path: real })
+                let is_new = self.known.insert(path.clone()) && args.contains("O_CREAT");
+                is_new.then_some(Step::Made { path })
             }
             "mkdir" | "mkdirat" | "symlink" | "symlinkat" => {
                 let path = named(self, names.len().checked_sub(1)?)?;
-                (false, Step::Made { path })
+                Some(Step::Made { path })
             }
             "rename" | "renameat" | "renameat2" => {
                 let (from, to) = (named(self, 0)?, named(self, 1)?);
                 self.known.remove(&from);
                 self.known.insert(to.clone());
-                (false, Step::Renamed { from, to })
+                Some(Step::Renamed { from, to })
             }
             "link" | "linkat" => {
                 let (from, to) = (named(self, 0)?, named(self, 1)?);
                 self.known.insert(to.clone());
-                (false, Step::Linked { from, to })
+                Some(Step::Linked { from, to })
             }
             "unlink" | "unlinkat" => {
                 let path = named(self, 0)?;
                 self.known.remove(&path);
-                (false, Step::Removed { path })
+                Some(Step::Removed { path })
             }
-            _ => return None,
-        })
+            _ => None,
+        }
     }
 
     fn absolute(&self, pid: u32, name: &str) -> Option<PathBuf> {
