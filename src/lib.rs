@@ -5,7 +5,7 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 0 | [`model`] |
+//! | 0 | [`model`], [`fault`] |
 //! | 1 | [`core`] |
 //! | 2 | [`config`], [`spec`], [`journal`], [`git`], [`process`], [`learnings`] |
 //! | 3 | [`agent`], [`gate`], [`report`] |
@@ -19,6 +19,9 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod driver;
+pub mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod gate;
 pub mod git;
 pub mod journal;

@@ -5,8 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
-#[path = "simulation/repository.rs"]
-#[expect(dead_code, reason = "the simulation uses the rest of it")]
+#[path = "gates/repository.rs"]
+#[expect(dead_code, reason = "it knows more than these tests ask")]
 mod repository;
 
 use harness::core::wake_at;
@@ -121,8 +121,14 @@ impl Night {
         let (effect, ends) = self.under_way.remove(key).unwrap();
         self.now = self.now.max(ends);
         let input = match effect {
-            Effect::Prepare { slug, worktree, .. } => Input::Prepared {
+            Effect::Prepare {
                 slug,
+                worktree,
+                attempt,
+                ..
+            } => Input::Prepared {
+                slug,
+                attempt,
                 worktree,
                 base: oid(self.repo.integration),
             },

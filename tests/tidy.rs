@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Layer of each room, and the rooms of its own layer it may import all the same.
 const ROOMS: &[(&str, u32, &[&str])] = &[
     ("model", 0, &[]),
+    ("fault", 0, &[]),
     ("core", 1, &[]),
     ("config", 2, &[]),
     ("spec", 2, &["config"]),
@@ -27,6 +28,19 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("process", &["agent", "gate", "driver"]),
     ("journal", &["driver", "cli"]),
     ("git", &["driver"]),
+    (
+        "fault",
+        &[
+            "journal",
+            "git",
+            "process",
+            "learnings",
+            "agent",
+            "gate",
+            "driver",
+            "cli",
+        ],
+    ),
 ];
 
 /// Third-party crates and the rooms they may appear in.
@@ -38,7 +52,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["journal", "learnings", "agent", "git"]),
     ("git2", &["git"]),
     ("reflink_copy", &["git"]),
-    ("nix", &["process", "driver"]),
+    ("nix", &["process", "driver", "fault/armed.rs"]),
     ("landlock", &["process/sandbox/rules.rs"]),
     ("tokio", &["process", "agent", "gate", "driver", "cli"]),
     ("minijinja", &["agent"]),
@@ -87,6 +101,59 @@ const IMPURE: &[&str] = &[
     "HashSet",
     "tracing::",
     "tokio::",
+];
+
+/// Calls that change files or start processes. A function that has one passes a place of `fault`, so that tests can
+/// have it fail.
+const CHANGING: &[&str] = &[
+    "fs::write(",
+    "fs::rename(",
+    "fs::remove_",
+    "fs::create_dir",
+    "fs::copy(",
+    "fs::hard_link(",
+    "File::create",
+    "OpenOptions::new()",
+    "DirBuilder::new()",
+    "NamedTempFile::",
+    "tempdir(",
+    "tempfile_in(",
+    " symlink(",
+    "reflink_or_copy(",
+    "mkfifo(",
+    ".set_len(",
+    ".spawn()",
+];
+
+/// Where that makes no sense.
+const NO_FAULTS: &[(&str, &str)] = &[
+    ("cli/", "one file that a person asked for, and is told of"),
+    ("fault/", "the room itself"),
+    (
+        "agent/homes.rs",
+        "directories that agents make themselves otherwise",
+    ),
+    ("git/fuzz.rs", "not part of the program"),
+    (
+        "journal/mend.rs",
+        "a person's command, whole at every step by links and renames",
+    ),
+    (
+        "process/cgroup.rs",
+        "the kernel's files; without them the supervisor does it all",
+    ),
+    (
+        "process/jobserver.rs",
+        "lives as long as the run, which goes on without it",
+    ),
+    (
+        "process/sandbox/",
+        "questions to the system, before anything runs",
+    ),
+    (
+        "process/supervisor.rs",
+        "a process of its own, which is killed for real",
+    ),
 ];
 
 const MAX_LINES: usize = 500;
@@ -256,6 +323,45 @@ fn every_dependency_is_used_and_in_the_table() {
         });
         if !used {
             broken.push(format!("Cargo.toml: `{name}` is used nowhere; take it out"));
+        }
+    }
+    check(&broken);
+}
+
+#[test]
+fn whatever_changes_files_can_be_made_to_fail() {
+    let is_spared = |name: &str| NO_FAULTS.iter().any(|(place, _)| name.starts_with(place));
+    let mut broken = Vec::new();
+    for source in sources().iter().filter(|s| !is_spared(&s.name)) {
+        let starts = |(_, line): &(usize, String)| {
+            line.contains("fn ") && line.contains('(') && !line.trim_start().starts_with('|')
+        };
+        let mut rest = source.code.as_slice();
+        while let Some(begin) = rest.iter().position(starts) {
+            let body = &rest[begin..];
+            let end = body[1..]
+                .iter()
+                .position(starts)
+                .map_or(body.len(), |end| end + 1);
+            let changes = body[..end]
+                .iter()
+                .filter(|(_, line)| !line.contains("OpenOptions::new().read(true))"))
+                .find(|(_, line)| CHANGING.iter().any(|call| line.contains(call)));
+            let can_fail = body[..end].iter().any(|(_, line)| line.contains("fault::"));
+            if let Some((n, _)) = changes.filter(|_| !can_fail) {
+                let name = &source.name;
+                broken.push(format!(
+                    "src/{name}:{n}: pass a place of `fault` before this"
+                ));
+            }
+            rest = &body[end..];
+        }
+    }
+    for (place, _) in NO_FAULTS {
+        if !sources().iter().any(|s| s.name.starts_with(place)) {
+            broken.push(format!(
+                "tests/tidy.rs: there is no src/{place} to be spared"
+            ));
         }
     }
     check(&broken);

@@ -6,6 +6,7 @@ use super::claude::{self, Records, Verdict};
 use super::command::{self, Text};
 use super::outbox::{self, blocked_line};
 use super::{AgentError, Kind, Profile, env};
+use crate::fault::{self, Point};
 use crate::model::{AgentFailure, Ending, FailureKind, RunId, Slug, Usage};
 use crate::process::{
     self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets, Stream,
@@ -14,7 +15,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -166,7 +167,9 @@ pub async fn call(
 /// Everything that can fail before the agent exists.
 fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
     let dir = &call.records;
-    fs::create_dir_all(dir).map_err(failed("create", dir))?;
+    fault::at(Point::RecordsCreate)
+        .and_then(|()| fs::create_dir_all(dir))
+        .map_err(failed("create", dir))?;
     let prompt = dir.join("prompt.md");
     write_new(&prompt, call.prompt.as_bytes())?;
     outbox::reset(&call.worktree)?;
@@ -303,19 +306,35 @@ fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Cal
     }
 }
 
+/// `result.json`, for people and scripts: fields are added, never renamed. harness itself never reads it.
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: &'static str,
+    version: u32,
+    #[serde(flatten)]
+    called: &'a Called,
+}
+
 fn write_result(records: &Path, called: &Called) -> Result<(), AgentError> {
     let path = records.join("result.json");
-    let json = serde_json::to_vec_pretty(called)
-        .map_err(io::Error::from)
-        .map_err(failed("write", &path))?;
+    let json = serde_json::to_vec_pretty(&Written {
+        schema: "harness.result",
+        version: 1,
+        called,
+    })
+    .map_err(io::Error::from)
+    .map_err(failed("write", &path))?;
     write_new(&path, &json)
 }
 
 /// Writes a file where nothing, or something to be replaced, stands; never through a link.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), AgentError> {
-    process::remove(path)
-        .and_then(|()| File::create_new(path)?.write_all(bytes))
-        .map_err(failed("write", path))
+    let written = || -> io::Result<()> {
+        fault::at(Point::RecordCreate)?;
+        process::remove(path)?;
+        fault::write(Point::RecordWrite, &mut File::create_new(path)?, bytes)
+    };
+    written().map_err(failed("write", path))
 }
 
 fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AgentError {

@@ -120,6 +120,17 @@ fn names(text: &str, root: &Path, path: &Path) -> bool {
     false
 }
 
+/// What an output says that was done names a file only if the file's name stands in it.
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(text: &str) {
+    let (root, path) = (Path::new("/home/u/app"), Path::new("src/a.rs"));
+    for line in text.split('\n') {
+        each_deed(line, &mut |deed| {
+            assert!(!names(deed, root, path) || deed.contains("a.rs"), "{deed}");
+        });
+    }
+}
+
 fn goes_to(text: &str, place: &str) -> bool {
     let mut words = GOES_TO.iter();
     words.any(|word| {

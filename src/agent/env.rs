@@ -112,14 +112,19 @@ pub(super) fn agent_env(parent: &Environment, profile: &Profile, is_root: bool) 
     }
     let mut env = inherited(parent, &lists);
     // A question nobody can answer must fail at once, and a repack must not race with the others' work:
-    // all worktrees share one object store.
+    // all worktrees share one object store. What the agent commits must be on the disk when the journal says that
+    // the iteration ended: git alone does not sync objects.
     for (name, value) in [
         ("GIT_TERMINAL_PROMPT", "0"),
-        ("GIT_CONFIG_COUNT", "2"),
+        ("GIT_CONFIG_COUNT", "4"),
         ("GIT_CONFIG_KEY_0", "gc.auto"),
         ("GIT_CONFIG_VALUE_0", "0"),
         ("GIT_CONFIG_KEY_1", "maintenance.auto"),
         ("GIT_CONFIG_VALUE_1", "false"),
+        ("GIT_CONFIG_KEY_2", "core.fsync"),
+        ("GIT_CONFIG_VALUE_2", "committed,reference"),
+        ("GIT_CONFIG_KEY_3", "core.fsyncMethod"),
+        ("GIT_CONFIG_VALUE_3", "batch"),
     ] {
         env.insert(name.into(), value.into());
     }

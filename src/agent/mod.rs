@@ -10,6 +10,8 @@ mod claude;
 mod command;
 mod deeds;
 mod env;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod handoff;
 mod homes;
 mod meanwhile;
@@ -24,6 +26,8 @@ pub use account::charged;
 pub use call::{Call, Called, Progress, call};
 pub use deeds::named;
 pub use env::base_env;
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::{fuzz_outbox, fuzz_output};
 pub use handoff::{Handoff, handoff};
 pub use homes::{Home, all_homes, home};
 pub use meanwhile::{Meanwhile, meanwhile};

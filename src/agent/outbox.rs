@@ -5,6 +5,7 @@
 
 use super::AgentError;
 use super::text::{clip, first_line, or, visible};
+use crate::fault::{self, Point};
 use crate::process::{Secrets, remove};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
@@ -48,6 +49,7 @@ pub fn reset(worktree: &Path) -> Result<PathBuf, AgentError> {
     let dir = worktree.join(DIRECTORY);
     let reset = || -> io::Result<()> {
         remove(&dir)?;
+        fault::at(Point::OutboxCreate)?;
         fs::create_dir(&dir)?;
         let mut ignore = File::create_new(dir.join(".gitignore"))?;
         ignore.write_all(b"*\n")
@@ -170,6 +172,33 @@ impl Content {
             oddities.push(format!("only the first {LESSONS} lessons were taken"));
         }
         lessons
+    }
+}
+
+/// See [`fuzz`](super::fuzz).
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(data: &[u8], secrets: &Secrets, secret: &str) {
+    let is_harmless = |text: &str| {
+        let acts = |c| crate::model::acts(c) && !matches!(c, '\n' | '\t');
+        !text.chars().any(acts) && !text.contains(secret)
+    };
+    for is_cut in [false, true] {
+        let bytes = data.to_vec();
+        let content = Bytes { bytes, is_cut }.without(secrets);
+        let block = content.block();
+        assert!(is_harmless(&block), "{block:?}");
+        assert!(block.lines().count() <= NOTE_LINES + 1);
+        assert!(block.len() <= NOTE_BYTES + CUT.len() + 1);
+        let mut oddities = Vec::new();
+        let lessons = content.lessons(&mut oddities);
+        assert!(lessons.len() <= LESSONS);
+        for lesson in &lessons {
+            assert!(is_harmless(lesson) && !lesson.contains('\n'), "{lesson:?}");
+            assert!(!lesson.is_empty() && lesson.chars().count() <= LINE_CHARS);
+        }
+        let line = first_line(&content.text, LINE_CHARS);
+        assert!(is_harmless(&line) && !line.contains('\n'), "{line:?}");
+        let _ = blocked_line(&block).inspect(|what| assert!(is_harmless(what)));
     }
 }
 

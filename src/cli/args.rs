@@ -70,6 +70,8 @@ pub(super) enum Args {
     Resume,
     /// Remove worktrees and landed branches; keeps all unmerged work but what git ignores
     Clean(CleanArgs),
+    /// Look for what is wrong here and what a killed run has left; exit code 1 if something is to be put right
+    Doctor(DoctorArgs),
     /// Show the resolved configuration
     Config(ConfigArgs),
     /// Print the JSON Schema of harness.yaml
@@ -203,7 +205,8 @@ pub(super) struct ConflictsArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct RecoverArgs {
     /// Which feature
-    pub(super) slug: String,
+    #[arg(required_unless_present = "journal")]
+    pub(super) slug: Option<String>,
     /// Which of the listed states: an iteration's number, or a commit id
     #[arg(requires = "where")]
     pub(super) state: Option<String>,
@@ -216,6 +219,9 @@ pub(super) struct RecoverArgs {
     /// The list for programs
     #[arg(long, conflicts_with = "state")]
     pub(super) json: bool,
+    /// Go on without what is damaged in the journal: the records before it are kept, and the damaged file beside it
+    #[arg(long, conflicts_with_all = ["slug", "json"])]
+    pub(super) journal: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -261,6 +267,16 @@ pub(super) struct CleanArgs {
     /// Remove unmerged features' branches too (their snapshots stay under refs/harness/)
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DoctorArgs {
+    /// Put right what can be, and say what was done; never while a run lives
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -68,8 +68,12 @@ fn hint(error: Option<&DriverError>) -> Option<&'static str> {
             Some("`harness status --watch` shows it; end it with Ctrl-C or `kill`, then run again")
         }
         DriverError::Journal(crate::journal::JournalError::Damaged { .. }) => Some(
-            "nothing was changed; restore the file from a backup, or move this one file away and run \
-             again: `.done` markers and branches are honoured, phases are forgotten",
+            "nothing was changed, and what agents did is in git: branches harness/<feature>, and refs/harness/iterations/ \
+             for every iteration. Restore the file from a backup; or `harness recover --journal` goes on without what is \
+             damaged: it keeps the records before that line, and the whole file beside them",
+        ),
+        DriverError::Journal(crate::journal::JournalError::Newer { .. }) => Some(
+            "nothing was changed; use that harness here, or a later one: `harness --version` tells which this is",
         ),
         DriverError::Journal(_)
         | DriverError::Broken(_)

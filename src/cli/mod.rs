@@ -10,6 +10,9 @@ mod config;
 mod conflicts;
 mod demo;
 mod desk;
+mod doctor;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod init;
 mod logs;
 mod out;
@@ -24,7 +27,11 @@ mod undo;
 use crate::config::{self as configuration, Config, Loaded};
 use crate::core::State;
 use crate::driver::{self, DriverError, Place};
+use crate::fault;
 use crate::model::{Problem, Slug};
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::fuzz;
+
 use args::{Args, Cli};
 use clap::Parser;
 use desk::Failure;
@@ -44,6 +51,11 @@ struct Desk {
 #[must_use]
 pub fn main() -> u8 {
     trace();
+    let mut env = std::env::vars_os().collect();
+    if let Err(why) = fault::arm(&mut env) {
+        desk::show(&[Problem::error(why)], false);
+        return desk::NOT_STARTED;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return desk::usage(&error),
@@ -52,7 +64,7 @@ pub fn main() -> u8 {
         directory: cli.directory.unwrap_or_else(|| PathBuf::from(".")),
         config_file: cli.config,
         colour: out::colours(cli.color),
-        env: std::env::vars_os().collect(),
+        env,
     };
     let result = match cli.command {
         Args::Init(args) => init::init(&desk, &args),
@@ -69,6 +81,7 @@ pub fn main() -> u8 {
         Args::Resume => command::resume(&desk),
         Args::Clean(args) => clean::clean(&desk, &args),
         Args::Conflicts(args) => conflicts::conflicts(&desk, &args),
+        Args::Doctor(args) => doctor::doctor(&desk, &args),
         Args::Config(args) => config::config(&desk, &args),
         Args::Schema => config::schema(),
         Args::Prompt(args) => plan::prompt(&desk, &args),

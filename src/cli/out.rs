@@ -38,7 +38,7 @@ pub(super) fn json(value: &serde_json::Value) -> Result<(), super::Failure> {
 }
 
 /// JSON's own escapes for what acts on a terminal: such characters stand in its strings only.
-fn ascii_where_it_acts(json: &str) -> String {
+pub(super) fn ascii_where_it_acts(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if acts(c) && c != '\n' {

@@ -119,7 +119,7 @@ fn fold(state: &mut State, input: Input) {
     for event in decide(state, input) {
         let record = Record {
             seq: state.seq() + 1,
-            at: wall_clock().max(state.last_at()),
+            at: state.journal_time(wall_clock()).max(state.last_at()),
             event,
         };
         state.apply(&record);

@@ -1,14 +1,18 @@
-//! `harness recover`: lists the kept states of a feature, or brings one back beside the project.
+//! `harness recover`: lists the kept states of a feature, or brings one back beside the project; or goes on without what
+//! is damaged in the journal.
 
 use super::args::RecoverArgs;
 use super::{Desk, desk::Failure, features, known, out};
-use crate::driver;
+use crate::driver::{self, Place};
 use crate::model::Problem;
 
 pub(super) fn recover(desk: &Desk, args: &RecoverArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
+    let Some(slug) = &args.slug else {
+        return journal(&place);
+    };
     let reading = place.read()?;
-    let slug = known(&args.slug, &features(desk, &place, &reading.state))?;
+    let slug = known(slug, &features(desk, &place, &reading.state))?;
     let kept = driver::kept(&place, &slug)?;
     let Some(name) = &args.state else {
         match args.json {
@@ -41,5 +45,22 @@ pub(super) fn recover(desk: &Desk, args: &RecoverArgs) -> Result<u8, Failure> {
             state.commit.short()
         ));
     }
+    Ok(0)
+}
+
+fn journal(place: &Place) -> Result<u8, Failure> {
+    let text = match driver::mend_journal(place)? {
+        None => "the journal is not damaged; nothing was changed\n".to_owned(),
+        Some(mended) => {
+            let (kept, line) = (mended.kept, mended.line);
+            let ending = if kept == 1 { "" } else { "s" };
+            format!(
+                "{kept} record{ending} kept, those before line {line}; the damaged journal is now {}\n\
+                 `harness run` goes on from there: what has landed since it finds in git\n",
+                mended.aside.display()
+            )
+        }
+    };
+    out::out(&text);
     Ok(0)
 }

@@ -1,12 +1,13 @@
 //! `harness status`: works while a run lives, after it was killed, and from inside a worktree.
 
 use super::args::StatusArgs;
-use super::{Desk, desk::Failure, out, plan};
+use super::desk::{Failure, show};
+use super::{Desk, out, plan};
 use crate::config::Flags;
 use crate::core::{View, view};
-use crate::driver::{Place, survey, wall_clock};
+use crate::driver::{Place, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
-use crate::model::{Slug, Stamp};
+use crate::model::{Problem, Slug, Stamp};
 use crate::report::{self, Bars, Glance};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -24,6 +25,8 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
     if args.watch {
         return watch(desk, &place);
     }
+    let forgotten: Vec<Problem> = forgotten(&place)?.into_iter().collect();
+    show(&forgotten, desk.colour);
     let seen = look(desk, &place)?;
     let glance = seen.glance();
     if args.json {

@@ -7,6 +7,8 @@
 mod check;
 mod confine;
 mod feature;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod kind;
 mod limits;
 mod origin;
@@ -20,6 +22,8 @@ mod words;
 pub mod yaml;
 
 pub use feature::{FeatureKeys, Reference};
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::{fuzz, fuzz_front_matter};
 pub use origin::{KeyOrigin, Origin, Origins};
 pub use resolved::{
     Config, Confine, Generated, Kind, Merge, Profile, Prompt, Resources, Run, SandboxChoice, Specs,
@@ -100,8 +104,17 @@ pub struct Loaded {
 /// All problems at once, warnings among them, when any of them is an error.
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
-    let mut tree = Tree::new(defaults());
     let file = read_file(sources, &mut problems);
+    resolved(sources, file, problems)
+}
+
+/// The same of what stands in the file, with the problems that reading it had.
+fn resolved(
+    sources: &Sources,
+    file: Option<(Source, Node)>,
+    mut problems: Vec<Problem>,
+) -> Result<Loaded, Problems> {
+    let mut tree = Tree::new(defaults());
     if let Some((source, node)) = &file {
         let mut checker = Checker {
             source,

@@ -98,12 +98,15 @@ impl Source {
         line.trim_end_matches(['\n', '\r'])
     }
 
-    /// The place for people, with the word that stands there.
+    /// The place for people, with the word that stands there. What lies beyond the text, as the place of an end that
+    /// came too early does, is shown on the last line that says something.
     #[must_use]
     pub fn spot(&self, place: Place) -> Spot {
-        let line = self.row(place.row);
+        let last = self.text.trim_end().matches('\n').count();
+        let row = place.row.min(last);
+        let line = self.row(row);
         let quoted = line.len() <= QUOTE_CAP_BYTES;
-        let row = u32::try_from(place.row).unwrap_or(u32::MAX);
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
         Spot {
             file: self.file.clone(),
             line: self.first_line.saturating_add(row),

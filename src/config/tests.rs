@@ -121,6 +121,12 @@ const BAD_FILES: &[(&str, &str)] = &[
         "run:\n  parallel: 1\n  parallel: 2",
         ":3: `run.parallel` is given twice (the first is on line 2)",
     ),
+    ("run: {parallel: 2", ":1: this is not valid YAML"),
+    ("run:\n  parallel: [1\n\n", ":2: this is not valid YAML"),
+    (
+        "# two\nrun: {}\n...\nrun: {}",
+        ":4: this is not valid YAML: deserializing from YAML containing more than one document is not supported",
+    ),
     (
         "a: b: c",
         ":1: this is not valid YAML: mapping values are not allowed in this context",
@@ -143,7 +149,7 @@ const BAD_FILES: &[(&str, &str)] = &[
     ),
     (
         "---\n---\nversion: 2",
-        "this is not valid YAML: deserializing from YAML containing more than one document is not supported",
+        ":2: this is not valid YAML: deserializing from YAML containing more than one document is not supported",
     ),
     (
         "agent: claud",

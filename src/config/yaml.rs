@@ -129,10 +129,14 @@ fn nothing_else(source: &Source) -> Result<Node, Box<Problem>> {
 }
 
 fn syntax(source: &Source, error: &serde_yaml::Error) -> Problem {
-    let place = error.location().map(|location| Place {
-        row: location.line().saturating_sub(1),
-        column: location.column().saturating_sub(1),
-    });
+    let place = match error.location() {
+        Some(location) => Some(Place {
+            row: location.line().saturating_sub(1),
+            column: location.column().saturating_sub(1),
+        }),
+        // The only error that the reader gives no place.
+        None => Some(second_document(source)),
+    };
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
     let problem = source.problem(
@@ -149,6 +153,25 @@ fn syntax(source: &Source, error: &serde_yaml::Error) -> Problem {
     } else {
         problem
     }
+}
+
+/// Where a second document begins: at a fence that is not the first line that says something, or after an end.
+fn second_document(source: &Source) -> Place {
+    let (mut begun, mut ended) = (false, false);
+    let place = |row| Place { row, column: 0 };
+    let mut last = 0;
+    for (row, line) in source.text().lines().enumerate() {
+        last = row;
+        let is_fence = line == "---" || line.starts_with("--- ");
+        let is_end = line == "..." || line.starts_with("... ");
+        let says_nothing = line.trim().is_empty() || line.starts_with(['#', '%']);
+        if begun && is_fence || ended && !says_nothing && !is_end {
+            return place(row);
+        }
+        ended |= is_end;
+        begun |= !says_nothing && !is_end;
+    }
+    place(last)
 }
 
 /// The place an error of the YAML reader names. Only its text tells, because inside serde the error's

@@ -41,6 +41,7 @@ impl State {
                     target_tip: ground.target.clone(),
                     held,
                     started: at,
+                    slept_ms: 0,
                     iterations: 0,
                     stop: None,
                     strain: None,
@@ -54,6 +55,8 @@ impl State {
             Event::HaltSeen { reason } => self.halt = Some(reason.clone()),
             Event::HaltCleared => self.halt = None,
             Event::Written { through } => self.written(*through),
+            Event::ClockSet { wall } => self.clock_set(*wall, at),
+            Event::Slept { slept_ms } => self.slept(*slept_ms),
             Event::Strained { .. }
             | Event::StopRequested { .. }
             | Event::Tidied
@@ -104,6 +107,21 @@ impl State {
         }
     }
 
+    fn clock_set(&mut self, wall: Stamp, at: Stamp) {
+        let [wall, at] = [wall, at].map(|time| i64::try_from(time.0).unwrap_or(i64::MAX));
+        self.wall_ahead_ms = wall.saturating_sub(at);
+    }
+
+    fn slept(&mut self, ms: u64) {
+        if let Some(run) = &mut self.run {
+            run.slept_ms = run.slept_ms.saturating_add(ms);
+        }
+        // A right of way is time to work, and nobody worked.
+        for until in self.merging.right_of_way.values_mut() {
+            *until = until.plus_ms(ms);
+        }
+    }
+
     fn note_empty(&mut self, event: &Event) {
         if let Event::Merged { slug, empty, .. } = event
             && let Some(feature) = self.features.get_mut(slug)
@@ -123,6 +141,11 @@ impl State {
             };
             feature.not_before = Stamp::default();
             feature.infra = 0;
+            // A crash may have come before the verdict, and this run's limits may be other ones.
+            let is_begun = feature.charged > 0 || feature.last.is_some();
+            if is_begun {
+                self.unjudged.insert(slug.clone());
+            }
             let phase = match &feature.phase {
                 Phase::Preparing | Phase::Working { .. } => Phase::Pending,
                 Phase::Parked { .. } => Phase::Queued,
@@ -140,7 +163,6 @@ impl State {
                 self.set_phase(&slug, phase, at);
             }
         }
-        self.unjudged.clear();
         self.delayed.clear();
         // The selection may be another one.
         self.reindex();
@@ -203,8 +225,9 @@ impl State {
             }
             Event::Prepared { slug, .. } => {
                 if let Some(feature) = self.features.get_mut(slug) {
+                    // What failed in a row is forgotten when an iteration has run: an agent that can never be started
+                    // finds its worktree ready each time.
                     feature.fresh = false;
-                    feature.infra = 0;
                 }
                 self.set_phase(slug, Phase::Working { running: None }, at);
             }
@@ -293,6 +316,7 @@ impl State {
                 Some(failure.text.clone())
             }
             (Ending::Stopped, _) => None,
+            _ if account.is_some() => None,
             _ if report.tip.is_none() => {
                 Some("no snapshot of the worktree could be taken".to_owned())
             }

@@ -24,16 +24,21 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
         Input::Looked(backlog) => looked(state, backlog),
         Input::Prepared {
             slug,
+            attempt,
             worktree,
             base,
         } => {
-            let fits = state.features.get(&slug).is_some_and(|feature| {
-                feature.phase == Phase::Preparing && feature.worktree == Some(worktree)
-            });
+            let own = state.worktree(&slug) == Some(worktree);
+            let fits = own && is_preparing(state, &slug, attempt);
             one(fits, Event::Prepared { slug, base })
         }
-        Input::PrepareFailed { slug, kind, why } => {
-            let fits = phase(state, &slug) == Some(&Phase::Preparing);
+        Input::PrepareFailed {
+            slug,
+            attempt,
+            kind,
+            why,
+        } => {
+            let fits = is_preparing(state, &slug, attempt);
             one(fits, Event::PrepareFailed { slug, kind, why })
         }
         Input::IterationEnded {
@@ -74,6 +79,11 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             let fits = state.live().is_some_and(|run| run.strain != why);
             one(fits, Event::Strained { why })
         }
+        Input::ClockSet { wall } => vec![Event::ClockSet { wall }],
+        Input::Slept { slept_ms } => {
+            let fits = state.live().is_some();
+            one(fits, Event::Slept { slept_ms })
+        }
         Input::Tick => Vec::new(),
         of_a_person => asked(state, of_a_person),
     }
@@ -112,6 +122,12 @@ fn one(fits: bool, event: Event) -> Vec<Event> {
 
 fn phase<'a>(state: &'a State, slug: &Slug) -> Option<&'a Phase> {
     state.features.get(slug).map(|feature| &feature.phase)
+}
+
+fn is_preparing(state: &State, slug: &Slug, attempt: u32) -> bool {
+    state.features.get(slug).is_some_and(|feature| {
+        feature.phase == Phase::Preparing && feature.prepare_attempts == attempt
+    })
 }
 
 fn is_running(state: &State, slug: &Slug, iteration: u32) -> bool {

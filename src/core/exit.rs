@@ -18,7 +18,7 @@ pub fn exit_codes(state: &State) -> Vec<u8> {
         if !state.is_selected(slug) || (!feature.listed && feature.phase == Phase::Pending) {
             continue;
         }
-        open |= !feature.is_merged();
+        open |= !feature.is_merged() && !is_taken_back(feature);
         holds.extend(own_code(feature));
     }
     let withheld = state
@@ -43,6 +43,10 @@ pub fn exit_codes(state: &State) -> Vec<u8> {
         }
         let held = run.stop.is_some() || lost || run.halted_by.is_some() || state.halt.is_some();
         if !held && could_go_on(state) {
+            holds.push(1);
+        }
+        if holds.is_empty() {
+            // It waits for one that a person took back, or left out.
             holds.push(1);
         }
     }
@@ -72,16 +76,19 @@ fn could_go_on(state: &State) -> bool {
     })
 }
 
+/// Whether a person took it back and did not ask for it again: that it is not there is their wish.
+fn is_taken_back(feature: &Feature) -> bool {
+    let why = SkipReason::Undone;
+    feature.phase == Phase::Failed { why }
+}
+
 /// The code one feature calls for. Pending work calls for 1 only when nothing explains it better.
 fn own_code(feature: &Feature) -> Option<u8> {
     match feature.phase {
         Phase::Tripped { .. } => Some(5),
         Phase::Blocked { .. } => Some(4),
         Phase::Parked { .. } => Some(8),
-        // That was a person's wish.
-        Phase::Failed {
-            why: SkipReason::Undone,
-        } => None,
+        Phase::Failed { .. } if is_taken_back(feature) => None,
         Phase::Failed { .. } => Some(1),
         _ => None,
     }

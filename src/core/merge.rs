@@ -313,10 +313,16 @@ fn is_eligible(state: &State, run: &Run, slug: &Slug, now: Stamp) -> bool {
 pub(super) fn may_be_tried(state: &State, run: &Run, feature: &Feature) -> bool {
     feature.phase == Phase::Queued
         && (!feature.deferred || state.merging.attempts.is_empty())
-        && feature.held_on.as_ref() != Some(&run.tip)
+        && !is_held(state, feature)
         && !right_of_way::gives_way(state, run, feature)
         // After a roll-back a dependency may have to land once more first.
         && feature.unmet == 0
+}
+
+/// Whether a queued feature waits for what it would land on to be repaired.
+pub(super) fn is_held(state: &State, feature: &Feature) -> bool {
+    let tip = state.run.as_ref().map(|run| &run.tip);
+    feature.phase == Phase::Queued && feature.held_on.is_some() && feature.held_on.as_ref() == tip
 }
 
 fn publish(state: &State, run: &Run, now: Stamp) -> Option<Event> {
@@ -353,11 +359,17 @@ pub(super) fn is_quiet(state: &State, run: &Run) -> bool {
     let merging = &state.merging;
     let terminating = run.stop.is_some_and(StopLevel::terminates);
     let integrates = integrates(state, run);
+    let first = merging
+        .attempts
+        .values()
+        .position(|attempt| attempt.what != Trial::Base);
     let busy = merging
         .attempts
         .values()
-        .any(|attempt| match &attempt.stage {
-            AttemptStage::Landing(_) => true,
+        .enumerate()
+        .any(|(n, attempt)| match &attempt.stage {
+            // Behind one that will not be gated any more it cannot land either.
+            AttemptStage::Landing(_) => first == Some(n),
             _ if terminating => false,
             AttemptStage::Building => true,
             AttemptStage::Built(chain) => {
@@ -381,7 +393,7 @@ pub(super) fn park_held(state: &State, run: &Run) -> Option<Event> {
     let red = base_failure(state, run);
     queued(state).find_map(|slug| {
         let feature = state.features.get(slug)?;
-        let held = feature.held_on.as_ref() == Some(&run.tip);
+        let held = is_held(state, feature);
         let missing = feature
             .spec
             .depends_on

@@ -90,9 +90,10 @@ pub enum QueueWait {
     Time(Stamp),
 }
 
-/// The merge queue at `now`.
+/// The merge queue when the wall clock reads `now`; all times are that clock's.
 #[must_use]
 pub fn queue(state: &State, now: Stamp) -> QueueView {
+    let now = state.journal_time(now);
     let Some(run) = state.run.as_ref() else {
         return QueueView::default();
     };
@@ -109,7 +110,7 @@ pub fn queue(state: &State, now: Stamp) -> QueueView {
                 AttemptStage::Built(_) => AttemptStep::Gating,
                 AttemptStage::Landing(_) => AttemptStep::Landing,
             },
-            since: first_since(state, &attempt.members),
+            since: first_since(state, &attempt.members).map(|at| state.wall_time(at)),
         })
         .collect();
     let batch = u32::try_from(merging.batch(run.settings.merge.batch)).unwrap_or(u32::MAX);
@@ -126,7 +127,7 @@ pub fn queue(state: &State, now: Stamp) -> QueueView {
             });
             QueuedView {
                 slug: feature.spec.slug.clone(),
-                since: feature.claimed.map_or(feature.since, |(at, _)| at),
+                since: state.wall_time(feature.claimed.map_or(feature.since, |(at, _)| at)),
                 waits,
                 gates_ahead,
             }
@@ -161,7 +162,7 @@ fn wait(state: &State, run: &Run, feature: &Feature, now: Stamp) -> Option<Queue
     } else if feature.deferred && !state.merging.attempts.is_empty() {
         Some(QueueWait::Attempt)
     } else if feature.not_before > now {
-        Some(QueueWait::Time(feature.not_before))
+        Some(QueueWait::Time(state.wall_time(feature.not_before)))
     } else {
         None
     }

@@ -7,6 +7,7 @@
 //! It only says who waits for whom; what a branch changes is seen where chains are built.
 
 use super::feature::{Feature, Phase};
+use super::merge;
 use super::schedule::admits;
 use super::state::{Run, State};
 use crate::model::{Event, RightOfWay, Slug, Stamp};
@@ -44,7 +45,7 @@ pub(super) fn has(state: &State, run: &Run, slug: &Slug) -> bool {
     match feature.phase {
         Phase::Pending => startable && feature.unmet == 0,
         Phase::Working { running } => startable || running.is_some(),
-        Phase::Queued => feature.held_on.is_none() && feature.unmet == 0,
+        Phase::Queued => !merge::is_held(state, feature) && feature.unmet == 0,
         Phase::Preparing | Phase::Integrating { .. } => true,
         _ => false,
     }

@@ -195,8 +195,8 @@ pub(super) fn clash<'a>(state: &'a State, feature: &Feature) -> Option<&'a Slug>
         return None;
     }
     // A claimed feature that has not landed still owns its paths: to start before it lands would be to
-    // start on a base that is about to change there.
-    let queued = state.queue.iter().map(|(_, _, slug)| slug);
+    // start on a base that is about to change there. One that this run leaves alone lands in none of its time.
+    let queued = merge::queued(state);
     state
         .in_slots
         .iter()
@@ -206,7 +206,7 @@ pub(super) fn clash<'a>(state: &'a State, feature: &Feature) -> Option<&'a Slug>
         .find(|slug| {
             state.features.get(*slug).is_some_and(|other| {
                 // One that cannot land until the base is repaired keeps nobody from repairing it.
-                other.held_on.is_none() && overlap(feature, other)
+                !merge::is_held(state, other) && overlap(feature, other)
             })
         })
 }

@@ -20,6 +20,8 @@ pub struct State {
     pub(super) run: Option<Run>,
     pub(super) seq: u64,
     pub(super) last_at: Stamp,
+    /// How far the wall clock is ahead of the journal's, in milliseconds.
+    pub(super) wall_ahead_ms: i64,
     /// First line of the HALT file.
     pub(super) halt: Option<String>,
     pub(super) features: BTreeMap<Slug, Feature>,
@@ -65,6 +67,8 @@ pub(super) struct Run {
     /// there takes something out, and nothing may bring that back before they say so.
     pub(super) held: Option<Oid>,
     pub(super) started: Stamp,
+    /// How long the machine slept since, in milliseconds.
+    pub(super) slept_ms: u64,
     pub(super) iterations: u32,
     pub(super) stop: Option<StopLevel>,
     /// What the machine is short of.
@@ -100,6 +104,21 @@ impl State {
     #[must_use]
     pub fn last_at(&self) -> Stamp {
         self.last_at
+    }
+
+    /// What the wall clock read, or would have read as it stands now, at a point of the journal's time.
+    #[must_use]
+    pub fn wall_time(&self, at: Stamp) -> Stamp {
+        Stamp(at.0.saturating_add_signed(self.wall_ahead_ms))
+    }
+
+    /// The point of the journal's time at which the wall clock reads `wall`.
+    #[must_use]
+    pub fn journal_time(&self, wall: Stamp) -> Stamp {
+        Stamp(
+            wall.0
+                .saturating_add_signed(self.wall_ahead_ms.saturating_neg()),
+        )
     }
 
     /// The run that has begun and not ended.
@@ -280,7 +299,8 @@ impl State {
         self.graph = Graph::new(
             self.features
                 .values()
-                .filter(|feature| feature.listed || feature.is_merged())
+                // What has begun counts on after its spec was removed: it may land, and be taken back.
+                .filter(|feature| feature.listed || feature.phase != Phase::Pending)
                 .map(|feature| &feature.spec),
         );
         self.ready.clear();
@@ -338,6 +358,8 @@ impl State {
                 feature.marker_write = number;
             }
         }
+        // People read these: they get the time that they had on the wall.
+        let at = self.wall_time(at);
         self.writes.push_back(WriteJob { number, at, what });
     }
 

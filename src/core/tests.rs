@@ -11,7 +11,9 @@ use crate::model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 mod accounts;
+mod cut_off;
 mod queue;
+mod time;
 
 /// A run being told what happens.
 struct Story {
@@ -156,10 +158,17 @@ impl Story {
     /// All worktrees being made ready are.
     fn prepare(&mut self) {
         for effect in wanted(&self.state) {
-            if let Effect::Prepare { slug, worktree, .. } = effect {
+            if let Effect::Prepare {
+                slug,
+                worktree,
+                attempt,
+                ..
+            } = effect
+            {
                 let base = oid('a');
                 self.tell(Input::Prepared {
                     slug,
+                    attempt,
                     worktree,
                     base,
                 });
@@ -394,7 +403,7 @@ impl Story {
     }
 
     fn stage(&self, name: &str) -> Stage {
-        let view = view(&self.state, self.now);
+        let view = view(&self.state, self.state.wall_time(self.now));
         let found = view.features.iter().find(|f| f.slug.as_str() == name);
         found.unwrap().stage
     }
@@ -780,6 +789,7 @@ fn failing_to_prepare_backs_off_and_gives_up_without_touching_the_others() {
         let (kind, why) = (InfraKind::Setup, format!("npm ci failed ({round})"));
         story.tell(Input::PrepareFailed {
             slug: slug("a"),
+            attempt: round + 1,
             kind,
             why,
         });
@@ -788,6 +798,27 @@ fn failing_to_prepare_backs_off_and_gives_up_without_touching_the_others() {
             assert_eq!(story.running(), ["b#1"], "b takes the slot meanwhile");
             story.merge("b");
         }
+        story.now = super::wake_at(&story.state, story.now).unwrap_or(story.now);
+        story.tell(Input::Tick);
+    }
+    assert_eq!(story.stage("a"), Stage::Failed);
+    assert_eq!(story.finish(), [1]);
+}
+
+#[test]
+fn an_agent_that_can_never_be_started_is_given_up_though_its_worktree_is_ready_each_time() {
+    let mut story = Story::begin(1, vec![feature("a", &[])]);
+    for round in 1..=3 {
+        assert_eq!(story.stage("a"), Stage::Preparing, "{round}");
+        story.prepare();
+        let lost = IterationReport {
+            ending: Ending::NotStarted {
+                why: "no room for a process".into(),
+            },
+            tip: None,
+            ..report()
+        };
+        story.end("a", lost);
         story.now = super::wake_at(&story.state, story.now).unwrap_or(story.now);
         story.tell(Input::Tick);
     }
@@ -896,6 +927,7 @@ fn late_and_doubled_observations_change_nothing() {
     story.tell(old);
     story.tell(Input::Prepared {
         slug: slug("a"),
+        attempt: 1,
         worktree: WorktreeName(1),
         base: oid('a'),
     });

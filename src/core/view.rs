@@ -1,7 +1,7 @@
 //! What a person is shown: a plain picture of the state.
 //!
-//! Computed when somebody looks; it may scan everything. Times are journal times; the viewer knows
-//! what time it is.
+//! Computed when somebody looks; it may scan everything. Whoever looks says what the wall clock reads, and gets
+//! all times by the wall clock as it stands now: the journal's own time does not follow when that is set.
 
 use super::feature::{Feature, Phase};
 use super::graph::GraphProblem;
@@ -23,6 +23,9 @@ pub struct View {
     pub run: Option<RunView>,
     /// First line of the HALT file.
     pub halt: Option<String>,
+    /// When the journal's last record was made, if that lies ahead: the clock was set back since, and nobody knows how
+    /// much time has passed.
+    pub ahead: Option<Stamp>,
     /// Every feature that has a spec or unfinished work, in the order of the plan.
     pub features: Vec<FeatureView>,
 }
@@ -50,6 +53,8 @@ pub struct RunView {
     pub started: Stamp,
     /// When it ended.
     pub ended: Option<Stamp>,
+    /// How long the machine slept meanwhile, in milliseconds.
+    pub slept_ms: u64,
     /// Its exit codes, most urgent first; empty while it lives.
     pub codes: Vec<u8>,
     /// What keeps agents and commands in bounds.
@@ -189,9 +194,15 @@ pub struct Planned {
     pub chain: u32,
 }
 
-/// The picture at `now`.
+/// So far the last record may lie ahead of the wall clock without a word: clocks are corrected all the time.
+const AHEAD_MS: u64 = 60_000;
+
+/// The picture when the wall clock reads `now`.
 #[must_use]
 pub fn view(state: &State, now: Stamp) -> View {
+    let last = state.wall_time(state.last_at);
+    let ahead = (last.since_ms(now) > AHEAD_MS).then_some(last);
+    let now = state.journal_time(now);
     let hopeless = hopeless_features(state);
     let order: BTreeMap<Slug, usize> = plan(state)
         .into_iter()
@@ -216,8 +227,9 @@ pub fn view(state: &State, now: Stamp) -> View {
             publish_waits: publish_waits(state, run),
             broken_base: base_failure(state, run).map(|red| red.command.clone()),
             overtaken: state.merging.is_overtaken(),
-            started: run.started,
-            ended: run.ended.as_ref().map(|ended| ended.at),
+            started: state.wall_time(run.started),
+            ended: run.ended.as_ref().map(|ended| state.wall_time(ended.at)),
+            slept_ms: run.slept_ms,
             codes: run
                 .ended
                 .as_ref()
@@ -232,6 +244,7 @@ pub fn view(state: &State, now: Stamp) -> View {
             accounts: accounts(state, now),
         }),
         halt: state.halt.clone(),
+        ahead,
         features,
     }
 }
@@ -293,7 +306,7 @@ fn feature_view(
         slug: slug.clone(),
         title: feature.spec.title.clone(),
         stage,
-        since: feature.since,
+        since: state.wall_time(feature.since),
         iteration: feature.iterations,
         worktree: feature.worktree,
         last_words: feature.last_words.clone(),
@@ -380,7 +393,7 @@ fn waits(state: &State, feature: &Feature, hopeless: &BTreeSet<Slug>, now: Stamp
         waits.push(Wait::Clash(name.clone()));
     }
     if feature.not_before > now {
-        waits.push(Wait::Time(feature.not_before));
+        waits.push(Wait::Time(state.wall_time(feature.not_before)));
     }
     if let Some(run) = state.live().filter(|_| waits.is_empty()) {
         waits.extend(

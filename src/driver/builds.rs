@@ -4,6 +4,7 @@
 
 use super::crew::Crew;
 use crate::agent;
+use crate::fault::{self, Point};
 use crate::model::EffectKey;
 use crate::process::{self, Builds, Job, takes_fifo};
 use std::collections::BTreeSet;
@@ -89,6 +90,6 @@ async fn is_new(crew: &Crew, make: &Path) -> bool {
         }
     });
     let ending = ended.await.ending;
-    let _ = std::fs::remove_file(output);
+    let _ = fault::at(Point::StateRemove).and_then(|()| std::fs::remove_file(output));
     ending == (crate::model::Ending::Exited { code: 0 }) && takes_fifo(&said)
 }

@@ -1,14 +1,16 @@
 //! What a person asks of a run: `retry`, `unblock`. A living run finds the wish in its inbox; without
 //! one, the wish goes straight into the journal.
 
+use super::clock::wall_clock;
 use super::error::DriverError;
-use super::place::{Place, wall_clock};
+use super::place::Place;
 use super::turn::{Engine, Observation, World};
 use crate::config::Config;
+use crate::fault::{self, Point};
 use crate::git::{Cleaned, Worktrees};
 use crate::journal::{Held, Journal, JournalError, Lock};
 use crate::learnings::Memory;
-use crate::model::{Command, Effect, EffectKey, Input, Record, Slug};
+use crate::model::{Command, Effect, EffectKey, Input, Record, Slug, Stamp};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -35,11 +37,12 @@ pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
         Err(Held::By(_)) => return leave(place, &command).map(|()| Given::Left),
         Err(error) => return Err(error.into()),
     };
-    let (journal, contents) = Journal::open(&place.state_dir)?;
+    let (journal, contents) = place.journal()?;
     let mut engine = Engine::replay(&contents.records);
     let mut desk = Desk::new(journal, memory);
     let wish = Input::Commanded(command).into();
-    let records = engine.note(&mut desk, vec![wish], wall_clock())?;
+    let now = engine.state().journal_time(wall_clock());
+    let records = engine.note(&mut desk, vec![wish], now)?;
     settle(&mut engine, &mut desk)?;
     drop(lock);
     Ok(if records.is_empty() {
@@ -56,7 +59,8 @@ pub(super) fn settle(engine: &mut Engine, desk: &mut Desk) -> Result<(), DriverE
     }
     let through = engine.state().last_write();
     let written = through.map(|through| Input::Written { through }.into());
-    engine.note(desk, written.into_iter().collect(), wall_clock())?;
+    let now = engine.state().journal_time(wall_clock());
+    engine.note(desk, written.into_iter().collect(), now)?;
     Ok(())
 }
 
@@ -116,10 +120,12 @@ impl World for Desk {
 fn leave(place: &Place, command: &Command) -> Result<(), DriverError> {
     let inbox = place.inbox();
     let io = || DriverError::io("leave a command in", inbox.clone());
-    std::fs::create_dir_all(&inbox).map_err(io())?;
+    fault::at(Point::StateCreate)
+        .and_then(|()| std::fs::create_dir_all(&inbox))
+        .map_err(io())?;
     let text = serde_json::to_vec(command).map_err(|error| io()(error.into()))?;
+    let name = name_after(&inbox, wall_clock());
     // Written under another name first: the run must never read half a wish.
-    let name = format!("{}-{}", wall_clock().0, std::process::id());
     let draft = inbox.join(format!(".{name}.tmp"));
     let mut file = std::fs::File::create(&draft).map_err(io())?;
     file.write_all(&text)
@@ -128,19 +134,72 @@ fn leave(place: &Place, command: &Command) -> Result<(), DriverError> {
         .map_err(io())
 }
 
-/// Commands that were left, oldest first, with the files to remove once they are in the journal.
-pub(super) fn left(inbox: &Path) -> (Vec<Command>, Vec<PathBuf>) {
+/// A name that sorts behind all that stand in the inbox, also when the clock was set back.
+fn name_after(inbox: &Path, now: Stamp) -> String {
+    let names = std::fs::read_dir(inbox).into_iter().flatten().flatten();
+    let last = names.filter_map(|entry| {
+        let name = entry.file_name();
+        let (number, _) = name.to_str()?.split_once('-')?;
+        number.parse::<u64>().ok()
+    });
+    let next = last.max().map_or(0, |last| last.saturating_add(1));
+    format!("{:013}-{}", now.0.max(next), std::process::id())
+}
+
+/// What stands in an inbox.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Oldest first.
+    pub(super) commands: Vec<Command>,
+    /// The files they stand in, to be removed once they are in the journal.
+    pub(super) files: Vec<PathBuf>,
+    /// Files that hold nothing this harness knows; a newer one may.
+    pub(super) unknown: Vec<PathBuf>,
+}
+
+/// Reads an inbox.
+pub(super) fn left(inbox: &Path) -> Left {
+    let mut left = Left::default();
     let Ok(entries) = std::fs::read_dir(inbox) else {
-        return (Vec::new(), Vec::new());
+        return left;
     };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|ext| ext == "json"))
         .collect();
     files.sort();
-    let commands = files
-        .iter()
-        .filter_map(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok())
-        .collect();
-    (commands, files)
+    for path in files {
+        let Ok(text) = std::fs::read(&path) else {
+            continue;
+        };
+        match serde_json::from_slice(&text) {
+            Ok(command) => {
+                left.commands.push(command);
+                left.files.push(path);
+            }
+            Err(_) => left.unknown.push(path),
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_keep_their_order_when_the_clock_is_set_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let slug = |name: &str| Slug::new(name).unwrap();
+        let order = ["a", "b", "c"];
+        for (name, now) in order.into_iter().zip([2_000, 1_000, 0]) {
+            let command = Command::Retry { slug: slug(name) };
+            let file = format!("{}.json", name_after(dir.path(), Stamp(now)));
+            std::fs::write(dir.path().join(file), serde_json::to_vec(&command).unwrap()).unwrap();
+        }
+        let left = left(dir.path());
+        let expected = order.map(|name| Command::Retry { slug: slug(name) });
+        assert_eq!(left.commands, expected);
+        assert_eq!((left.files.len(), left.unknown.len()), (3, 0));
+    }
 }

@@ -172,7 +172,7 @@ impl Confinement {
 }
 
 /// The backend that is to be used, if any; and a warning when none is although one was asked for.
-fn backend(
+pub(super) fn backend(
     choice: SandboxChoice,
     path: Option<&OsStr>,
     keeper: &Keeper,

@@ -2,7 +2,7 @@
 
 use super::confine::Confinement;
 use super::error::DriverError;
-use super::place::Place;
+use super::place::{Place, mark};
 use super::preflight::Ready;
 use super::radar;
 use super::tamper::Vigil;
@@ -232,14 +232,6 @@ fn default_memory() -> Option<u64> {
 
 /// The token of an effect's processes.
 pub(super) fn token(state_dir: &Path, key: &EffectKey) -> String {
-    // FNV-1a: repositories must not find each other's processes.
-    let place = state_dir
-        .as_os_str()
-        .as_encoded_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
     let what = match key {
         EffectKey::Prepare(slug, n) => format!("setup-{slug}-{n}"),
         EffectKey::Iterate(slug, n) => format!("agent-{slug}-{n}"),
@@ -251,7 +243,7 @@ pub(super) fn token(state_dir: &Path, key: &EffectKey) -> String {
         EffectKey::Write(n) => format!("write-{n}"),
         EffectKey::Tidy => "tidy".to_owned(),
     };
-    format!("{place:016x}-{what}")
+    mark(state_dir, &what)
 }
 
 /// What an iteration's prompt tells besides the feature and its log.

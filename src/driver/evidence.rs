@@ -4,6 +4,7 @@
 
 use super::crew::{Crew, Station};
 use super::error::DriverError;
+use crate::fault::{self, Point};
 use crate::gate::{self, Verdict};
 use crate::model::{EffectKey, Problem};
 use std::io;
@@ -65,7 +66,7 @@ async fn fingerprint(crew: &Crew) -> Result<Vec<u8>, DriverError> {
         sandbox: crew.confinement.checks(None, root),
     };
     let checks = crew.checks(commands, &EffectKey::Tidy, None, log.clone(), station);
-    match std::fs::remove_file(&log) {
+    match fault::at(Point::StateRemove).and_then(|()| std::fs::remove_file(&log)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(DriverError::io("remove", log)(error));
         }

@@ -7,6 +7,7 @@ use super::crew::{Crew, Station};
 use super::iterate::warn;
 use super::world::{Message, blocking};
 use crate::config;
+use crate::fault::{self, Point};
 use crate::gate::{self, Verdict};
 use crate::git::{GitError, Link, Rebuild, Reconciled, Remake, Repo, Strategy};
 use crate::model::{
@@ -344,8 +345,9 @@ async fn gated(
     for (slug, iteration) in &job.about {
         // For whoever looks into the iteration's records; the log itself stays where it is.
         let records = crew.place.records(slug, *iteration);
-        let _ = std::fs::create_dir_all(&records);
-        let _ = std::fs::copy(&log, records.join("gate.log"));
+        let _ = fault::at(Point::StateCreate)
+            .and_then(|()| std::fs::create_dir_all(&records))
+            .and_then(|()| std::fs::copy(&log, records.join("gate.log")));
     }
     Ok(match verdict {
         Verdict::Green { gate_ms } => GateOutcome::Green { gate_ms },

@@ -5,8 +5,10 @@ use super::crew::{Crew, by_slug};
 use super::preflight::graph_problems;
 use super::watch::{About, Changed, Watch};
 use crate::core::State;
+use crate::fault::{self, Point};
 use crate::model::{Backlog, FeatureSpec, Input, Problem, Severity};
 use crate::spec::Scanner;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -21,6 +23,8 @@ pub(super) struct Lookout {
     pub(super) watch: Watch,
     due: Changed,
     first: Option<Vec<FeatureSpec>>,
+    /// Files of the inbox that were told of because nobody can read them.
+    unknown: BTreeSet<PathBuf>,
 }
 
 /// What one look brought.
@@ -43,7 +47,7 @@ impl Lookout {
         }
         // A directory that does not exist cannot be watched.
         let inbox = crew.place.inbox();
-        let _ = std::fs::create_dir_all(&inbox);
+        let _ = fault::at(Point::StateCreate).and_then(|()| std::fs::create_dir_all(&inbox));
         watch.cover(&inbox, About::State);
         watch.cover(&crew.place.state_dir, About::State);
         let first: Vec<FeatureSpec> = crew.features.borrow().values().cloned().collect();
@@ -56,6 +60,7 @@ impl Lookout {
                 state: true,
             },
             first: Some(first),
+            unknown: BTreeSet::new(),
         };
         lookout.cover_specs();
         lookout
@@ -89,13 +94,25 @@ impl Lookout {
                 }
                 Err(error) => look.warnings.push(error.to_string()),
             }
-            let (commands, files) = command::left(&self.crew.place.inbox());
-            look.inputs
-                .extend(commands.into_iter().map(Input::Commanded));
-            look.consumed = files;
+            self.read_inbox(&mut look);
         }
         look.inputs.push(Input::Looked(backlog));
         look
+    }
+
+    fn read_inbox(&mut self, look: &mut Look) {
+        let left = command::left(&self.crew.place.inbox());
+        let commands = left.commands.into_iter().map(Input::Commanded);
+        look.inputs.extend(commands);
+        look.consumed = left.files;
+        for file in left.unknown {
+            if self.unknown.insert(file.clone()) {
+                look.warnings.push(format!(
+                    "{} holds no command that this harness knows; it stays there for one that does",
+                    file.display()
+                ));
+            }
+        }
     }
 
     fn scan(&mut self, warnings: &mut Vec<String>) -> Option<Vec<FeatureSpec>> {
@@ -127,6 +144,6 @@ impl Lookout {
 pub(super) fn remove(files: &[PathBuf]) {
     for file in files {
         // Should it stay, the command is given again, which changes nothing.
-        let _ = std::fs::remove_file(file);
+        let _ = fault::at(Point::StateRemove).and_then(|()| std::fs::remove_file(file));
     }
 }

@@ -4,13 +4,17 @@
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
 mod builds;
+mod clock;
 mod command;
 mod confine;
 mod crew;
+mod damage;
+mod doctor;
 mod error;
 mod evidence;
 mod integrate;
 mod iterate;
+mod leftovers;
 mod lookout;
 mod machine;
 mod place;
@@ -26,10 +30,13 @@ mod undo;
 mod watch;
 mod world;
 
+pub use clock::wall_clock;
 pub use command::{Given, clean_up, give};
 pub use crew::prompt_for;
+pub use damage::{forgotten, mend_journal};
+pub use doctor::{examine, mend};
 pub use error::DriverError;
-pub use place::{Place, Reading, wall_clock};
+pub use place::{Place, Reading};
 pub use preflight::{Ready, Survey, charges, preflight, survey};
 pub use radar::conflicts;
 pub use recover::{branch_at, kept, restore_to};

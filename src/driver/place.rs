@@ -2,16 +2,15 @@
 //!
 //! Reading only. This file must never start, lock or change anything.
 
+use super::damage;
 use super::error::DriverError;
 use crate::config::{self, Config, Flags, Loaded, Sources};
 use crate::core::State;
 use crate::git::Repo;
-use crate::journal::{self, Holder};
-use crate::model::Stamp;
+use crate::journal::{self, Contents, Holder, Journal};
 use crate::process;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// State directory of a repository that did not use harness-loop.
 const STATE_DIR: &str = ".harness";
@@ -49,7 +48,14 @@ impl Place {
         } else {
             repo.root().join(STATE_DIR)
         };
+        let repo = repo.carrying(process::TOKEN_VARIABLE, &git_token(&state_dir));
         Ok(Self { repo, state_dir })
+    }
+
+    /// What the git commands of harness carry here, so that those of a killed run can be found.
+    #[must_use]
+    pub(super) fn git_token(&self) -> String {
+        git_token(&self.state_dir)
     }
 
     /// The configuration with all its sources.
@@ -76,7 +82,8 @@ impl Place {
     /// # Errors
     /// When the journal is damaged.
     pub fn read(&self) -> Result<Reading, DriverError> {
-        let contents = journal::read(&self.state_dir.join(journal::FILE_NAME))?;
+        let contents = journal::read(&self.journal_file())?;
+        damage::not_emptied(self, &contents)?;
         let mut state = State::new();
         for record in &contents.records {
             state.apply(record);
@@ -85,6 +92,22 @@ impl Place {
             state,
             live: self.holder(),
         })
+    }
+
+    /// Opens the journal to append to it. The caller must hold the lock.
+    ///
+    /// # Errors
+    /// When the journal is damaged or cannot be written.
+    pub(super) fn journal(&self) -> Result<(Journal, Contents), DriverError> {
+        let contents = journal::read(&self.journal_file())?;
+        // Before a torn end is cut off: where nothing else is there, all of it was lost.
+        damage::not_emptied(self, &contents)?;
+        Ok(Journal::open(&self.state_dir)?)
+    }
+
+    /// Where the journal is.
+    pub(super) fn journal_file(&self) -> PathBuf {
+        self.state_dir.join(journal::FILE_NAME)
     }
 
     /// The living process that holds the lock, if any.
@@ -102,10 +125,15 @@ impl Place {
         directory.join(iteration.to_string())
     }
 
+    /// What gates print.
+    pub(super) fn gate_logs(&self) -> PathBuf {
+        self.state_dir.join("gates")
+    }
+
     /// What `verify.fingerprint` printed when the run began.
     #[must_use]
     pub fn fingerprint(&self) -> PathBuf {
-        self.state_dir.join("gates").join("fingerprint.log")
+        self.gate_logs().join("fingerprint.log")
     }
 
     /// What a gate printed: of which attempt, after how many failures of the same tree.
@@ -115,7 +143,7 @@ impl Place {
             0 => format!("{attempt}.log"),
             reds => format!("{attempt}-retry{reds}.log"),
         };
-        self.state_dir.join("gates").join(name)
+        self.gate_logs().join(name)
     }
 
     /// What the commands printed that made an attempt's generated files.
@@ -155,13 +183,21 @@ impl Place {
     }
 }
 
-/// The wall clock.
-#[must_use]
-pub fn wall_clock() -> Stamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Stamp(since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }))
+fn git_token(state_dir: &Path) -> String {
+    mark(state_dir, "git")
+}
+
+/// Names something of this state directory: repositories must not find each other's processes.
+pub(super) fn mark(state_dir: &Path, what: &str) -> String {
+    // FNV-1a.
+    let place = state_dir
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    format!("{place:016x}-{what}")
 }
 
 /// The configured order of who may be worked on: profiles a run will need.

@@ -6,6 +6,7 @@ use super::crew::{Crew, Station};
 use super::iterate::warn;
 use super::machine::free_space;
 use super::world::{Message, blocking};
+use crate::fault::{self, Point};
 use crate::gate::{self, SetupError};
 use crate::git::integration_ref;
 use crate::model::{EffectKey, InfraKind, Input, Oid, Slug, WorktreeName};
@@ -35,14 +36,25 @@ pub(super) async fn prepare(
     stop: impl Future<Output = ()>,
 ) -> Input {
     let prepared = ready(&crew, &job, &out, stop).await;
-    let Preparing { slug, worktree, .. } = job;
+    let Preparing {
+        slug,
+        worktree,
+        attempt,
+        ..
+    } = job;
     match prepared {
         Ok(base) => Input::Prepared {
             slug,
+            attempt,
             worktree,
             base,
         },
-        Err((kind, why)) => Input::PrepareFailed { slug, kind, why },
+        Err((kind, why)) => Input::PrepareFailed {
+            slug,
+            attempt,
+            kind,
+            why,
+        },
     }
 }
 
@@ -114,14 +126,15 @@ async fn ready(
         }
         Err(error) => return Err((InfraKind::System, error.to_string())),
     }
-    let written = std::fs::create_dir_all(stamp.with_file_name(""))
+    let written = fault::at(Point::StateCreate)
+        .and_then(|()| std::fs::create_dir_all(stamp.with_file_name("")))
         .and_then(|()| std::fs::write(&stamp, expected));
     written.map_err(io)?;
     Ok(prepared.base)
 }
 
 fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
+    match fault::at(Point::StateRemove).and_then(|()| std::fs::remove_file(path)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -4,27 +4,30 @@
 //! feature, and nothing it shows may harm the run.
 
 use super::builds;
+use super::clock::{Clock, wall_clock};
 use super::crew::Crew;
+use super::damage;
 use super::error::DriverError;
 use super::evidence::gate_digest;
+use super::leftovers;
 use super::lookout::{Lookout, remove};
 use super::machine::{self, LOOK_EVERY, Machine};
-use super::place::{Place, wall_clock};
+use super::place::Place;
 use super::preflight::Ready;
 use super::signals::Signals;
 use super::tamper;
 use super::turn::{Engine, Observation};
 use super::world::{Hands, Message};
 use crate::core::{State, View, view, wake_at};
-use crate::journal::{Journal, Lock};
+use crate::fault::{self, Point};
+use crate::journal::Lock;
 use crate::learnings::Memory;
 use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp, escaped_lines};
-use crate::process::Secrets;
+use crate::process::{self, Secrets};
 use crate::report;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -33,8 +36,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 pub trait Audience {
     /// One line of the run log.
     fn say(&mut self, line: &str);
-    /// The state as it is now, with the last words of running agents; called after every turn and at
-    /// the pace of [`redraw_every`](Self::redraw_every).
+    /// The state as it is when the wall clock reads `now`, with the last words of running agents; called after every
+    /// turn and at the pace of [`redraw_every`](Self::redraw_every).
     fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>);
     /// How often it wants to be shown progress between turns; `None`: not at all.
     fn redraw_every(&self) -> Option<Duration>;
@@ -49,27 +52,6 @@ pub struct Outcome {
     pub view: View,
 }
 
-/// The run's clock: starts at the wall clock, or at the journal's end if that is later, and then only
-/// follows elapsed time.
-struct Clock {
-    begin: Stamp,
-    since: Instant,
-}
-
-impl Clock {
-    fn new(not_before: Stamp) -> Self {
-        Self {
-            begin: wall_clock().max(not_before),
-            since: Instant::now(),
-        }
-    }
-
-    fn now(&self) -> Stamp {
-        let ms = u64::try_from(self.since.elapsed().as_millis());
-        self.begin.plus_ms(ms.unwrap_or(u64::MAX))
-    }
-}
-
 /// Runs the backlog to its end. Must be called inside a `tokio::task::LocalSet` on a current-thread
 /// runtime on the main thread: agents die with the thread that started them.
 ///
@@ -80,23 +62,30 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let memory = Memory::open(&ready.place.state_dir)?;
     let holder = Place::this_process(&format!("run {id}"));
     let _lock = Lock::take(&ready.place.state_dir, &holder)?;
-    let (journal, contents) = Journal::open(&ready.place.state_dir)?;
+    memory.clear_up(|pid| process::alive(pid, None, None))?;
+    let forgotten = damage::forgotten(&ready.place)?;
+    let (journal, contents) = ready.place.journal()?;
     let engine = Engine::replay(&contents.records);
-    let run_log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(ready.place.run_log())
+    fault::past(Point::RunBegin);
+    let run_log = fault::at(Point::RunLogOpen)
+        .and_then(|()| {
+            let mut options = OpenOptions::new();
+            let options = options.create(true).append(true);
+            options.open(ready.place.run_log())
+        })
         .map_err(DriverError::io("open", ready.place.run_log()))?;
     let untrusted = ready.config.verify.commands.is_empty();
     let (mut crew, scanner) = Crew::new(ready, id, memory);
     crew.builds = builds::find(&crew).await;
     let crew = Rc::new(crew);
     let secrets = crew.secrets.clone();
+    leftovers::end_processes(&crew.place, engine.state());
+    let cleared = leftovers::clear(&crew.worktrees, &crew.place, &crew.target)?;
     crew.place.repo.begin_record();
     let begins = begins(&crew, engine.state()).await?;
     let (sender, messages) = unbounded_channel();
     let mut session = Session {
-        clock: Clock::new(engine.state().last_at()),
+        clock: Clock::after(engine.state()),
         engine,
         hands: Hands::new(Rc::clone(&crew), journal, sender),
         lookout: Lookout::new(Rc::clone(&crew), scanner),
@@ -112,10 +101,16 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             secrets,
         },
     };
+    for told in &cleared {
+        session.voice.warn(told);
+    }
     if contents.torn_bytes > 0 {
         session
             .voice
             .warn("the journal ended in the middle of a line: its torn end was cut off");
+    }
+    if let Some(problem) = forgotten {
+        session.voice.warn(&problem.to_string());
     }
     if untrusted {
         session
@@ -173,7 +168,6 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn go(&mut self, begins: Input) -> Result<Outcome, DriverError> {
-        self.hands.sweep_leftovers(self.engine.state());
         let mut batch = self.engine.resume(&mut self.hands);
         batch.push(begins.into());
         loop {
@@ -182,6 +176,9 @@ impl Session<'_> {
                 self.voice.warn(warning);
             }
             batch.extend(look.inputs.into_iter().map(Observation::from));
+            // First of all: what the rest leads to bears the time.
+            let news = self.clock.news(self.engine.state());
+            batch.splice(0..0, news.into_iter().map(Observation::from));
             let now = self.clock.now();
             let records = self
                 .engine
@@ -194,9 +191,10 @@ impl Session<'_> {
             self.show(now);
             let state = self.engine.state();
             if let Some(code) = state.exit_code().filter(|_| self.engine.is_idle()) {
+                fault::past(Point::RunEnd);
                 return Ok(Outcome {
                     code,
-                    view: view(state, now),
+                    view: view(state, state.wall_time(now)),
                 });
             }
             batch = self.wait().await?;
@@ -206,6 +204,7 @@ impl Session<'_> {
     fn show(&mut self, now: Stamp) {
         let words = self.crew.words.borrow();
         let state = self.engine.state();
+        let now = state.wall_time(now);
         self.voice.audience.glance(state, now, &words);
     }
 
@@ -213,12 +212,14 @@ impl Session<'_> {
         if let Event::IterationEnded { slug, .. } = &record.event {
             self.crew.words.borrow_mut().remove(slug);
         }
-        if let Some(line) = report::line(record, &self.voice.zone) {
+        let at = self.engine.state().wall_time(record.at);
+        if let Some(line) = report::line(record, at, &self.voice.zone) {
             self.voice.say(&line);
         }
     }
 
-    /// Waits until there is something to turn about, and collects all of it.
+    /// Waits until there is something to turn about, and collects all of it. With every look at the machine it is
+    /// asked anew how long: a sleep that began before the machine slept says nothing about the time after it.
     async fn wait(&mut self) -> Result<Vec<Observation>, DriverError> {
         let redraw = self.voice.audience.redraw_every();
         loop {
@@ -242,13 +243,16 @@ impl Session<'_> {
                 }
                 () = tokio::time::sleep_until(self.machine_due.into()) => {
                     self.machine_due = Instant::now() + LOOK_EVERY;
+                    let news = self.clock.news(self.engine.state());
+                    batch.extend(news.into_iter().map(Observation::from));
                     self.crew.builds.settle();
                     let finding = self.machine.judge(machine::look(&self.crew));
                     if let Some(why) = finding.emergency {
                         self.make_room(&why);
                     }
-                    if let Some(input) = finding.input {
-                        return Ok(vec![input.into()]);
+                    batch.extend(finding.input.map(Observation::from));
+                    if !batch.is_empty() {
+                        return Ok(batch);
                     }
                 }
                 () = sleep_ms(wake) => return Ok(vec![Input::Tick.into()]),
@@ -310,20 +314,27 @@ impl Voice<'_> {
     fn say(&mut self, line: &str) {
         // A full disk must not stop a run that can still work; the journal has the facts.
         let line = escaped_lines(&self.secrets.hide(line));
-        let _ = writeln!(self.run_log, "{line}");
+        let text = format!("{line}\n");
+        let _ = fault::write(Point::RunLogWrite, &mut self.run_log, text.as_bytes());
         self.audience.say(&line);
     }
 
     fn warn(&mut self, text: &str) {
         // Lines of a text must not be taken for lines of the log.
         let text = text.lines().collect::<Vec<_>>().join("\n          ");
-        let time = jiff::Timestamp::now().to_zoned_datetime(self.zone.clone());
+        let time = wall_time(&self.zone);
         self.say(&format!("{}  warning: {text}", time.strftime("%H:%M:%S")));
     }
 }
 
+fn wall_time(zone: &TimeZone) -> jiff::ZonedDateTime {
+    let ms = i64::try_from(wall_clock().0).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+    time.to_zoned_datetime(zone.clone())
+}
+
 fn new_run_id() -> RunId {
-    let now = jiff::ZonedDateTime::now();
+    let now = wall_time(&TimeZone::system());
     // Two runs within a second differ by process and fraction.
     let salt = std::process::id() ^ now.subsec_nanosecond().unsigned_abs();
     RunId(format!(

@@ -231,7 +231,8 @@ impl Watched<'_> {
         (!charges.is_empty()).then(|| format!("while no other agent ran, {}", charges.join("; ")))
     }
 
-    /// Files of the checkout that changed while the agent ran and that its own output says it changed.
+    /// Files of the checkout that changed while the agent ran and that its own output says it changed. When a file changed
+    /// can only acquit: if the clock was set back meanwhile, what the agent changed may be told of and left as it is.
     async fn accused(
         &self,
         touched: &[Touched],

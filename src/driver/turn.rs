@@ -182,13 +182,24 @@ impl Engine {
         record
     }
 
+    /// Tidying takes worktrees away: nothing that may work in one runs beside it. What must wait is wanted until
+    /// the turn in which it can be started.
+    fn has_room_for(&self, key: &EffectKey) -> bool {
+        let in_worktrees = |key: &EffectKey| !matches!(key, EffectKey::Write(_) | EffectKey::Tidy);
+        match key {
+            EffectKey::Write(_) => true,
+            EffectKey::Tidy => !self.in_flight.iter().any(in_worktrees),
+            _ => !self.in_flight.contains(&EffectKey::Tidy),
+        }
+    }
+
     /// Starts what is wanted and not under way; stops what is under way and not wanted.
     fn reconcile(&mut self, world: &mut impl World) {
         let mut unwanted = self.in_flight.clone();
         for effect in wanted(&self.state) {
             let key = effect.key();
             unwanted.remove(&key);
-            if self.in_flight.insert(key) {
+            if self.has_room_for(&key) && self.in_flight.insert(key) {
                 world.perform(effect);
             }
         }
@@ -205,5 +216,70 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Backlog, FeatureSpec, Ground, Oid, Relation, RunId, Settings};
+
+    /// Remembers what it was asked to do.
+    #[derive(Default)]
+    struct Asked(Vec<EffectKey>);
+
+    impl World for Asked {
+        fn record(&mut self, _: &[Record]) -> Result<(), JournalError> {
+            Ok(())
+        }
+
+        fn perform(&mut self, effect: Effect) {
+            self.0.push(effect.key());
+        }
+
+        fn stop(&mut self, _: &EffectKey) {}
+
+        fn probe(&mut self, _: &[(Slug, u32)]) -> Vec<Observation> {
+            Vec::new()
+        }
+    }
+
+    fn looked(halt: Option<&str>) -> Observation {
+        let spec = FeatureSpec::bare(Slug::new("a").unwrap());
+        let backlog = Backlog {
+            features: Some(vec![spec]),
+            done: None,
+            halt: halt.map(str::to_owned),
+        };
+        Input::Looked(backlog).into()
+    }
+
+    #[test]
+    fn nobody_is_given_a_worktree_while_worktrees_are_taken_away() {
+        let (mut engine, mut asked) = (Engine::default(), Asked::default());
+        let commit = Oid::parse(&"a".repeat(40)).unwrap();
+        let begins = Input::RunBegins {
+            run: RunId("r".into()),
+            settings: Settings::default(),
+            target: "refs/heads/main".into(),
+            ground: Ground {
+                tip: commit.clone(),
+                tree: commit.clone(),
+                target: commit,
+                relation: Relation::Behind,
+            },
+            lost: Vec::new(),
+            gone: Vec::new(),
+        };
+        let first = vec![begins.into(), looked(Some("enough"))];
+        engine.turn(&mut asked, first, Stamp(1)).unwrap();
+        engine
+            .turn(&mut asked, vec![looked(None)], Stamp(2))
+            .unwrap();
+        assert_eq!(asked.0, [EffectKey::Tidy]);
+        let tidied = Observation::end_of(EffectKey::Tidy, Input::Tidied);
+        engine.turn(&mut asked, vec![tidied], Stamp(3)).unwrap();
+        let prepare = EffectKey::Prepare(Slug::new("a").unwrap(), 1);
+        assert_eq!(asked.0, [EffectKey::Tidy, prepare]);
     }
 }

@@ -3,14 +3,16 @@
 //! Only while no run lives. git first, the journal second: whoever is cut off in between says it again, and what
 //! is gone from the target already is not taken back twice. Nothing is gated here; the next run begins with that.
 
+use super::clock::wall_clock;
 use super::command::{Desk, settle};
 use super::error::DriverError;
-use super::place::{Place, wall_clock};
+use super::place::Place;
 use super::turn::Engine;
 use crate::config::Config;
 use crate::core::State;
+use crate::fault::{self, Point};
 use crate::git::{Landed, Reverted, Target};
-use crate::journal::{Journal, Lock};
+use crate::journal::Lock;
 use crate::learnings::Memory;
 use crate::model::{Input, Oid, Problem, PublishOutcome, Relation, Slug};
 
@@ -39,7 +41,7 @@ pub fn undo(
     let memory = Memory::open(&place.state_dir)?;
     let _lock = Lock::take(&place.state_dir, &Place::this_process("undo"))?;
     let target = place.repo.target(config.target.as_deref())?;
-    let (journal, contents) = Journal::open(&place.state_dir)?;
+    let (journal, contents) = place.journal()?;
     let mut engine = Engine::replay(&contents.records);
     let landed = landed(engine.state(), slug, &target)?;
     let commit = match &landed {
@@ -53,7 +55,8 @@ pub fn undo(
         why: why.to_owned(),
     };
     let mut desk = Desk::new(journal, memory);
-    engine.note(&mut desk, vec![input.into()], wall_clock())?;
+    let now = engine.state().journal_time(wall_clock());
+    engine.note(&mut desk, vec![input.into()], now)?;
     settle(&mut engine, &mut desk)?;
     Ok(Undone {
         target: short(&target.refname).to_owned(),
@@ -163,6 +166,7 @@ fn take_back(
     match repo.publish(&target.refname, &ground.target, &commit)? {
         PublishOutcome::Done => {
             // The integration ref follows; if it were not to now, the next run does that.
+            fault::past(Point::UndoPublished);
             repo.ground(&target.refname, Some(&commit))?;
             Ok(Some(commit))
         }

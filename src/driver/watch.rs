@@ -4,13 +4,14 @@
 //! something changed and where to look, never what.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to trust the absence of events: some file systems (network, FUSE) send none.
+#[cfg(target_os = "linux")]
 const FALLBACK: Duration = Duration::from_secs(20);
 /// The same where there are no events at all.
 #[cfg(not(target_os = "linux"))]
-const FALLBACK_WITHOUT_EVENTS: Duration = Duration::from_secs(2);
+const FALLBACK: Duration = Duration::from_secs(2);
 
 /// What a directory is watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +117,8 @@ mod events {
 pub(super) struct Watch {
     #[cfg(target_os = "linux")]
     events: Option<events::Events>,
+    /// When to look although nothing was told. Kept here, because who waits for a change is interrupted all the time.
+    due: Instant,
 }
 
 impl Watch {
@@ -123,6 +126,7 @@ impl Watch {
         Self {
             #[cfg(target_os = "linux")]
             events: events::Events::new(),
+            due: Instant::now() + FALLBACK,
         }
     }
 
@@ -140,17 +144,41 @@ impl Watch {
 
     /// Completes when something may have changed.
     pub(super) async fn changed(&mut self) -> Changed {
+        let due = tokio::time::sleep_until(self.due.into());
         #[cfg(target_os = "linux")]
         if let Some(events) = &mut self.events {
-            return tokio::select! {
-                changed = events.next() => changed,
-                () = tokio::time::sleep(FALLBACK) => Changed::ALL,
-            };
+            tokio::select! {
+                changed = events.next() => return changed,
+                () = due => {}
+            }
+        } else {
+            due.await;
         }
-        #[cfg(target_os = "linux")]
-        tokio::time::sleep(FALLBACK).await;
         #[cfg(not(target_os = "linux"))]
-        tokio::time::sleep(FALLBACK_WITHOUT_EVENTS).await;
+        due.await;
+        self.due = Instant::now() + FALLBACK;
         Changed::ALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The run stops waiting for a change whenever something else happens, and then waits anew.
+    #[tokio::test]
+    async fn the_slow_timer_does_not_begin_anew_with_every_wait() {
+        let mut watch = Watch::new();
+        let due = Instant::now() + Duration::from_secs(3600);
+        watch.due = due;
+        for _ in 0..3 {
+            let interrupted = tokio::time::timeout(Duration::ZERO, watch.changed()).await;
+            assert!(interrupted.is_err());
+            assert_eq!(watch.due, due);
+        }
+        let due = Instant::now();
+        watch.due = due;
+        assert_eq!(watch.changed().await, Changed::ALL);
+        assert!(watch.due > due);
     }
 }

@@ -7,7 +7,6 @@ use super::integrate::{Building, Gating, build, land, publish, rewind, run_gate}
 use super::iterate::{Iteration, iterate};
 use super::prepare::{Preparing, prepare};
 use super::turn::{Observation, World};
-use crate::core::{State, wanted};
 use crate::journal::{Journal, JournalError};
 use crate::model::{Effect, EffectKey, Ending, Input, Record, Slug, WriteJob};
 use crate::process;
@@ -52,18 +51,6 @@ impl Hands {
         }
     }
 
-    /// Kills what setup and verify commands of a killed run left behind.
-    pub(super) fn sweep_leftovers(&self, state: &State) {
-        for effect in wanted(state) {
-            if matches!(
-                effect,
-                Effect::Prepare { .. } | Effect::Build { .. } | Effect::Gate { .. }
-            ) {
-                process::sweep(&self.crew.token(&effect.key()));
-            }
-        }
-    }
-
     /// Ends the iteration whose processes have written most, of those that run and have written at least so
     /// much; says which. What its agent leaves is snapshotted as ever.
     pub(super) fn end_largest_writer(&mut self, least: u64, why: &str) -> Option<String> {
@@ -94,12 +81,38 @@ impl Hands {
         self.stops.retain(|_, stop| !stop.is_closed());
         self.stops.insert(key.clone(), sender);
         let work = task(Rc::clone(&self.crew), Stop(receiver));
-        let out = self.out.clone();
-        tokio::task::spawn_local(async move {
-            let input = work.await;
-            // The receiver is gone only when the run is over.
-            let _ = out.send(Message::Seen(Box::new(Observation::end_of(key, input))));
-        });
+        tokio::task::spawn_local(perform(key, work, self.out.clone()));
+    }
+}
+
+/// Does an effect's work and tells its end.
+async fn perform(
+    key: EffectKey,
+    work: impl Future<Output = Input>,
+    out: mpsc::UnboundedSender<Message>,
+) {
+    let _last_word = LastWord {
+        of: format!("{key:?}"),
+        out: out.clone(),
+    };
+    let input = work.await;
+    // The receiver is gone only when the run is over.
+    let _ = out.send(Message::Seen(Box::new(Observation::end_of(key, input))));
+}
+
+/// Stops the run when whoever holds it panics: no end would come of its work, and a run would wait for it for ever.
+/// The next run does it again.
+struct LastWord {
+    of: String,
+    out: mpsc::UnboundedSender<Message>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = format!("internal: {} panicked; please report this", self.of);
+            let _ = self.out.send(Message::Fatal(text));
+        }
     }
 }
 
@@ -285,11 +298,17 @@ async fn tidy(
     landed: Vec<(Slug, crate::model::Oid)>,
     out: mpsc::UnboundedSender<Message>,
 ) -> Input {
-    let (pool, target) = (crew.worktrees.clone(), crew.target.clone());
-    if let Err(why) = blocking(move || pool.tidy(&keep, &landed, &target)).await {
-        // Litter is no reason to keep a finished run alive; `harness clean` takes it away later.
-        let text = format!("could not tidy up: {why}; `harness clean` tries again");
-        let _ = out.send(Message::Warning(text));
+    for then in ["it is tried again", "`harness clean` tries again"] {
+        let (pool, target) = (crew.worktrees.clone(), crew.target.clone());
+        let (keep, landed) = (keep.clone(), landed.clone());
+        match blocking(move || pool.tidy(&keep, &landed, &target)).await {
+            Ok(()) => break,
+            // Litter is no reason to keep a finished run alive.
+            Err(why) => {
+                let text = format!("could not tidy up: {why}; {then}");
+                let _ = out.send(Message::Warning(text));
+            }
+        }
     }
     Input::Tidied
 }
@@ -320,10 +339,18 @@ fn start_writer(
     let (sender, jobs) = std::sync::mpsc::channel::<WriteJob>();
     let memory = crew.memory.clone();
     std::thread::spawn(move || {
+        let _last_word = LastWord {
+            of: "the writer of the state directory".to_owned(),
+            out: out.clone(),
+        };
         while let Ok(job) = jobs.recv() {
             let mut tries = 0;
             while let Err(error) = memory.perform(&job) {
                 tries += 1;
+                if tries == 1 {
+                    let text = format!("{error}; it is tried again");
+                    let _ = out.send(Message::Warning(text));
+                }
                 if tries == WRITE_TRIES {
                     let _ = out.send(Message::Fatal(error.to_string()));
                     return;
@@ -336,4 +363,24 @@ fn start_writer(
         }
     });
     sender
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_effect_that_panics_stops_the_run_instead_of_being_waited_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let (out, mut messages) = mpsc::unbounded_channel();
+        let heard = tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async move {
+            let work = async { panic!("a mistake of ours") };
+            tokio::task::spawn_local(perform(EffectKey::Land(3), work, out));
+            messages.recv().await
+        });
+        assert!(
+            matches!(&heard, Some(Message::Fatal(why)) if why.contains("Land(3) panicked")),
+            "{heard:?}"
+        );
+    }
 }

@@ -8,6 +8,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+use crate::fault::{self, Point};
 use crate::model::Ending;
 use crate::process::{self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets};
 use std::collections::BTreeMap;
@@ -221,12 +222,15 @@ fn prepare_log(log: &Path) -> Result<(), String> {
     let Some(dir) = log.parent() else {
         return Ok(());
     };
-    fs::create_dir_all(dir).map_err(|error| format!("cannot create {}: {error}", dir.display()))
+    fault::at(Point::GateCreate)
+        .and_then(|()| fs::create_dir_all(dir))
+        .map_err(|error| format!("cannot create {}: {error}", dir.display()))
 }
 
 /// Moves the output of one command from its own file into the log, byte by byte as it was. The command
 /// runs an agent's code and may have put anything in place of either file: only regular files are opened.
 fn append_log(log: &Path, command: &str, part: &Path, outcome: &str) -> io::Result<()> {
+    fault::at(Point::GateLog)?;
     if is_regular(log)? == Some(false) {
         fs::remove_file(log)?;
     }

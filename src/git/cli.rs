@@ -6,9 +6,11 @@
 use super::child::{Sink, wait};
 use super::error::{GitError, visible};
 use super::sealed::Sealed;
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -101,6 +103,14 @@ fn program(env: &[(OsString, OsString)]) -> PathBuf {
     found.find(is_program).unwrap_or_else(|| "git".into())
 }
 
+/// Whether this says that there is no such program, rather than that the system has no room for one.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::PermissionDenied
+    )
+}
+
 impl Git {
     /// git in `cwd`, with what is allowed of `env`, finding the repository by itself.
     pub(super) fn in_dir(cwd: &Path, env: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
@@ -139,6 +149,16 @@ impl Git {
         Self {
             cwd: work_tree.to_owned(),
             work_tree: Some(work_tree.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same git with one more variable for all it starts.
+    pub(super) fn carrying(&self, name: &str, value: &str) -> Self {
+        let mut env = self.env.to_vec();
+        env.push((name.into(), value.into()));
+        Self {
+            env: Arc::new(env),
             ..self.clone()
         }
     }
@@ -191,6 +211,7 @@ impl Git {
             options: Vec::new(),
             env: Vec::new(),
             stdin: Vec::new(),
+            held: None,
             limit: LIMIT,
         }
     }
@@ -203,6 +224,7 @@ pub(super) struct Call<'a> {
     options: Vec<String>,
     env: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
+    held: Option<File>,
     limit: Duration,
 }
 
@@ -249,6 +271,12 @@ impl Call<'_> {
         self
     }
 
+    /// Lets it hold this open file as long as it lives, in place of its input.
+    pub(super) fn holding(mut self, file: File) -> Self {
+        self.held = Some(file);
+        self
+    }
+
     /// Gives it this long instead of the usual limit.
     pub(super) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -256,18 +284,27 @@ impl Call<'_> {
     }
 
     /// Runs it to its end, whatever its exit code.
-    pub(super) fn run(self) -> Result<Output, GitError> {
+    pub(super) fn run(mut self) -> Result<Output, GitError> {
         let command = self.shown();
         let started = Instant::now();
-        let mut child = match self.command().spawn() {
+        let mut start = self.command();
+        if let Some(held) = self.held.take() {
+            start.stdin(held);
+        }
+        let spawned = fault::at(Point::GitCall).and_then(|()| start.spawn());
+        let mut child = match spawned {
             Ok(child) => child,
             // A missing directory reads just like a missing program.
             Err(error) if !self.git.cwd.is_dir() => {
                 return Err(GitError::io("enter", &self.git.cwd)(error));
             }
-            Err(error) => {
+            Err(error) if is_missing(&error) => {
                 let why = error.to_string();
                 return Err(GitError::Missing { why });
+            }
+            Err(error) => {
+                let why = format!("it could not be started: {error}");
+                return Err(GitError::Failed { command, why });
             }
         };
         let (sender, receiver) = channel();
@@ -287,6 +324,7 @@ impl Call<'_> {
             }
         }
         let status = wait(&mut child, &receiver, started + self.limit, &command);
+        fault::past(Point::GitDone);
         let Some(status) = status? else {
             return Err(GitError::TimedOut {
                 command,

@@ -5,6 +5,7 @@
 
 use super::error::GitError;
 use super::repo::{RefEdit, Repo, short};
+use crate::fault::{self, Point};
 use crate::model::{Ground, LandOutcome, Oid, Relation};
 
 /// The full name of the integration ref of a target.
@@ -100,7 +101,9 @@ impl Repo {
         }
         self.unlock(&name)?;
         let moved = RefEdit::Move(&name, Some(from), to);
+        fault::past(Point::LandMoving);
         let output = self.try_update_refs("harness: land", &[moved])?;
+        fault::past(Point::LandMoved);
         // Whatever was said, where the ref stands is the answer.
         match self.tip(&name)? {
             Some(now) if now == *to => Ok(LandOutcome::Done),
@@ -120,7 +123,9 @@ impl Repo {
         let name = integration_ref(target_ref);
         self.mend(&name)?;
         if let Some(tip) = self.tip(&name)?.filter(|tip| *tip != target) {
+            fault::past(Point::RewindBegin);
             self.move_integration(&name, &tip, &target)?;
+            fault::past(Point::RewindDone);
         }
         self.ground(target_ref, None)
     }

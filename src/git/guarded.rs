@@ -9,7 +9,8 @@
 //! (an agent's deed and a person's cannot be told apart by the ref), and only what loses commits is told.
 
 use super::error::{GitError, visible};
-use super::loose::{Reader, Value};
+use super::loose::{Reader, Refs, Value};
+use super::pins::PINS;
 use super::repo::{RefEdit, Repo, branch_of, short};
 use super::snapshot::lost_ref;
 use super::tree::remove_file;
@@ -50,8 +51,14 @@ struct Book {
     /// Branches of features that others may move now.
     free: BTreeMap<String, Free>,
     features: BTreeSet<Slug>,
+    /// Refs that are to be compared at the next look, though they look as they did at the last.
+    due: BTreeSet<String>,
+    /// Whether that is all of them, since more of them may be harness's now.
+    all_due: bool,
+    /// How many refs of kept iterations could not be packed.
+    unpacked: usize,
     /// All refs as they were last seen, and the main checkout's HEAD.
-    seen: BTreeMap<String, Value>,
+    seen: Refs,
     head: String,
     /// What was put back between two looks.
     found: Vec<MovedRef>,
@@ -114,11 +121,11 @@ impl Ledger {
 }
 
 impl Book {
-    fn begin(&mut self, now: BTreeMap<String, Value>, head: String) {
-        let ours = now.iter().filter_map(|(name, value)| match value {
-            Value::At(oid) if name.starts_with(OURS) || name.starts_with(BRANCHES) => {
-                Some((name.clone(), oid.clone()))
-            }
+    fn begin(&mut self, now: Refs, head: String) {
+        let names = now.names().into_iter();
+        let names = names.filter(|name| name.starts_with(OURS) || name.starts_with(BRANCHES));
+        let ours = names.filter_map(|name| match now.get(name) {
+            Some(Value::At(oid)) => Some((name.to_owned(), oid)),
             _ => None,
         });
         self.ours = ours.collect();
@@ -130,6 +137,7 @@ impl Book {
     fn note(&mut self, name: &str, to: &Oid) {
         if name.starts_with(OURS) || name.starts_with(BRANCHES) {
             self.ours.insert(name.to_owned(), to.clone());
+            self.due.insert(name.to_owned());
             // What harness itself has set it to is known: of a feature whose agent has ended, by its snapshot.
             if self.free.get(name).is_some_and(|why| *why != Free::Left) {
                 self.free.remove(name);
@@ -152,12 +160,12 @@ impl Book {
     }
 
     /// Takes the branches that others may move as they stand.
-    fn accept(&mut self, now: &BTreeMap<String, Value>) {
+    fn accept(&mut self, now: &Refs) {
         let Self { free, ours, .. } = self;
         free.retain(|name, why| {
             match now.get(name) {
-                Some(Value::At(oid)) if ours.get(name) == Some(oid) => {}
-                Some(Value::At(oid)) => drop(ours.insert(name.clone(), oid.clone())),
+                Some(Value::At(oid)) if ours.get(name) == Some(&oid) => {}
+                Some(Value::At(oid)) => drop(ours.insert(name.clone(), oid)),
                 _ => drop(ours.remove(name)),
             }
             *why != Free::Unknown
@@ -165,20 +173,22 @@ impl Book {
     }
 
     /// Refs of ours that are not where harness left them.
-    fn displaced(&self, now: &BTreeMap<String, Value>) -> Vec<Displaced> {
-        let moved = now.iter().filter(|(name, value)| {
-            let known = self.ours.get(*name);
-            !matches!(value, Value::At(oid) if known == Some(oid)) && self.is_ours(name)
-        });
-        let gone = self.ours.keys();
-        let gone = gone.filter(|name| !now.contains_key(*name) && self.is_ours(name));
-        let names = moved.map(|(name, _)| name).chain(gone);
+    fn displaced(&self, now: &Refs) -> Vec<Displaced> {
+        let mut names = now.suspects(&self.seen);
+        names.extend(self.due.iter().map(String::as_str));
+        if self.all_due {
+            names.extend(now.names());
+            names.extend(self.ours.keys().map(String::as_str));
+        }
+        let names = names.into_iter();
+        let of = |name: &str| Displaced {
+            name: name.to_owned(),
+            known: self.ours.get(name).cloned(),
+            stands: now.get(name),
+        };
         names
-            .map(|name| Displaced {
-                name: name.clone(),
-                known: self.ours.get(name).cloned(),
-                stands: now.get(name).cloned(),
-            })
+            .map(of)
+            .filter(|one| one.stands != one.known.clone().map(Value::At) && self.is_ours(&one.name))
             .collect()
     }
 }
@@ -208,6 +218,7 @@ impl Repo {
             && book.features.insert(slug.clone())
         {
             book.free.entry(branch_of(slug)).or_insert(Free::Unknown);
+            book.all_due = true;
         }
     }
 
@@ -236,7 +247,10 @@ impl Repo {
             let name = branch_of(slug);
             match (to_a_person, book.free.get(&name)) {
                 (true, _) => drop(book.free.insert(name, Free::Left)),
-                (false, Some(Free::Left)) => drop(book.free.insert(name, Free::Unknown)),
+                (false, Some(Free::Left)) => {
+                    book.free.insert(name, Free::Unknown);
+                    book.all_due = true;
+                }
                 (false, _) => {}
             }
         }
@@ -266,10 +280,14 @@ impl Repo {
         let losses = self.losses(book, &now)?;
         book.accept(&now);
         let displaced = book.displaced(&now);
+        // One that cannot be put back is looked at again.
+        book.due = displaced.iter().map(|one| one.name.clone()).collect();
+        book.all_due = false;
         if !displaced.is_empty() {
             found.extend(self.put_back(book, displaced)?);
         }
         found.extend(losses);
+        book.unpacked = self.pack_pins(now.loose_below(PINS), book.unpacked);
         book.seen = now;
         Ok(found)
     }
@@ -417,25 +435,21 @@ impl Repo {
     }
 
     /// Refs of the user's that no longer lead to what they led to, and a HEAD that was switched.
-    fn losses(
-        &self,
-        book: &mut Book,
-        now: &BTreeMap<String, Value>,
-    ) -> Result<Vec<MovedRef>, GitError> {
+    fn losses(&self, book: &mut Book, now: &Refs) -> Result<Vec<MovedRef>, GitError> {
         let mut found = Vec::new();
-        for (name, before) in &book.seen {
-            let after = now.get(name);
-            let by_us = || match after {
+        for name in now.suspects(&book.seen) {
+            let (before, after) = (book.seen.get(name), now.get(name));
+            let by_us = || match &after {
                 Some(Value::At(oid)) => book.ours.get(name) == Some(oid),
                 _ => name.starts_with(BRANCHES) && !book.ours.contains_key(name),
             };
-            if after == Some(before) || book.is_ours(name) || by_us() {
+            if after == before || book.is_ours(name) || by_us() {
                 continue;
             }
-            let (shown, Value::At(old)) = (visible(short(name)), before) else {
+            let (shown, Some(Value::At(old))) = (visible(short(name)), &before) else {
                 continue;
             };
-            let what = match after {
+            let what = match &after {
                 Some(Value::At(new)) if !self.loses(name, old, new)? => continue,
                 Some(Value::At(new)) => {
                     format!("{shown} was moved from {} to {}", old.short(), new.short())
@@ -478,7 +492,7 @@ impl Repo {
 fn whose(name: &str) -> String {
     let below = name
         .strip_prefix(BRANCHES)
-        .or_else(|| name.strip_prefix("refs/harness/iterations/"));
+        .or_else(|| name.strip_prefix(PINS));
     let slug = below.and_then(|below| below.split('/').next());
     let slug = slug.and_then(|slug| Slug::new(slug).ok());
     slug.map_or_else(|| "moved".to_owned(), |slug| slug.to_string())

@@ -12,6 +12,7 @@ use super::sides::{LINK, SUBMODULE, Sides, is_marker};
 use super::snapshot::{Keeping, lost_ref};
 use super::tree::Tree;
 use super::worktrees::Worktrees;
+use crate::fault::{self, Point};
 use crate::model::{ConflictKind, Conflicted, MergeTask, Oid, Slug, WorktreeName, acts};
 use std::fs;
 use std::path::Path;
@@ -173,6 +174,7 @@ impl Worktrees {
     fn merge(&self, tree: &Tree, slug: &Slug, tip: &Oid, onto: &Oid) -> Result<Laid, GitError> {
         tree.forget_unfinished()?;
         tree.set_laying(Some(slug))?;
+        fault::past(Point::HandbackNoted);
         // A name says more in a marker than an id does, and the agent can give it to git.
         let pin = format!("refs/harness/onto/{slug}");
         self.repo.unlock(&pin)?;
@@ -199,11 +201,13 @@ impl Worktrees {
             ])
             .env(self.repo.identity())
             .run()?;
+        fault::past(Point::HandbackMerged);
         if tree.merge_heads() != [onto.clone()] {
             return Err(merged.failed());
         }
         if merged.code != 0 {
             tree.set_laying(None)?;
+            fault::past(Point::HandbackLaid);
             return self.conflicts(tree, tip, onto);
         }
         // The files first and the branch last: dying in between leaves no branch ahead of its files.

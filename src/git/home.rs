@@ -13,6 +13,7 @@ use super::repo::{RefEdit, Repo, branch_of};
 use super::snapshot::lost_ref;
 use super::stage::{Scratch, copy_index};
 use super::tree::{Tree, replace};
+use crate::fault::{self, Point};
 use crate::model::{Isolation, Oid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -55,6 +56,7 @@ impl Tree {
         let Some(loan) = Loan::read(&self.admin).filter(|loan| loan.is_out) else {
             return Ok(Vec::new());
         };
+        fault::past(Point::HomeBegin);
         let dir = lent_dir(&self.admin);
         let mut notes = Vec::new();
         if is_real_dir(&dir) {
@@ -68,9 +70,12 @@ impl Tree {
             };
             let index = home.index(&dir)?;
             let is_whole = home.objects(&dir, index.as_ref())?;
+            fault::past(Point::HomeObjects);
             home.refs()?;
+            fault::past(Point::HomeRefs);
             lay_state(&dir, &self.admin)?;
             home.head()?;
+            fault::past(Point::HomeHead);
             if let Some(index) = index.filter(|_| is_whole) {
                 index.install(&self.admin.join("index"))?;
             }
@@ -80,6 +85,7 @@ impl Tree {
                 "the git directory it worked with is gone, with all that it committed".to_owned(),
             );
         }
+        fault::past(Point::HomeWhole);
         let loan = Loan {
             is_out: false,
             ..loan

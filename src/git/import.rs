@@ -9,6 +9,7 @@ use super::error::GitError;
 use super::read::raw;
 use super::repo::{Repo, to_path};
 use super::tree::remove_any;
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -177,6 +178,7 @@ impl Repo {
             1..PACK_FROM => &["unpack-objects", "-q", "--strict"],
             _ => &["index-pack", "--stdin", "--strict"],
         };
+        fault::past(Point::HomeUnpack);
         let call = self.git().call(keep).stdin(packed.stdout);
         call.limit(LIMIT).ok().map(drop)
     }

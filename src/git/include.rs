@@ -5,8 +5,9 @@
 
 use super::error::GitError;
 use super::repo::{Repo, to_path};
-use super::tree::{OUTBOX, remove_file};
+use super::tree::{OUTBOX, make_dir, remove_file};
 use super::worktrees::Worktrees;
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use rayon::prelude::*;
 use std::fs;
@@ -103,7 +104,9 @@ fn copy_one(root: &Path, worktree: &Path, path: &Path, keep: bool) -> Result<boo
         Ok(_) => remove_file(&to)?,
         Err(_) => {}
     }
-    reflink_copy::reflink_or_copy(&from, &to).map_err(GitError::io("copy", &from))?;
+    fault::at(Point::GitFileCopy)
+        .and_then(|()| reflink_copy::reflink_or_copy(&from, &to))
+        .map_err(GitError::io("copy", &from))?;
     // A clone of the blocks does not carry the mode over.
     fs::set_permissions(&to, meta.permissions()).map_err(GitError::io("set the mode of", &to))?;
     Ok(true)
@@ -118,7 +121,7 @@ fn is_below_real_dirs(worktree: &Path, path: &Path) -> Result<bool, GitError> {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => return Ok(false),
             // Another thread may be making it, too.
-            Err(_) => fs::create_dir_all(&dir).map_err(GitError::io("create", &dir))?,
+            Err(_) => make_dir(&dir)?,
         }
     }
     Ok(true)

@@ -3,12 +3,16 @@
 //! This file never stashes, resets, forces or pushes. Files of the user's checkout change only where git's own
 //! fast-forward allows it; a branch that is checked out is never moved behind its work tree's back.
 
+use super::cli::Output;
 use super::error::{GitError, visible};
+use super::forward::Moved;
 use super::repo::{RefEdit, Repo, short};
 use super::tree::worktree_of;
+use crate::fault::{self, Point};
 use crate::model::{Oid, PublishOutcome};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// git's words when the user's own files or locks stand in the way, and it therefore changed nothing.
 const IN_THE_WAY: [&str; 7] = [
@@ -20,6 +24,8 @@ const IN_THE_WAY: [&str; 7] = [
     "index.lock",
     "have not concluded",
 ];
+/// How long a command that was begun here before may take to come to its end.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Files whose presence says that a work tree is in the middle of something, and of what.
 pub(super) const OPERATIONS: [(&str, &str); 8] = [
     (
@@ -37,7 +43,7 @@ pub(super) const OPERATIONS: [(&str, &str); 8] = [
 
 /// A work tree that a branch concerns.
 pub(super) struct Place {
-    git_dir: PathBuf,
+    pub(super) git_dir: PathBuf,
     pub(super) path: PathBuf,
 }
 
@@ -117,7 +123,9 @@ impl Repo {
     /// The target is checked out nowhere: compare and swap. Says why it failed, if it did.
     fn move_ref(&self, target_ref: &str, from: &Oid, to: &Oid) -> Result<String, GitError> {
         let edit = RefEdit::Move(target_ref, Some(from), to);
+        fault::past(Point::PublishMoving);
         let output = self.try_update_refs("harness: publish", &[edit])?;
+        fault::past(Point::PublishMoved);
         Ok(output.complaint())
     }
 
@@ -129,6 +137,9 @@ impl Repo {
         target_ref: &str,
         to: &Oid,
     ) -> Result<Result<String, String>, GitError> {
+        if let Some(told) = self.finish_move(place, PATIENCE)? {
+            tracing::info!(told, "a checkout was put right");
+        }
         for (name, what) in OPERATIONS {
             if place.git_dir.join(name).exists() {
                 return Ok(Err(what.to_owned()));
@@ -138,38 +149,21 @@ impl Repo {
             let why = "git has a worktree registered there, but it is gone; `git worktree prune` forgets it";
             return Ok(Err(why.to_owned()));
         }
-        let git = self.git().on(&place.git_dir).at(&place.path);
-        // Asked last, so that the user has as little time as possible to switch branches in between.
-        let head = git.call(["symbolic-ref", "--quiet", "HEAD"]).run()?.text();
-        if head != target_ref {
-            return Ok(Ok(format!(
-                "{} has just left the branch",
-                place.path.display()
-            )));
-        }
-        let merged = git
-            .call([
-                "merge",
-                "--ff-only",
-                "--no-overwrite-ignore",
-                "--no-autostash",
-            ])
-            .args([
-                "--no-verify-signatures",
-                "--no-squash",
-                "--no-stat",
-                "--quiet",
-            ])
-            .arg(to.as_str())
-            .run()?;
-        let why = merged.complaint();
-        let blocked =
-            merged.code != 0 && IN_THE_WAY.iter().any(|words| merged.stderr.contains(words));
-        Ok(if blocked { Err(why) } else { Ok(why) })
+        Ok(match self.move_forward(place, target_ref, to)? {
+            Moved::Ended(why) => Ok(why),
+            Moved::Blocked(why) => Err(why),
+        })
     }
 
     /// Work trees that have the branch checked out, or are rebasing or bisecting it.
     pub(super) fn places(&self, branch: &str) -> Result<Vec<Place>, GitError> {
+        let mut all = self.all_places()?;
+        all.retain(|place| stands_on(&place.git_dir, branch));
+        Ok(all)
+    }
+
+    /// All work trees, with their git directories.
+    pub(super) fn all_places(&self) -> Result<Vec<Place>, GitError> {
         let mut all = vec![Place {
             git_dir: self.git_dir().to_owned(),
             path: self.root().to_owned(),
@@ -181,9 +175,13 @@ impl Repo {
                 all.push(Place { git_dir, path });
             }
         }
-        all.retain(|place| stands_on(&place.git_dir, branch));
         Ok(all)
     }
+}
+
+/// Whether git refused because of what stands in the checkout, and therefore changed nothing.
+pub(super) fn is_in_the_way(merged: &Output) -> bool {
+    IN_THE_WAY.iter().any(|words| merged.stderr.contains(words))
 }
 
 /// Whether the work tree of this git directory has the branch checked out or will move it.

@@ -99,7 +99,7 @@ impl Repo {
 }
 
 /// The feature that the trailers of a commit's message name.
-fn feature_of(message: &[u8]) -> Option<String> {
+pub(super) fn feature_of(message: &[u8]) -> Option<String> {
     let trailers = git2::message_trailers_bytes(message).ok()?;
     let found = trailers.iter().find(|(key, _)| *key == FEATURE.as_bytes());
     found.map(|(_, value)| visible(&String::from_utf8_lossy(value)))

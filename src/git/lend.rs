@@ -11,8 +11,9 @@ use super::loan::{self, Loan, is_real_dir, lent_dir};
 use super::repo::{Repo, branch_of};
 use super::sealed::{Setting, as_file, own_settings};
 use super::stage::copy_index;
-use super::tree::{Tree, UNFINISHED, remove_any, write};
+use super::tree::{Tree, UNFINISHED, make_dir, remove_any, write};
 use super::worktrees::{Worktrees, entries};
+use crate::fault::{self, Point};
 use crate::model::{Isolation, Slug, WorktreeName};
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,13 +67,16 @@ impl Worktrees {
             isolation,
             is_out: true,
         };
+        fault::past(Point::LendBegin);
         let last = Loan::read(&tree.admin);
         let is_same = last.is_some_and(|last| last.slug == *slug && last.isolation == isolation);
         let dir = lent_dir(&tree.admin);
         clear(&dir, is_same)?;
         let mut writable = vec![dir.clone()];
         self.repo.make_lent(&tree, &loan, &dir, &mut writable)?;
+        fault::past(Point::LendMade);
         loan.write(&tree.admin)?;
+        fault::past(Point::LendRecorded);
         tree.point_at(&dir)?;
         Ok(Lent { writable })
     }
@@ -263,7 +267,7 @@ fn is_secret(key: &[u8]) -> bool {
 }
 
 /// An address without the user it names; `None` when it names none.
-fn without_password(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn without_password(value: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(value).ok()?;
     let (scheme, rest) = text.split_once("://")?;
     let host = rest.split('/').next().unwrap_or(rest);
@@ -353,17 +357,17 @@ fn copy_hooks(from: &Path, to: &Path) -> Result<(), GitError> {
         if let Some(name) = path.file_name()
             && meta.is_some_and(|meta| meta.is_file() && meta.len() <= HOOK_CAP)
         {
-            fs::copy(&path, to.join(name)).map_err(GitError::io("copy", &path))?;
+            fault::at(Point::GitFileCopy)
+                .and_then(|()| fs::copy(&path, to.join(name)))
+                .map_err(GitError::io("copy", &path))?;
         }
     }
     Ok(())
 }
 
-fn make_dir(dir: &Path) -> Result<(), GitError> {
-    fs::create_dir_all(dir).map_err(GitError::io("create", dir))
-}
-
 fn link(to: &Path, at: &Path) -> Result<(), GitError> {
     remove_any(at)?;
-    symlink(to, at).map_err(GitError::io("create", at))
+    fault::at(Point::GitFileCreate)
+        .and_then(|()| symlink(to, at))
+        .map_err(GitError::io("create", at))
 }

@@ -205,7 +205,7 @@ fn stashes(dir: &Path) -> Vec<Oid> {
 }
 
 /// Refs in the format of git's `packed-refs`.
-fn parse_packed(text: &[u8]) -> BTreeMap<String, Oid> {
+pub(super) fn parse_packed(text: &[u8]) -> BTreeMap<String, Oid> {
     let text = String::from_utf8_lossy(text);
     let refs = text.lines().filter_map(|line| {
         let (oid, name) = line.split_once(' ')?;

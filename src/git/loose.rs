@@ -6,10 +6,11 @@
 use super::error::GitError;
 use super::stamp::{Stamp, is_same};
 use crate::model::Oid;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Where those that matter are.
 const ROOTS: [&str; 3] = ["refs/heads", "refs/tags", "refs/harness"];
@@ -26,17 +27,57 @@ pub(super) enum Value {
     Other,
 }
 
+/// All refs at one moment. Packed ones are shared by all moments between which nobody packed any.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refs {
+    loose: BTreeMap<String, Value>,
+    packed: Arc<BTreeMap<String, Oid>>,
+}
+
+impl Refs {
+    /// What one of them holds.
+    pub(super) fn get(&self, name: &str) -> Option<Value> {
+        let packed = || self.packed.get(name).cloned().map(Value::At);
+        self.loose.get(name).cloned().or_else(packed)
+    }
+
+    /// Names of all of them.
+    pub(super) fn names(&self) -> BTreeSet<&str> {
+        let all = self.loose.keys().chain(self.packed.keys());
+        all.map(String::as_str).collect()
+    }
+
+    /// Names of all whose values may differ between two moments. So many as are packed need not be compared at every
+    /// look.
+    pub(super) fn suspects<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
+        if Arc::ptr_eq(&self.packed, &before.packed) {
+            let loose = self.loose.keys().chain(before.loose.keys());
+            return loose.map(String::as_str).collect();
+        }
+        let mut all = self.names();
+        all.extend(before.names());
+        all
+    }
+
+    /// How many are in files of their own below this.
+    pub(super) fn loose_below(&self, prefix: &str) -> usize {
+        let from = self.loose.range(prefix.to_owned()..);
+        from.take_while(|(name, _)| name.starts_with(prefix))
+            .count()
+    }
+}
+
 /// Reads refs, and remembers what it has read.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     loose: BTreeMap<String, (Stamp, Value)>,
     packed_at: Option<Stamp>,
-    packed: BTreeMap<String, Oid>,
+    packed: Arc<BTreeMap<String, Oid>>,
 }
 
 impl Reader {
-    /// All of them, by name.
-    pub(super) fn read(&mut self, git_dir: &Path) -> Result<BTreeMap<String, Value>, GitError> {
+    /// All of them.
+    pub(super) fn read(&mut self, git_dir: &Path) -> Result<Refs, GitError> {
         let mut found = BTreeMap::new();
         for root in ROOTS {
             let path = git_dir.join(root);
@@ -51,13 +92,13 @@ impl Reader {
         }
         self.loose = found;
         self.read_packed(git_dir)?;
-        let packed = self.packed.iter();
-        let mut all: BTreeMap<String, Value> = packed
-            .map(|(name, oid)| (name.clone(), Value::At(oid.clone())))
-            .collect();
         let loose = self.loose.iter();
-        all.extend(loose.map(|(name, (_, value))| (name.clone(), value.clone())));
-        Ok(all)
+        Ok(Refs {
+            loose: loose
+                .map(|(name, (_, value))| (name.clone(), value.clone()))
+                .collect(),
+            packed: Arc::clone(&self.packed),
+        })
     }
 
     /// One of them.
@@ -130,7 +171,7 @@ impl Reader {
             Err(error) => return Err(GitError::io("read", &path)(error)),
         };
         let lines = text.split(|byte| *byte == b'\n');
-        self.packed = lines
+        let packed = lines
             .filter_map(|line| {
                 let (oid, name) = std::str::from_utf8(line).ok()?.split_once(' ')?;
                 let matters = ROOTS.iter().any(|root| {
@@ -140,6 +181,7 @@ impl Reader {
                 Some((name.to_owned(), Oid::parse(oid)?)).filter(|_| matters)
             })
             .collect();
+        self.packed = Arc::new(packed);
         self.packed_at = stamp;
         Ok(())
     }

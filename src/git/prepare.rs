@@ -8,6 +8,7 @@ use super::include;
 use super::repo::{RefEdit, branch_of, short};
 use super::tree::{Tree, same};
 use super::worktrees::Worktrees;
+use crate::fault::{self, Point};
 use crate::model::{Oid, Slug, WorktreeName};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -246,6 +247,7 @@ impl Worktrees {
                 (self.add(&tree.path, &plan.start)?, false)
             }
         };
+        fault::past(Point::PrepareSwitched);
         let mut edits = Vec::new();
         let mut kept = String::new();
         if let Some(old) = plan.old.as_ref().filter(|_| plan.keep_old) {
@@ -257,8 +259,11 @@ impl Worktrees {
         }
         self.repo.update_refs("harness: prepare", &edits)?;
         tracing::debug!(%slug, path = %tree.path.display(), kept, "prepared");
+        fault::past(Point::PrepareMoved);
         tree.attach(&plan.branch)?;
+        fault::past(Point::PrepareAttached);
         tree.set_owner(Some(slug))?;
+        fault::past(Point::PrepareOwned);
         Ok((tree, recycled))
     }
 }

@@ -7,6 +7,7 @@ use super::error::GitError;
 use super::repo::Repo;
 use super::scratch::ScratchIndex;
 use super::tripwire::{Committed, Touched, Tripwire};
+use crate::fault::{self, Point};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -18,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 const LARGEST: u64 = 32 << 20;
 /// Modes of git's.
 const EXECUTABLE: &str = "100755";
-const LINK: &str = "120000";
+pub(super) const LINK: &str = "120000";
 
 /// What became of files that were to be put back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,8 +84,11 @@ impl Tripwire {
         let io = |error: std::io::Error| error.to_string();
         let made = match &one.committed {
             Some(Committed::File { mode, blob }) => {
-                let bytes = self.repo.checked_out_form(&one.path, mode, blob);
-                let bytes = bytes.map_err(|error| error.to_string())?;
+                // Not the attributes that stand there now: they may be part of what is undone.
+                let bytes = self
+                    .repo
+                    .checked_out_form("HEAD", &one.path, mode, blob)
+                    .map_err(|error| error.to_string())?;
                 Some(make_beside(root, &one.path, mode, &bytes)?)
             }
             _ => None,
@@ -97,8 +101,12 @@ impl Tripwire {
             return Err("it has just changed again".to_owned());
         }
         match made {
-            Some(made) => fs::rename(made, path).map_err(io),
-            None => fs::remove_file(path).map_err(io),
+            Some(made) => fault::at(Point::GitFileRename)
+                .and_then(|()| fs::rename(made, path))
+                .map_err(io),
+            None => fault::at(Point::GitFileRemove)
+                .and_then(|()| fs::remove_file(path))
+                .map_err(io),
         }
     }
 }
@@ -145,9 +153,10 @@ impl Repo {
         Ok(patch.stdout)
     }
 
-    /// A blob as git would check it out at this path.
-    fn checked_out_form(
+    /// A blob as git would check it out at this path, by the attributes that stand in a commit.
+    pub(super) fn checked_out_form(
         &self,
+        attributes: &str,
         path: &Path,
         mode: &str,
         blob: &crate::model::Oid,
@@ -162,15 +171,35 @@ impl Repo {
             }
         };
         if self.git_is_at_least((2, 41)) {
-            // Not the attributes that stand there now: they may be part of what is undone.
-            call = call.options(["--attr-source=HEAD"]);
+            call = call.options([format!("--attr-source={attributes}")]);
         }
         Ok(call.arg(blob.as_str()).ok()?.stdout)
     }
 }
 
-/// What stands at a path below the root. Nothing above it may be a link: it would lead elsewhere.
+/// What stands at a path below the root, if it is not too large.
 fn held_at(root: &Path, path: &Path) -> Result<Held, String> {
+    let Some(meta) = meta_at(root, path)? else {
+        return Ok(Held::Nothing);
+    };
+    let io = |error: std::io::Error| error.to_string();
+    let place = root.join(path);
+    if meta.is_symlink() {
+        return fs::read_link(place).map(Held::Link).map_err(io);
+    }
+    if !meta.is_file() || meta.len() > LARGEST {
+        return Err("it is no file, or a very large one".to_owned());
+    }
+    let bytes = fs::read(place).map_err(io)?;
+    Ok(Held::File(
+        bytes,
+        std::os::unix::fs::MetadataExt::mode(&meta),
+    ))
+}
+
+/// What the system says of a path below the root; `None` where nothing stands. Nothing above it may be a link: it
+/// would lead elsewhere.
+pub(super) fn meta_at(root: &Path, path: &Path) -> Result<Option<fs::Metadata>, String> {
     let mut above = root.to_owned();
     let mut parts = path.components().peekable();
     while let Some(part) = parts.next() {
@@ -180,27 +209,15 @@ fn held_at(root: &Path, path: &Path) -> Result<Held, String> {
         above.push(name);
         let meta = match fs::symlink_metadata(&above) {
             Ok(meta) => meta,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Held::Nothing),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        if parts.peek().is_some() {
-            if !meta.is_dir() {
-                return Err(format!("{} is no directory any more", above.display()));
-            }
-            continue;
+        if parts.peek().is_none() {
+            return Ok(Some(meta));
         }
-        if meta.is_symlink() {
-            let link = fs::read_link(&above).map_err(|error| error.to_string())?;
-            return Ok(Held::Link(link));
+        if !meta.is_dir() {
+            return Err(format!("{} is no directory any more", above.display()));
         }
-        if !meta.is_file() || meta.len() > LARGEST {
-            return Err("it is no file, or a very large one".to_owned());
-        }
-        let bytes = fs::read(&above).map_err(|error| error.to_string())?;
-        return Ok(Held::File(
-            bytes,
-            std::os::unix::fs::MetadataExt::mode(&meta),
-        ));
     }
     Err("it is the checkout itself".to_owned())
 }
@@ -210,7 +227,9 @@ fn make_beside(root: &Path, path: &Path, mode: &str, bytes: &[u8]) -> Result<Pat
     let io = |error: std::io::Error| error.to_string();
     let place = root.join(path);
     let dir = place.parent().unwrap_or(root);
-    fs::create_dir_all(dir).map_err(io)?;
+    fault::at(Point::GitDirCreate)
+        .and_then(|()| fs::create_dir_all(dir))
+        .map_err(io)?;
     // Only now that all of it is there can be seen where it leads.
     held_at(root, path)?;
     let mut name = OsString::from(".harness-");
@@ -241,7 +260,7 @@ fn keep(path: &Path, text: &[u8]) -> Result<(), GitError> {
         return Err(GitError::refused("keep what was changed", why));
     }
     let written = super::tree::remove_file(path)
-        .map(|()| File::create_new(path))?
+        .map(|()| fault::at(Point::GitFileCreate).and_then(|()| File::create_new(path)))?
         .and_then(|mut file| {
             file.write_all(text)?;
             file.sync_all()

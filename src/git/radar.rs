@@ -7,6 +7,7 @@ use super::cli::Output;
 use super::error::GitError;
 use super::merge::Merged;
 use super::repo::Repo;
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +74,8 @@ impl Repo {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        let scratch = tempfile::tempdir().map_err(GitError::io("use", &std::env::temp_dir()))?;
+        let scratch = fault::at(Point::ScratchCreate).and_then(|()| tempfile::tempdir());
+        let scratch = scratch.map_err(GitError::io("use", &std::env::temp_dir()))?;
         let env = objects_in(scratch.path(), self.git_dir());
         // One process a row, not a few for all: the attributes of a merge are those of its first side.
         let rows: Vec<&[&Pair]> = pairs.chunk_by(|one, next| one.a == next.a).collect();
@@ -221,17 +223,22 @@ fn dirs(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// What `merge-tree --stdin` answered: conflicted paths for each pair that conflicts.
 fn parse(output: &Output, pairs: usize) -> Result<Vec<Option<Vec<String>>>, GitError> {
-    let mut fields = output.stdout.split(|byte| *byte == 0);
+    answers(&output.stdout, pairs).ok_or_else(|| output.failed())
+}
+
+/// `None` when it is no such answer.
+pub(super) fn answers(stdout: &[u8], pairs: usize) -> Option<Vec<Option<Vec<String>>>> {
+    let mut fields = stdout.split(|byte| *byte == 0);
     let mut found = Vec::with_capacity(pairs);
     for _ in 0..pairs {
         // 1 or 0, the tree, conflicted paths, and an empty field as the end.
         let clean = match fields.next() {
             Some(b"1") => true,
             Some(b"0") => false,
-            _ => return Err(output.failed()),
+            _ => return None,
         };
         if fields.next().is_none_or(<[u8]>::is_empty) {
-            return Err(output.failed());
+            return None;
         }
         let paths = fields.by_ref().take_while(|field| !field.is_empty());
         let mut paths: Vec<String> = paths
@@ -241,7 +248,7 @@ fn parse(output: &Output, pairs: usize) -> Result<Vec<Option<Vec<String>>>, GitE
         paths.dedup();
         found.push((!clean).then_some(paths));
     }
-    Ok(found)
+    Some(found)
 }
 
 /// The environment in which git writes objects to `scratch` and reads the repository's too.

@@ -6,7 +6,7 @@ use super::error::{GitError, visible};
 use super::repo::{RefEdit, Repo, branch_of, short};
 use super::scratch::ScratchIndex;
 use super::snapshot::lost_ref;
-use super::tree::{Tree, remove_any, same};
+use super::tree::{Tree, make_dir, remove_any, same};
 use super::worktrees::{Worktrees, resolved};
 use crate::model::{Oid, Slug};
 use std::fs;
@@ -41,7 +41,27 @@ pub struct Kept {
     pub files_changed: Option<usize>,
 }
 
+/// What harness has left in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traces {
+    /// Branches of features.
+    pub branches: usize,
+    /// Kept iterations.
+    pub iterations: usize,
+}
+
 impl Repo {
+    /// What harness has left in this repository.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn traces(&self) -> Result<Traces, GitError> {
+        Ok(Traces {
+            branches: self.refs("refs/heads/harness/")?.len(),
+            iterations: self.refs("refs/harness/iterations/")?.len(),
+        })
+    }
+
     /// All that is kept of a feature: iterations by number, then what was lost and old tips, by time.
     /// Refs that name no commit which is there are left out.
     ///
@@ -262,9 +282,9 @@ fn make_empty(dir: &Path) -> Result<bool, GitError> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(GitError::io("list", dir)(error)),
         Err(_) => {
             if let Some(parent) = dir.parent() {
-                fs::create_dir_all(parent).map_err(GitError::io("create", parent))?;
+                make_dir(parent)?;
             }
-            fs::create_dir(dir).map_err(GitError::io("create", dir))?;
+            make_dir(dir)?;
             Ok(true)
         }
     }

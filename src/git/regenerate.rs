@@ -7,10 +7,9 @@ use super::error::GitError;
 use super::merge::Merged;
 use super::repo::{RefEdit, Repo, to_path};
 use super::scratch::ScratchIndex;
-use super::tree::{OUTBOX, Tree};
+use super::tree::{OUTBOX, Tree, write};
 use crate::model::{Oid, not_a_pattern};
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 type Paths = BTreeSet<Vec<u8>>;
@@ -325,7 +324,7 @@ impl Repo {
         }
         let index = ScratchIndex::new(self.git())?;
         let file = index.dir().join("rules");
-        fs::write(&file, rules).map_err(GitError::io("write", &file))?;
+        write(&file, rules)?;
         let mut entries = Vec::new();
         for path in paths {
             // A file and a file below it, from different commits, only go together in different stages.

@@ -7,14 +7,15 @@
 
 use super::error::GitError;
 use super::repo::Repo;
-use super::tree::{remove_any, write};
+use super::tree::{make_dir, remove_any, write};
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where, in the git directory, an administrative directory is made and taken apart.
-const APART: &str = "harness-worktree";
+pub(super) const APART: &str = "harness-worktree";
 /// Settings of the main checkout that must not hold for another.
 const OF_THE_MAIN_ONE: [&str; 2] = ["core.bare", "core.worktree"];
 
@@ -28,7 +29,7 @@ impl Repo {
     pub(super) fn register(&self, path: &Path, commit: &Oid) -> Result<PathBuf, GitError> {
         let made = self.git_dir().join(APART);
         remove_any(&made)?;
-        fs::create_dir(&made).map_err(GitError::io("create", &made))?;
+        make_dir(&made)?;
         let link = path.join(".git");
         let link = [link.as_os_str().as_encoded_bytes(), b"\n"].concat();
         write(&made.join("locked"), b"initializing\n")?;
@@ -37,12 +38,12 @@ impl Repo {
         write(&made.join("gitdir"), &link)?;
         self.hand_settings_on(&made)?;
         let all = self.git_dir().join("worktrees");
-        fs::create_dir_all(&all).map_err(GitError::io("create", &all))?;
+        make_dir(&all)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut admin = all.join(&*name);
         let mut number = 0;
         loop {
-            match fs::rename(&made, &admin) {
+            match fault::at(Point::WorktreeRegister).and_then(|()| fs::rename(&made, &admin)) {
                 Ok(()) => return Ok(admin),
                 // Somebody else has a worktree of this name.
                 Err(error)
@@ -61,11 +62,14 @@ impl Repo {
 
     /// What the main checkout is set to holds in the others: which files are checked out at all.
     fn hand_settings_on(&self, made: &Path) -> Result<(), GitError> {
-        let copy = |from: &Path, to: &Path| fs::copy(from, to).map_err(GitError::io("copy", from));
+        let copy = |from: &Path, to: &Path| {
+            let copied = fault::at(Point::GitFileCopy).and_then(|()| fs::copy(from, to));
+            copied.map_err(GitError::io("copy", from))
+        };
         let sparse = self.git_dir().join("info/sparse-checkout");
         if sparse.is_file() {
             let info = made.join("info");
-            fs::create_dir(&info).map_err(GitError::io("create", &info))?;
+            make_dir(&info)?;
             copy(&sparse, &info.join("sparse-checkout"))?;
         }
         let config = self.git_dir().join("config.worktree");
@@ -81,6 +85,18 @@ impl Repo {
         Ok(())
     }
 
+    /// Removes what is left of a worktree that was being registered or forgotten when somebody died.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub(super) fn clear_apart(&self) -> Result<(), GitError> {
+        remove_any(&self.git_dir().join(APART))?;
+        // As git does it: no directory without worktrees in it.
+        let _ = fault::at(Point::GitDirRemove)
+            .and_then(|()| fs::remove_dir(self.git_dir().join("worktrees")));
+        Ok(())
+    }
+
     /// Forgets the worktree of an administrative directory.
     ///
     /// # Errors
@@ -88,10 +104,10 @@ impl Repo {
     pub(super) fn forget_worktree(&self, admin: &Path) -> Result<(), GitError> {
         let gone = self.git_dir().join(APART);
         remove_any(&gone)?;
-        fs::rename(admin, &gone).map_err(GitError::io("remove", admin))?;
-        remove_any(&gone)?;
-        // As git does it: no directory without worktrees in it.
-        let _ = fs::remove_dir(self.git_dir().join("worktrees"));
-        Ok(())
+        fault::at(Point::GitFileRename)
+            .and_then(|()| fs::rename(admin, &gone))
+            .map_err(GitError::io("remove", admin))?;
+        fault::past(Point::WorktreeForgotten);
+        self.clear_apart()
     }
 }

@@ -6,10 +6,12 @@ use super::cli::{Git, Output};
 use super::error::GitError;
 use super::guarded::Ledger;
 use super::loan;
+use super::near::distance;
 use super::planted::Planted;
 use super::read;
 use super::sealed::Sealed;
 use super::tree::remove_file;
+use crate::fault::{self, Point};
 use crate::model::{Oid, Slug};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -148,21 +150,36 @@ impl Repo {
     /// The configuration cannot be read, or the disk failed.
     pub fn seal(&self) -> Result<Self, GitError> {
         let sealed = Arc::new(Sealed::make(self.git(), self.git_dir())?);
+        let settings = sealed.path().to_owned();
+        Ok(self.with_git(self.git().with_settings_of(&sealed), settings))
+    }
+
+    /// The same repository, whose git commands and all they start have this variable in their environment, by which
+    /// they can be found.
+    #[must_use]
+    pub fn carrying(&self, name: &str, value: &str) -> Self {
+        self.with_git(
+            self.git().carrying(name, value),
+            self.inner.settings.clone(),
+        )
+    }
+
+    fn with_git(&self, git: Git, settings: PathBuf) -> Self {
         let inner = Inner {
             root: self.inner.root.clone(),
-            git: self.git().with_settings_of(&sealed),
+            git,
             git_dir: self.inner.git_dir.clone(),
             version: self.inner.version,
             by_link: self.inner.by_link,
             handles: read::Handles::default(),
-            settings: sealed.path().to_owned(),
+            settings,
             identity: OnceLock::new(),
             ledger: Ledger::default(),
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(inner),
             generated: Arc::clone(&self.generated),
-        })
+        }
     }
 
     /// Settings, hooks, rules about files and links between worktrees that have changed in the repository since it
@@ -232,7 +249,8 @@ impl Repo {
     }
 
     /// Whether the git program is at least this version.
-    pub(super) fn git_is_at_least(&self, version: (u32, u32)) -> bool {
+    #[must_use]
+    pub fn git_is_at_least(&self, version: (u32, u32)) -> bool {
         self.inner.version >= version
     }
 
@@ -348,7 +366,9 @@ impl Repo {
         edits: &[RefEdit<'_>],
     ) -> Result<Output, GitError> {
         let _moving = self.ledger().moving();
+        fault::past(Point::RefsMoving);
         let output = self.run_edits(why, edits);
+        fault::past(Point::RefsMoved);
         match &output {
             Ok(output) if output.code == 0 => self.ledger().note(edits),
             Ok(_) => {}
@@ -375,19 +395,6 @@ impl Repo {
             .call(["update-ref", "-m", why, "--stdin", "-z"])
             .stdin(lines)
             .run()
-    }
-
-    /// Sets `refs/harness/candidates/<name>`, which nobody but harness reads or writes, and which is made anew after
-    /// a power cut: without a process of git's, which would be a fifth of what a landing costs.
-    pub(super) fn pin_candidate(&self, name: &str, commit: &Oid) -> Result<(), GitError> {
-        let pin = format!("refs/harness/candidates/{name}");
-        let _moving = self.ledger().moving();
-        self.unlock(&pin)?;
-        let library = self.library()?;
-        let set = library.reference(&pin, read::raw(commit)?, true, "harness: candidate");
-        set.map_err(GitError::read(format!("set {pin}")))?;
-        self.ledger().note_set(&pin, commit);
-        Ok(())
     }
 
     /// Removes the lock that a killed process left on a ref which nobody but harness writes.
@@ -478,19 +485,4 @@ fn main_checkout(git: &Git, git_dir: &Path, at_main: bool) -> Result<PathBuf, Gi
     };
     root.canonicalize()
         .map_err(GitError::io("enter the main checkout", &root))
-}
-
-/// Edits (insert, delete, replace) between two names.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -5,6 +5,7 @@
 
 use super::cli::{Call, Git};
 use super::error::GitError;
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::ffi::OsStr;
 use tempfile::TempDir;
@@ -28,7 +29,8 @@ pub(super) struct ScratchIndex {
 impl ScratchIndex {
     /// An empty one for git on this repository and, if it has one, work tree.
     pub(super) fn new(git: &Git) -> Result<Self, GitError> {
-        let dir = tempfile::tempdir().map_err(GitError::io("use", &std::env::temp_dir()))?;
+        let dir = fault::at(Point::ScratchCreate).and_then(|()| tempfile::tempdir());
+        let dir = dir.map_err(GitError::io("use", &std::env::temp_dir()))?;
         Ok(Self {
             git: git.with_index(&dir.path().join("index")),
             dir,

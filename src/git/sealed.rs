@@ -10,8 +10,9 @@ use super::cli::Git;
 use super::error::GitError;
 use super::planted::{Known, Planted};
 use super::repo::to_path;
+use crate::fault::{self, Point};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -45,6 +46,8 @@ const OF_THE_MAIN_ONE: [&str; 2] = ["core.bare", "core.worktree"];
 #[derive(Debug)]
 pub(super) struct Sealed {
     dir: TempDir,
+    /// Locked as long as we live, so that anybody can tell a directory that was left. Where that cannot be, none is.
+    _alive: Option<File>,
     /// The repository's settings that are handed on.
     own: Vec<Setting>,
     /// What stood in the repository when it was made, or has been told of since.
@@ -56,10 +59,14 @@ impl Sealed {
     pub(super) fn make(git: &Git, common: &Path) -> Result<Self, GitError> {
         let temp = std::env::temp_dir();
         let fail = || GitError::io("make harness's own git directory in", &temp);
-        let made = tempfile::Builder::new().prefix("harness-git-").tempdir();
+        let made = fault::at(Point::ScratchCreate)
+            .and_then(|()| tempfile::Builder::new().prefix("harness-git-").tempdir());
         let settings = Settings::read(git)?;
+        let made = made.map_err(fail())?;
+        let alive = File::open(made.path()).and_then(|dir| dir.lock().map(|()| dir));
         let sealed = Self {
-            dir: made.map_err(fail())?,
+            dir: made,
+            _alive: alive.ok(),
             own: settings.own,
             known: Mutex::default(),
         };
@@ -192,7 +199,13 @@ fn write(file: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     file.extend_from_slice(&key[..first]);
     if first < last {
         file.extend_from_slice(b" \"");
-        escape(file, &key[first + 1..last]);
+        // In a name only these two are escaped: git reads `\t` there as a `t`.
+        for byte in &key[first + 1..last] {
+            if matches!(byte, b'\\' | b'"') {
+                file.push(b'\\');
+            }
+            file.push(*byte);
+        }
         file.push(b'"');
     }
     file.extend_from_slice(b"]\n\t");

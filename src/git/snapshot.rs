@@ -8,6 +8,7 @@ use super::merge::Merged;
 use super::repo::{RefEdit, Repo, branch_of};
 use super::stage::{Scratch, Staged, stage};
 use super::tree::Tree;
+use crate::fault::{self, Point};
 use crate::model::{MergeTask, MergeVerdict, Oid, Slug};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -146,6 +147,7 @@ impl Repo {
             None => None,
         };
         let mut kept = self.keep_all(tree, &old, job, round.as_ref())?;
+        fault::past(Point::SnapshotCommitted);
         notes.append(&mut kept.staged.notes);
         notes.append(&mut self.keep_submodules(tree, job.slug, &kept.staged.tree)?);
         let mut settled = self.settle(tree, &branch, &old, &kept.commit)?;
@@ -166,6 +168,7 @@ impl Repo {
             format!("the branch no longer contains {short}; it is kept as refs/harness/lost/{slug}-{short}")
         }));
         self.pin(tree, job, &kept.commit, on_branch.as_ref(), &settled)?;
+        fault::past(Point::SnapshotPinned);
         tree.set_laying(None)?;
         tree.forget_unfinished()?;
         if tree.head(self)?.branch.as_ref() != Some(&branch) {
@@ -179,6 +182,7 @@ impl Repo {
             // All that is in the worktree is in `kept`, which is pinned.
             tree.git.call(["reset", "--hard", "--quiet"]).ok()?;
         }
+        fault::past(Point::SnapshotDone);
         Ok(Snapshot {
             changed: tip_tree != self.tree_of(job.before)?,
             tip: settled.tip,
@@ -274,6 +278,7 @@ impl Repo {
             }
             _ => (None, stage(self, &tree.git, job.before)?),
         };
+        fault::past(Point::SnapshotStaged);
         let head = tree.head(self)?.commit.unwrap_or_else(|| old.clone());
         let mut parents = vec![head.clone()];
         if unmerged {

@@ -8,6 +8,7 @@ use super::error::{GitError, visible};
 use super::repo::{Repo, to_path};
 use super::submodules;
 use super::tree::{OUTBOX, remove_file};
+use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::path::{Path, PathBuf};
 
@@ -296,6 +297,7 @@ fn is_embedded(git: &Git, path: &[u8]) -> bool {
 /// would hide an edit that was made right after the index was written.
 pub(super) fn copy_index(from: &Path, to: &Path) -> Result<(), GitError> {
     let copied = std::fs::metadata(from).and_then(|meta| {
+        fault::at(Point::GitFileCopy)?;
         std::fs::copy(from, to)?;
         let copy = std::fs::File::options().write(true).open(to)?;
         copy.set_modified(meta.modified()?)
@@ -327,13 +329,15 @@ impl Scratch {
 
     /// Puts it in an index's place.
     pub(super) fn install(self, index: &Path) -> Result<(), GitError> {
-        std::fs::rename(&self.0, index).map_err(GitError::io("replace", index))
+        fault::at(Point::GitFileRename)
+            .and_then(|()| std::fs::rename(&self.0, index))
+            .map_err(GitError::io("replace", index))
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = fault::at(Point::GitFileRemove).and_then(|()| std::fs::remove_file(&self.0));
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Two changes within so short a time may bear the same stamp: the clock of file systems is a coarse one.
 const COARSE: Duration = Duration::from_millis(50);
+/// The same where time is counted in whole seconds.
+const WHOLE_SECONDS: Duration = Duration::from_secs(2);
 
 /// What the file system said of a file.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +32,13 @@ impl Stamp {
 
     /// Of a file whose metadata were read just now.
     pub(super) fn of(meta: &Metadata) -> Self {
-        let changed = since_epoch(meta.ctime(), meta.ctime_nsec());
-        let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
         Self {
             place: (meta.dev(), meta.ino()),
             size: meta.size(),
             mode: meta.mode(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
-            settled: age.is_some_and(|age| age > COARSE),
+            settled: is_settled(meta.ctime(), meta.ctime_nsec(), SystemTime::now()),
         }
     }
 
@@ -71,6 +71,13 @@ pub(super) fn is_same(before: Option<&Stamp>, after: Option<&Stamp>) -> bool {
     }
 }
 
+/// Whether a change at `now` cannot bear the same time. What lies ahead of `now` tells nothing: the clock was set back.
+fn is_settled(seconds: i64, nanos: i64, now: SystemTime) -> bool {
+    let step = if nanos == 0 { WHOLE_SECONDS } else { COARSE };
+    let age = since_epoch(seconds, nanos).and_then(|changed| now.duration_since(changed).ok());
+    age.is_some_and(|age| age > step)
+}
+
 fn since_epoch(seconds: i64, nanos: i64) -> Option<SystemTime> {
     let (seconds, nanos) = (u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
     UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
@@ -89,5 +96,15 @@ mod tests {
         assert!(!first.still_holds(&Stamp::at(&path).unwrap()));
         assert!(is_same(None, None));
         assert!(!is_same(Some(&first), None));
+    }
+
+    #[test]
+    fn whole_seconds_and_times_ahead_are_not_trusted_too_soon() {
+        let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
+        assert!(is_settled(7, 1_000_000, at(7_100)));
+        assert!(!is_settled(7, 1_000_000, at(7_040)));
+        assert!(!is_settled(7, 0, at(8_900)));
+        assert!(is_settled(7, 0, at(9_100)));
+        assert!(!is_settled(8, 1, at(7_000)));
     }
 }

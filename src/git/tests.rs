@@ -1,11 +1,13 @@
 //! Tests against real repositories, made with the git program in temporary directories.
 
 mod finding;
+mod forward;
 mod guarded;
 mod handback;
 mod landing;
 mod laying;
 mod lending;
+mod litter;
 mod planted;
 mod pool;
 mod radar;

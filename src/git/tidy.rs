@@ -6,6 +6,7 @@ use super::error::GitError;
 use super::repo::{RefEdit, branch_of, short};
 use super::tree::Tree;
 use super::worktrees::{Listed, Worktrees};
+use crate::fault::{self, Point};
 use crate::model::{Oid, Slug, WorktreeName};
 use std::fs;
 
@@ -37,12 +38,14 @@ impl Worktrees {
         target_ref: &str,
     ) -> Result<(), GitError> {
         let _guard = self.guard();
+        self.repo.clear_apart()?;
         let mut done = Cleaned::default();
         for listed in self.list()? {
             if listed.name.is_none_or(|name| !keep.contains(&name)) {
                 self.remove_kept(&listed, &mut done)?;
             }
         }
+        fault::past(Point::TidyWorktrees);
         let target = self.repo.tip(target_ref)?;
         for (slug, oid) in landed {
             let branch = branch_of(slug);
@@ -52,9 +55,12 @@ impl Worktrees {
                 self.drop_branch(&branch, &tip, target, false, &mut done)?;
             }
         }
+        fault::past(Point::TidyBranches);
         self.drop_pins()?;
+        fault::past(Point::TidyPins);
         self.drop_integration(false, &mut done)?;
         self.drop_dir();
+        fault::past(Point::TidyDone);
         Ok(())
     }
 
@@ -66,6 +72,7 @@ impl Worktrees {
     /// git or the disk failed; doing it again continues.
     pub fn clean(&self, target_ref: &str, force: bool) -> Result<Cleaned, GitError> {
         let _guard = self.guard();
+        self.repo.clear_apart()?;
         let mut done = Cleaned::default();
         for listed in self.list()? {
             self.remove_kept(&listed, &mut done)?;
@@ -82,6 +89,33 @@ impl Worktrees {
             .map(|entry| entry.path().display().to_string())
             .collect();
         done.strangers.sort();
+        Ok(done)
+    }
+
+    /// Removes worktrees and branches of these features, which have landed; what the target does not hold stays.
+    ///
+    /// # Errors
+    /// git or the disk failed; doing it again continues.
+    pub fn drop_landed(&self, slugs: &[Slug], target_ref: &str) -> Result<Cleaned, GitError> {
+        let _guard = self.guard();
+        let mut done = Cleaned::default();
+        for listed in self.list()? {
+            if listed
+                .feature
+                .as_ref()
+                .is_some_and(|slug| slugs.contains(slug))
+            {
+                self.remove_kept(&listed, &mut done)?;
+            }
+        }
+        let target = self.repo.expect_tip(target_ref)?;
+        for slug in slugs {
+            let branch = branch_of(slug);
+            if let Some(tip) = self.repo.tip(&branch)? {
+                self.drop_branch(&branch, &tip, &target, false, &mut done)?;
+            }
+        }
+        self.drop_dir();
         Ok(done)
     }
 
@@ -176,6 +210,6 @@ impl Worktrees {
     /// Removes the pool's directory if nothing is left in it.
     fn drop_dir(&self) {
         // Not empty or not there: both are fine.
-        let _ = fs::remove_dir(&self.dir);
+        let _ = fault::at(Point::GitDirRemove).and_then(|()| fs::remove_dir(&self.dir));
     }
 }

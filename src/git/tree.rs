@@ -7,9 +7,10 @@ use super::cli::Git;
 use super::error::GitError;
 use super::merge::{Unmerged, unmerged};
 use super::repo::{Repo, branch_of, to_path};
+use crate::fault::{self, Point};
 use crate::model::{Oid, Slug};
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -154,7 +155,9 @@ impl Tree {
         let mut notes = Vec::new();
         if meta.is_some_and(|meta| meta.is_dir()) {
             let aside = free_name(&self.path);
-            fs::rename(&link, &aside).map_err(GitError::io("move aside", &link))?;
+            fault::at(Point::GitFileRename)
+                .and_then(|()| fs::rename(&link, &aside))
+                .map_err(GitError::io("move aside", &link))?;
             let name = aside.display();
             notes.push(format!(
                 "the worktree's .git had been replaced by a repository, now at {name}"
@@ -287,7 +290,7 @@ impl Tree {
             let path = self.admin.join(name);
             match fs::symlink_metadata(&path) {
                 Ok(meta) if meta.is_dir() => {
-                    fs::remove_dir_all(&path).map_err(GitError::io("remove", &path))?;
+                    remove_any(&path)?;
                 }
                 Ok(_) => remove_file(&path)?,
                 Err(_) => {}
@@ -334,7 +337,7 @@ impl Tree {
                 if found.is_ok() {
                     remove_file(&outbox)?;
                 }
-                fs::create_dir(&outbox).map_err(GitError::io("create", &outbox))?;
+                make_dir(&outbox)?;
             }
         }
         let ignore = outbox.join(".gitignore");
@@ -360,7 +363,7 @@ pub(super) fn same(a: &Path, b: &Path) -> bool {
 
 /// Removes a file or link if it is there.
 pub(super) fn remove_file(path: &Path) -> Result<(), GitError> {
-    match fs::remove_file(path) {
+    match fault::at(Point::GitFileRemove).and_then(|()| fs::remove_file(path)) {
         Ok(()) => Ok(()),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Ok(())
@@ -375,6 +378,7 @@ pub(super) fn remove_any(path: &Path) -> Result<(), GitError> {
         Ok(meta) if meta.is_dir() => {}
         _ => return remove_file(path),
     }
+    fault::at(Point::GitDirRemove).map_err(GitError::io("remove", path))?;
     if fs::remove_dir_all(path).is_ok() {
         return Ok(());
     }
@@ -404,18 +408,30 @@ fn reads(path: &Path, text: &[u8]) -> bool {
         && fs::read(path).is_ok_and(|found| found.trim_ascii_end() == text)
 }
 
+/// Makes a directory, and those above it, where there is none.
+pub(super) fn make_dir(path: &Path) -> Result<(), GitError> {
+    fault::at(Point::GitDirCreate)
+        .and_then(|()| fs::create_dir_all(path))
+        .map_err(GitError::io("create", path))
+}
+
 /// Writes a file.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
-    fs::write(path, bytes).map_err(GitError::io("write", path))
+    fault::at(Point::GitFileCreate)
+        .and_then(|()| fs::File::create(path))
+        .and_then(|mut file| fault::write(Point::GitFileWrite, &mut file, bytes))
+        .map_err(GitError::io("write", path))
 }
 
 /// Writes a file whole or not at all, whatever happens meanwhile.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
     let draft = path.with_added_extension("new");
     remove_any(&draft)?;
-    let written = fs::File::create_new(&draft).and_then(|mut file| {
-        file.write_all(bytes)?;
+    let created = fault::at(Point::GitFileCreate).and_then(|()| fs::File::create_new(&draft));
+    let written = created.and_then(|mut file| {
+        fault::write(Point::GitFileWrite, &mut file, bytes)?;
         file.sync_data()?;
+        fault::at(Point::GitFileRename)?;
         fs::rename(&draft, path)
     });
     written.map_err(GitError::io("write", path))

@@ -200,7 +200,7 @@ fn watch(places: &mut BTreeSet<PathBuf>, root: &Path, path: &Path) {
 }
 
 /// A path of `git status --porcelain=v2`, and what is committed there where the index does not say otherwise.
-fn parsed(entry: &[u8]) -> Option<(&[u8], Option<Committed>)> {
+pub(super) fn parsed(entry: &[u8]) -> Option<(&[u8], Option<Committed>)> {
     if let Some(path) = entry.strip_prefix(b"? ") {
         return Some((path, Some(Committed::Nothing)));
     }

@@ -5,6 +5,7 @@
 use super::error::GitError;
 use super::merge::Merged;
 use super::repo::{RefEdit, Repo};
+use crate::fault::{self, Point};
 use crate::model::Oid;
 
 /// Oldest git whose `merge-tree` can be told the base.
@@ -59,6 +60,7 @@ impl Repo {
             return Ok(Reverted::Nothing);
         }
         let commit = self.commit(&tree, std::slice::from_ref(onto), message)?;
+        fault::past(Point::UndoBuilt);
         let pin = format!("refs/harness/candidates/undo-{}", landed.short());
         self.unlock(&pin)?;
         self.update_refs("harness: undo", &[RefEdit::Set(&pin, &commit)])?;

@@ -7,7 +7,8 @@ use super::error::GitError;
 use super::repo::{RefEdit, Repo};
 use super::snapshot::lost_ref;
 use super::stage::{Scratch, stage};
-use super::tree::{Tree, remove_any, same, worktree_of};
+use super::tree::{Tree, make_dir, remove_any, same, worktree_of};
+use crate::fault::{self, Point};
 use crate::model::{Oid, Slug, WorktreeName};
 use std::fs;
 use std::io::ErrorKind;
@@ -216,10 +217,12 @@ impl Worktrees {
 
     /// A new worktree at `path`, where nothing is, HEAD detached.
     pub(super) fn add(&self, path: &Path, commit: &Oid) -> Result<Tree, GitError> {
-        fs::create_dir_all(path).map_err(GitError::io("create", path))?;
+        make_dir(path)?;
         let tree = Tree::at(&self.repo, path, self.repo.register(path, commit)?);
+        fault::past(Point::WorktreeRegistered);
         tree.heal(None, &self.repo)?;
         tree.switch(commit)?;
+        fault::past(Point::WorktreeFilled);
         tree.unlock()?;
         Ok(tree)
     }
@@ -233,6 +236,7 @@ impl Worktrees {
             None => self.refuse_foreign(path)?,
         }
         remove_any(path)?;
+        fault::past(Point::WorktreeGone);
         match tree {
             Some(tree) => self.repo.forget_worktree(&tree.admin),
             None => Ok(()),

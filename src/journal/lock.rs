@@ -2,6 +2,7 @@
 //!
 //! The kernel's lock is the truth and dies with its holder; the text inside only says whom to blame.
 
+use crate::fault::{self, Point};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -74,12 +75,10 @@ impl Lock {
             path: path.clone(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = fault::at(Point::LockOpen)
+            .and_then(|()| options.open(&path))
             .map_err(io)?;
         let mut looks = 1;
         loop {
@@ -92,10 +91,12 @@ impl Lock {
             looks += 1;
         }
         let text = serde_json::to_string(holder).unwrap_or_default();
-        file.set_len(0)
+        fault::at(Point::LockWrite)
+            .and_then(|()| file.set_len(0))
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{text}"))
             .map_err(io)?;
+        fault::past(Point::LockTaken);
         Ok(Self { file })
     }
 }
@@ -103,7 +104,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // An empty file says that nobody holds it.
-        let _ = self.file.set_len(0);
+        let _ = fault::at(Point::LockRelease).and_then(|()| self.file.set_len(0));
         // Not left to closing: a child that has not come to its `exec` yet keeps the open file, and closing
         // alone would leave the lock with it.
         let _ = self.file.unlock();

@@ -3,10 +3,31 @@
 //! Knows nothing about what stands in them.
 
 use super::{LearningsError, Result, failed};
+use crate::fault::{self, Point};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+/// What the names of files that are not whole yet begin with; the number of who writes them follows.
+const DRAFT: &str = ".new-";
+
+/// Removes what was being created when its writer died.
+pub(super) fn clear_drafts(dir: &Path, is_alive: impl Fn(u32) -> bool) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(failed("read", dir))? {
+        let entry = entry.map_err(failed("read", dir))?;
+        let name = entry.file_name();
+        let whose = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
+        let whose = whose.and_then(|rest| rest.split('-').next()?.parse().ok());
+        if whose.is_some_and(|pid| !is_alive(pid)) {
+            let path = entry.path();
+            fault::at(Point::MemoryRemove)
+                .and_then(|()| fs::remove_file(&path))
+                .map_err(failed("remove", &path))?;
+        }
+    }
+    Ok(())
+}
 
 /// Creates the file with all of its content or not at all; leaves whatever stands there. Says whether
 /// it was made.
@@ -16,12 +37,14 @@ pub(super) fn create(path: &Path, content: &str) -> Result<bool> {
     }
     let dir = path.parent().unwrap_or(Path::new("."));
     let made = || -> io::Result<bool> {
+        fault::at(Point::MemoryCreate)?;
         let mut temporary = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(&format!("{DRAFT}{}-", std::process::id()))
             .permissions(Permissions::from_mode(0o644))
             .tempfile_in(dir)?;
         temporary.write_all(content.as_bytes())?;
         temporary.as_file().sync_all()?;
+        fault::at(Point::MemoryRename)?;
         match temporary.persist_noclobber(path) {
             Ok(_) => Ok(true),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -29,12 +52,14 @@ pub(super) fn create(path: &Path, content: &str) -> Result<bool> {
         }
     };
     let made = made().map_err(failed("create", path))?;
+    fault::past(Point::MemoryCreated);
     sync_dir(dir)?;
     Ok(made)
 }
 
 /// Appends `text` on a line of its own, all of it or nothing, and syncs. Creates the file if missing.
 pub(super) fn append(path: &Path, text: &str) -> Result<()> {
+    fault::at(Point::MemoryAppend).map_err(failed("append to", path))?;
     let (file, made) = match open(path, OpenOptions::new().read(true).append(true))? {
         Some(file) => (file, false),
         None => {
@@ -51,27 +76,39 @@ pub(super) fn append(path: &Path, text: &str) -> Result<()> {
 }
 
 fn append_whole(mut file: &File, text: &str) -> io::Result<()> {
-    let old_len = file.metadata()?.len();
+    let mut len = file.metadata()?.len();
     let mut bytes = Vec::with_capacity(text.len() + 1);
-    if old_len > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::Start(old_len - 1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            bytes.push(b'\n');
+    match last_line(file, len, text.len())? {
+        last if last.is_empty() => {}
+        // A writer that died has begun this very line.
+        last if text.as_bytes().starts_with(&last) => {
+            len -= last.len() as u64;
+            file.set_len(len)?;
         }
+        _ => bytes.push(b'\n'),
     }
     bytes.extend_from_slice(text.as_bytes());
-    // One call for all of it: what a kill can leave is all or nothing, and a full disk is undone.
-    let written = match file.write(&bytes) {
-        Ok(count) if count == bytes.len() => file.sync_all(),
-        Ok(_) => Err(io::Error::from(io::ErrorKind::WriteZero)),
-        Err(error) => Err(error),
-    };
+    // All of it at once: a kill hardly ever leaves a part, and what a full disk leaves is undone.
+    let written = fault::write(Point::MemoryWrite, &mut file, &bytes)
+        .and_then(|()| fault::at(Point::MemorySync))
+        .and_then(|()| file.sync_all());
     if written.is_err() {
-        file.set_len(old_len)?;
+        file.set_len(len)?;
     }
-    written
+    written?;
+    fault::past(Point::MemoryAppended);
+    Ok(())
+}
+
+/// What stands after the last line end of a file of `len` bytes; of a line that is longer than `cap`, its end and one
+/// byte more.
+fn last_line(mut file: &File, len: u64, cap: usize) -> io::Result<Vec<u8>> {
+    let start = len.saturating_sub(cap as u64 + 1);
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.read_to_end(&mut bytes)?;
+    let end = bytes.iter().rposition(|&byte| byte == b'\n');
+    Ok(bytes.split_off(end.map_or(0, |end| end + 1)))
 }
 
 /// Removes the last `count` bytes.
@@ -80,6 +117,7 @@ pub(super) fn cut(path: &Path, count: usize) -> Result<()> {
         return Ok(());
     };
     let cut = || -> io::Result<()> {
+        fault::at(Point::MemoryCut)?;
         let len = file.metadata()?.len();
         file.set_len(len.saturating_sub(count as u64))?;
         file.sync_all()

@@ -9,6 +9,7 @@ mod file;
 #[cfg(test)]
 mod tests;
 
+use crate::fault::{self, Point};
 use crate::model::{Slug, Stamp, WriteJob, Writing, acts};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -61,9 +62,24 @@ impl Memory {
     /// When the directory cannot be made.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
         let dir = dir.into();
-        fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+        if !dir.is_dir() {
+            fault::at(Point::MemoryOpen)
+                .and_then(|()| fs::create_dir_all(&dir))
+                .map_err(failed("create", &dir))?;
+            // Else a power cut could take all of it away, whatever is synced in it.
+            file::sync_dir(dir.parent().unwrap_or(Path::new(".")))?;
+        }
         file::create(&dir.join(".gitignore"), "*\n")?;
         Ok(Self { dir })
+    }
+
+    /// Removes what a process that died was in the middle of writing. `is_alive` says whether there is a process of
+    /// this number.
+    ///
+    /// # Errors
+    /// When it is there but cannot be removed.
+    pub fn clear_up(&self, is_alive: impl Fn(u32) -> bool) -> Result<()> {
+        file::clear_drafts(&self.dir, is_alive)
     }
 
     /// The state directory for somebody who only reads; nothing is made.
@@ -156,7 +172,10 @@ impl Memory {
         let day = utc(at, "%F");
         let tail = file::tail(&self.learnings_path(), WINDOW_BYTES)?;
         let tail = String::from_utf8_lossy(&tail);
-        let mut known: BTreeSet<String> = tail.lines().map(str::to_owned).collect();
+        // Not a line that has no end yet: it may be half of one.
+        let whole = tail.split_inclusive('\n');
+        let whole = whole.filter_map(|line| line.strip_suffix('\n'));
+        let mut known: BTreeSet<String> = whole.map(str::to_owned).collect();
         let mut fresh = String::new();
         for lesson in lessons.iter().filter(|lesson| !lesson.trim().is_empty()) {
             let entry = format!("- {day} [{source}] {}", line(lesson));
@@ -248,7 +267,7 @@ impl Memory {
     }
 
     fn remove(&self, path: &Path) -> Result<bool> {
-        match fs::remove_file(path) {
+        match fault::at(Point::MemoryRemove).and_then(|()| fs::remove_file(path)) {
             Ok(()) => file::sync_dir(&self.dir).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed("remove", path)(error)),

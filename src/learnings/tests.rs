@@ -95,13 +95,25 @@ fn an_entry_torn_anywhere_is_made_whole() {
         fs::write(&path, whole.get(..keep).unwrap()).unwrap();
         memory.perform(&job).unwrap();
         let after = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-        assert!(after.starts_with(&first), "{keep}");
-        assert!(after.ends_with(&entry), "{keep}: {after}");
-        assert_eq!(
-            after.matches("<!-- 2-1795472100000 -->\n").count(),
-            1,
-            "{keep}"
-        );
+        assert_eq!(after, format!("{first}{entry}"), "{keep}");
+    }
+}
+
+#[test]
+fn lessons_torn_anywhere_are_made_whole() {
+    let (_dir, memory) = memory();
+    let path = memory.learnings_path();
+    memory
+        .perform(&log(1, "First.", &["what it learnt"]))
+        .unwrap();
+    let first = read(&path);
+    let job = log(2, "Second.", &["a “quoted” lesson", "and another one"]);
+    memory.perform(&job).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for keep in first.len()..whole.len() {
+        fs::write(&path, whole.get(..keep).unwrap()).unwrap();
+        memory.perform(&job).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), whole, "{keep}");
     }
 }
 

@@ -1,8 +1,13 @@
 //! Facts: what is journalled. Past tense, and never changed once written.
+//!
+//! A journal outlives the harness that wrote it. What is journalled may gain kinds, and fields that may be absent; nothing
+//! is renamed, removed or given another meaning within a version of the journal. Whoever reads refuses what it does not
+//! know, so that an older harness never takes half of a fact for the whole. This file never says what a fact does.
 
+use super::bare::bare;
 use super::{
-    Chain, FeatureSpec, Ground, IterationReport, Oid, RunId, Settings, Slug, Stamp, StopLevel,
-    WorktreeName,
+    Chain, Evidence, FeatureSpec, GateId, Ground, InfraKind, IterationReport, Oid, ParkReason, Red,
+    RunId, Settings, SkipReason, Slug, Stamp, StopLevel, Trial, WorktreeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +24,7 @@ pub struct Record {
 
 /// A fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
     /// A run began. A run without a `RunEnded` was killed.
     RunStarted {
@@ -63,11 +68,22 @@ pub enum Event {
         reason: String,
     },
     /// The HALT file is gone.
+    #[serde(deserialize_with = "bare")]
     HaltCleared,
     /// The machine is short of something: nothing is started while anything runs.
     Strained {
         /// Of what, and how much; `None`: no longer.
         why: Option<String>,
+    },
+    /// The wall clock does not read what this journal's clock makes of it: it was set.
+    ClockSet {
+        /// What it reads.
+        wall: Stamp,
+    },
+    /// The machine slept; the time is part of the journal's.
+    Slept {
+        /// How long, in milliseconds.
+        slept_ms: u64,
     },
     /// The run was asked to stop.
     StopRequested {
@@ -364,6 +380,7 @@ pub enum Event {
         through: u64,
     },
     /// Free worktrees and merged branches were removed.
+    #[serde(deserialize_with = "bare")]
     Tidied,
     /// The run ended.
     RunEnded {
@@ -371,121 +388,5 @@ pub enum Event {
         code: u8,
         /// Every condition that holds, in order of precedence.
         codes: Vec<u8>,
-    },
-}
-
-/// Whose fault a failure outside the agent was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InfraKind {
-    /// A setup command of the user failed.
-    Setup,
-    /// git, disk or spawn failed.
-    System,
-}
-
-/// Why a feature was given up for this run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "why", rename_all = "snake_case")]
-pub enum SkipReason {
-    /// `max_iterations_per_feature` is used up.
-    IterationsUsedUp {
-        /// The cap.
-        cap: u32,
-    },
-    /// Its worktree or setup keeps failing.
-    Setup {
-        /// The last failure.
-        text: String,
-    },
-    /// The agent could not be started, again and again.
-    Spawn {
-        /// The last failure.
-        text: String,
-    },
-    /// Its spec vanished while it was being worked on.
-    SpecRemoved,
-    /// A person took it back after it had landed.
-    Undone,
-}
-
-/// What an attempt is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trial {
-    /// To land features.
-    Features,
-    /// To know whether what they build on passes by itself.
-    Base,
-    /// To merge what has landed with commits that the user made meanwhile.
-    Reconcile,
-}
-
-/// Identity of a gate: what a tree must pass. Evidence holds for a tree and a gate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct GateId {
-    /// Digest of the project's verify commands and of the environment they run in.
-    pub common: String,
-    /// Commands of single features that run after them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub own: Vec<String>,
-}
-
-/// A gate's failure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Red {
-    /// The command that failed.
-    pub command: String,
-    /// The tail of its output.
-    pub tail: String,
-}
-
-/// What stands behind a verified chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "evidence", rename_all = "snake_case")]
-pub enum Evidence {
-    /// Its gate passed.
-    Passed,
-    /// The same tree had passed before; nothing was run.
-    Known,
-    /// No verify commands are set.
-    Unchecked,
-    /// Its gate failed and passed when it was run again.
-    Flaky {
-        /// The failure.
-        red: Red,
-    },
-    /// It passes, and what it builds on does not.
-    Fixed,
-}
-
-/// Why a done feature is not merged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "why", rename_all = "snake_case")]
-pub enum ParkReason {
-    /// It and what has landed changed the same places, and its agent did not get them together.
-    Conflict {
-        /// Conflicted paths.
-        paths: Vec<String>,
-    },
-    /// Merged with what has landed it fails, and its agent did not get it to pass.
-    Red {
-        /// What failed.
-        red: Red,
-    },
-    /// What it would be merged onto fails by itself.
-    BaseBroken {
-        /// What failed.
-        red: Red,
-    },
-    /// A feature it depends on had landed, was taken back, and did not land again.
-    Dependency {
-        /// Which.
-        slug: Slug,
-    },
-    /// git or the disk kept failing.
-    Infra {
-        /// The last failure.
-        text: String,
     },
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// One unit of work, as its spec, harness.yaml and the order file describe it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FeatureSpec {
     /// The feature's name.
     pub slug: Slug,
@@ -47,6 +48,7 @@ pub struct FeatureSpec {
 
 /// The agent profile and model of a feature, when they differ from the run's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AgentChoice {
     /// Key under `agents` in harness.yaml.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +66,7 @@ impl AgentChoice {
 
 /// Overrides of the stuck breaker for one feature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StuckRule {
     /// Silent iterations in a row that trip it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

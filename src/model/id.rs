@@ -135,9 +135,9 @@ impl fmt::Display for WorktreeName {
     }
 }
 
-/// A point in time: milliseconds since the Unix epoch on the run's own clock, which starts at the wall
-/// clock (or at the journal's last record, if that is later) and then only follows elapsed time. It
-/// never goes backwards, whatever the wall clock does.
+/// A point in time in milliseconds since the Unix epoch, in the journal on the run's own clock: that starts at the
+/// wall clock (or at the journal's last record, if that is later) and then only follows elapsed time, asleep or awake. It
+/// never goes backwards, whatever the wall clock does. What is shown bears the wall clock's time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Stamp(pub u64);

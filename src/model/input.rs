@@ -1,6 +1,7 @@
 //! Observations: everything that reaches `core` from outside.
 
-use super::{FeatureSpec, Oid, RunId, Settings, Slug, WorktreeName, event::InfraKind};
+use super::bare::bare;
+use super::{FeatureSpec, InfraKind, Oid, RunId, Settings, Slug, Stamp, WorktreeName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -28,6 +29,8 @@ pub enum Input {
     Prepared {
         /// Whose.
         slug: Slug,
+        /// Which time it was asked for.
+        attempt: u32,
         /// Which.
         worktree: WorktreeName,
         /// The commit the feature's work builds on: the merge base of its branch and the target.
@@ -37,6 +40,8 @@ pub enum Input {
     PrepareFailed {
         /// Whose.
         slug: Slug,
+        /// Which time it was asked for.
+        attempt: u32,
         /// Whose fault.
         kind: InfraKind,
         /// What went wrong, with the tail of the output.
@@ -105,6 +110,16 @@ pub enum Input {
         /// Of what, and how much; `None`: no longer.
         why: Option<String>,
     },
+    /// The wall clock was set; see [`Event::ClockSet`](super::Event::ClockSet).
+    ClockSet {
+        /// What it reads.
+        wall: Stamp,
+    },
+    /// The machine slept.
+    Slept {
+        /// How long, in milliseconds.
+        slept_ms: u64,
+    },
     /// A person gave a command.
     Commanded(Command),
     /// A person took back what a feature landed; see [`Event::Undone`](super::Event::Undone).
@@ -137,6 +152,7 @@ pub struct Backlog {
 
 /// What came of one iteration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IterationReport {
     /// How the agent's process ended.
     pub ending: Ending,
@@ -182,7 +198,7 @@ pub struct IterationReport {
 
 /// How an agent's process ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "how", rename_all = "snake_case")]
+#[serde(tag = "how", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Ending {
     /// By itself, with this exit code.
     Exited {
@@ -195,8 +211,10 @@ pub enum Ending {
         signal: i32,
     },
     /// harness killed it: the iteration's time was up.
+    #[serde(deserialize_with = "bare")]
     TimedOut,
     /// harness killed it: no output for too long.
+    #[serde(deserialize_with = "bare")]
     IdleTimedOut,
     /// harness killed it: it used more than it may.
     OverLimit {
@@ -204,6 +222,7 @@ pub enum Ending {
         what: String,
     },
     /// harness killed it because the run was told to stop.
+    #[serde(deserialize_with = "bare")]
     Stopped,
     /// It never ran; nothing the feature did.
     NotStarted {
@@ -225,6 +244,7 @@ impl Ending {
 
 /// An agent's report that its call failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AgentFailure {
     /// What kind.
     pub kind: FailureKind,
@@ -293,6 +313,7 @@ impl FailureKind {
 
 /// Tokens and money of one iteration, as the agent reported them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Usage {
     /// Input tokens that were not cached.
     pub input: u64,
@@ -308,6 +329,7 @@ pub struct Usage {
 
 /// Where the branches that matter stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ground {
     /// The integration ref: what has landed.
     pub tip: Oid,
@@ -334,6 +356,7 @@ pub enum Relation {
 
 /// A merge of a feature onto a tip, built without touching any work tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Candidate {
     /// The commit to publish. Equal to `onto` when the feature changes nothing.
     pub commit: Oid,
@@ -349,6 +372,7 @@ pub struct Candidate {
 
 /// One feature's merge in a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
     /// Whose.
     pub slug: Slug,
@@ -358,6 +382,7 @@ pub struct Step {
 
 /// A chain of merges, one upon the other; what is gated and landed is its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chain {
     /// The commit it begins on.
     pub onto: Oid,
@@ -452,9 +477,10 @@ pub enum LandOutcome {
 
 /// What came of a merge that was laid into a feature's worktree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
+#[serde(tag = "verdict", rename_all = "snake_case", deny_unknown_fields)]
 pub enum MergeVerdict {
     /// The feature's branch contains what landed, and nothing speaks against how.
+    #[serde(deserialize_with = "bare")]
     Resolved,
     /// It does not: the branch stands where it stood, apart from commits that are no part of the merge.
     Unresolved {
@@ -487,7 +513,7 @@ pub enum PublishOutcome {
 
 /// What a person asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Put a tripped, failed, parked or blocked feature back in the queue with fresh breakers.
     Retry {
@@ -505,7 +531,7 @@ pub enum Command {
 
 /// How hard a run is asked to stop; each level includes the ones before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum StopLevel {
     /// Start nothing new; running iterations end by themselves. First Ctrl-C.
     Drain,

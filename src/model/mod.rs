@@ -4,6 +4,7 @@
 //! decisions. Whoever wants to know what harness can *say* reads this room; whoever wants to know what
 //! it *does* reads [`core`](crate::core).
 
+mod bare;
 mod effect;
 mod escape;
 mod event;
@@ -13,13 +14,14 @@ mod input;
 mod pattern;
 mod problem;
 mod settings;
+mod verdict;
 
 pub use effect::{
     ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, RightOfWay, WriteJob,
     Writing,
 };
 pub use escape::{acts, escaped, escaped_but, escaped_lines};
-pub use event::{Event, Evidence, GateId, InfraKind, ParkReason, Record, Red, SkipReason, Trial};
+pub use event::{Event, Record};
 pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
@@ -33,3 +35,4 @@ pub use settings::{
     AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
     OnLimit, ProcessTier, SandboxTier, Settings,
 };
+pub use verdict::{Evidence, GateId, InfraKind, ParkReason, Red, SkipReason, Trial};

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What [`core`](crate::core) needs to know to decide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// How many agents may run at once; at least 1.
     pub parallel: u32,
@@ -87,6 +88,7 @@ pub enum OnLimit {
 /// What keeps agents and commands in bounds during a run: what the system at hand allows, not what was asked
 /// for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Containment {
     /// How processes are kept from outliving what they were started for.
     pub processes: ProcessTier,
@@ -133,6 +135,7 @@ pub enum Isolation {
 
 /// How finished features reach the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MergeSettings {
     /// Digest of the verify commands and their environment; `None`: there are no commands.
     pub gate: Option<String>,
@@ -177,6 +180,7 @@ pub enum OnHalt {
 
 /// Thresholds of the per-feature circuit breakers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BreakerSettings {
     /// Silent iterations in a row that trip `stuck`.
     pub stuck_limit: u32,

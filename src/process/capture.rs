@@ -5,8 +5,9 @@
 
 use super::secrets::Sieve;
 use super::{Secrets, Stream};
+use crate::fault::{self, Point};
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Longest line of stdout that is passed on whole: the result record of an agent is one line.
@@ -88,6 +89,7 @@ pub(super) struct Log {
 impl Log {
     /// Replaces whatever stands at `path` by a new file: never through a link, never into a FIFO.
     pub(super) fn create(path: &Path, cap: u64) -> io::Result<Self> {
+        fault::at(Point::OutputCreate)?;
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -115,7 +117,7 @@ impl Log {
             return;
         };
         self.ends_in_newline = *last == b'\n';
-        if let Err(error) = file.write_all(bytes) {
+        if let Err(error) = fault::write(Point::OutputWrite, file, bytes) {
             self.error = Some(format!("cannot write {}: {error}", self.path.display()));
             self.file = None;
         }

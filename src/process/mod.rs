@@ -14,6 +14,8 @@ mod below;
 mod capture;
 #[cfg(target_os = "linux")]
 mod cgroup;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod jobserver;
 mod keeper;
 mod limits;
@@ -32,6 +34,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::fuzz;
 pub use jobserver::{Builds, Jobserver, takes_fifo};
 pub use keeper::{Keeper, supervise};
 pub use limits::Limits;
@@ -40,8 +44,8 @@ pub use run::run;
 pub use sandbox::{Backend, Policy, Sandbox};
 pub use secrets::Secrets;
 pub use spawn::which;
-pub use temp::{PrivateTemp, remove};
-pub use tree::{sweep, written};
+pub use temp::{PrivateTemp, left_behind, remove};
+pub use tree::{await_end, carriers, sweep, written};
 
 use crate::model::Ending;
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use super::keeper::{self, STOP, Started, Told};
 use super::pipes::Pipes;
 use super::tree::{GIVE_UP, LOOK_AGAIN, Tree, signal_each};
 use super::{Finished, Job, Stream, machine};
+use crate::fault::{self, Point};
 use crate::model::Ending;
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
@@ -85,6 +86,7 @@ pub async fn run(
     };
     let was_whole = killed.is_none() && matches!(by_itself, Ending::Exited { .. });
     share.end(was_whole && leftovers == 0);
+    fault::past(Point::JobEnded);
     Finished {
         starved: machine::refused_forks() > refused,
         ..pipes.finish(killed.unwrap_or(by_itself), begun.elapsed(), leftovers)

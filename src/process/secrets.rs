@@ -106,6 +106,13 @@ impl Secrets {
         }
     }
 
+    /// Everything that is hidden.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        let all = self.needles.all.iter();
+        all.map(|needle| needle.bytes.as_slice())
+    }
+
     /// The text with `[redacted NAME]` in place of every value.
     #[must_use]
     pub fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {

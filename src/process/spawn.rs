@@ -6,6 +6,7 @@
 use super::keeper::MODE;
 use super::sandbox;
 use super::{Job, Limits, TOKEN_VARIABLE};
+use crate::fault::{self, Point};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::{AccessFlags, access, setsid};
 use std::ffi::OsStr;
@@ -111,9 +112,11 @@ pub(super) fn spawn(job: &Job, start: &Start<'_>) -> Result<Child, String> {
         .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    command
-        .spawn()
-        .map_err(|error| format!("cannot start {} in {cwd}: {error}", program.display()))
+    let child = fault::at(Point::JobSpawn)
+        .and_then(|()| command.spawn())
+        .map_err(|error| format!("cannot start {} in {cwd}: {error}", program.display()))?;
+    fault::past(Point::JobSpawned);
+    Ok(child)
 }
 
 /// Makes the child leader of a session and process group of its own, and on Linux lets the kernel kill

@@ -39,6 +39,24 @@ pub fn sweep(token: &str) -> usize {
     }
 }
 
+/// How many running processes carry `token`, with their descendants. 0 off Linux.
+#[must_use]
+pub fn carriers(token: &str) -> usize {
+    members(token, None).len()
+}
+
+/// Waits for the end of every process that carries `token`; `false` when some have not come to it in time. Blocks.
+pub fn await_end(token: &str, patience: Duration) -> bool {
+    let until = Instant::now() + patience;
+    while carriers(token) > 0 {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    true
+}
+
 /// Bytes that the running processes which carry `token`, their descendants, and the children they have waited
 /// for have written so far. 0 off Linux.
 #[must_use]

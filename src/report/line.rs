@@ -7,7 +7,8 @@ use super::merge_line;
 use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
 use super::words::{contained, retry, unblock};
 use crate::model::{
-    Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug, StopLevel,
+    Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug, Stamp,
+    StopLevel,
 };
 use jiff::tz::TimeZone;
 
@@ -19,17 +20,19 @@ pub(super) const REASON_COLUMNS: usize = 400;
 const SLUG_COLUMNS: usize = 14;
 
 /// One line for the run log (`run.log` and stderr) about one record, without a line end; `None` when
-/// people need not hear of it. The time is in `tz`; lines about the run have `*` for a feature.
+/// people need not hear of it. `at` is what the wall clock read, shown in `tz`; lines about the run have `*` for a
+/// feature.
 #[must_use]
-pub fn line(record: &Record, tz: &TimeZone) -> Option<String> {
+pub fn line(record: &Record, at: Stamp, tz: &TimeZone) -> Option<String> {
     let (slug, text) = match &record.event {
-        Event::RunStarted { .. } => (None, run_started(record, tz)?),
+        Event::RunStarted { .. } => (None, run_started(record, at, tz)?),
+        Event::ClockSet { wall } => (None, clock_set(*wall, tz)),
         event => match slug(event) {
             Some(slug) => (Some(slug), feature_text(event, slug)?),
             None => (None, run_text(event)?),
         },
     };
-    let time = clock(record.at, tz, "%H:%M:%S");
+    let time = clock(at, tz, "%H:%M:%S");
     let name = slug.map_or("*", Slug::as_str);
     Some(format!("{time}  {name:<SLUG_COLUMNS$} {text}"))
 }
@@ -66,7 +69,7 @@ fn slug(event: &Event) -> Option<&Slug> {
     }
 }
 
-fn run_started(record: &Record, tz: &TimeZone) -> Option<String> {
+fn run_started(record: &Record, at: Stamp, tz: &TimeZone) -> Option<String> {
     let Event::RunStarted {
         run,
         settings,
@@ -79,12 +82,19 @@ fn run_started(record: &Record, tz: &TimeZone) -> Option<String> {
     Some(format!(
         "run {} started on {}: {} at once, onto {} at {}; {}",
         shown(&run.0, 40),
-        clock(record.at, tz, "%F"),
+        clock(at, tz, "%F"),
         settings.parallel,
         branch(target),
         ground.tip.short(),
         contained(&settings.containment),
     ))
+}
+
+fn clock_set(wall: Stamp, tz: &TimeZone) -> String {
+    format!(
+        "the clock was set: it is {}",
+        clock(wall, tz, "%F %H:%M:%S")
+    )
 }
 
 fn run_text(event: &Event) -> Option<String> {
@@ -109,6 +119,7 @@ fn run_text(event: &Event) -> Option<String> {
             shown(what, REASON_COLUMNS)
         ),
         Event::Strained { why: None } => "no longer short of anything".to_owned(),
+        Event::Slept { slept_ms } => format!("the machine slept for {}", elapsed(*slept_ms)),
         Event::StopRequested {
             level: StopLevel::Drain,
         } => "stopping: nothing new is started, running agents may finish".to_owned(),

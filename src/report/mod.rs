@@ -7,6 +7,7 @@
 mod bars;
 mod code;
 mod conflicts;
+mod doctor;
 mod kept;
 mod line;
 mod merge_line;
@@ -24,6 +25,7 @@ mod tests;
 pub use bars::Bars;
 pub use code::code_meaning;
 pub use conflicts::{Conflict, Conflicts, Side};
+pub use doctor::{Checkup, Finding, Urgency};
 pub use kept::{KeptState, KeptStates};
 pub use line::line;
 pub use plan::plan_text;

@@ -4,8 +4,10 @@
 
 use super::Glance;
 use super::code::codes_text;
-use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, shown};
-use super::words::{about, account_words, command, contained, is_active, overall, stage_shown};
+use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, rfc3339, shown};
+use super::words::{
+    about, account_words, asleep, command, contained, is_active, overall, stage_shown,
+};
 use crate::core::{FeatureView, RunView, Stage};
 use std::fmt::Write as _;
 
@@ -61,6 +63,12 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
         let reason = shown(reason, 400);
         out.push((format!("HALT: {reason} (remove the file to go on)"), true));
     }
+    if let Some(last) = glance.view.ahead {
+        out.push((
+            format!("the clock was set back: the last thing known is of {}, and how long ago that was nobody can say", rfc3339(last)),
+            true,
+        ));
+    }
     let run = glance.view.run.as_ref();
     if let Some(run) = run.filter(|_| glance.live.is_some()) {
         out.push((contained(&run.containment), false));
@@ -91,9 +99,10 @@ fn run_words(glance: &Glance<'_>) -> String {
         (Some(who), _) => running_words(glance, run, who),
         (None, None) => "the last run was cut off; `harness run` continues it".to_owned(),
         (None, Some(ended)) => format!(
-            "no run lives; the last one ended {} ago after {}: {}",
+            "no run lives; the last one ended {} ago after {}{}: {}",
             elapsed(glance.now.since_ms(ended)),
             elapsed(ended.since_ms(run.started)),
+            asleep(run),
             codes_text(&run.codes)
         ),
     }
@@ -101,8 +110,9 @@ fn run_words(glance: &Glance<'_>) -> String {
 
 fn running_words(glance: &Glance<'_>, run: &RunView, who: &str) -> String {
     let mut out = format!(
-        "running for {} onto {}, {} at once, iteration {} of {} ({who})",
+        "running for {}{} onto {}, {} at once, iteration {} of {} ({who})",
         elapsed(glance.now.since_ms(run.started)),
+        asleep(run),
         branch(&run.target),
         run.parallel,
         run.iterations,

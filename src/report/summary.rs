@@ -5,7 +5,7 @@
 use super::code::code_meaning;
 use super::status::queue_words;
 use super::text::{branch, count, elapsed, grouped, padded, shown, some};
-use super::words::{NOTHING_TO_MERGE, about, command, room, stage_name};
+use super::words::{NOTHING_TO_MERGE, about, asleep, command, room, stage_name};
 use crate::core::{FeatureView, RunView, Stage, View};
 use crate::model::Usage;
 use std::fmt::Write as _;
@@ -90,7 +90,11 @@ fn head(out: &mut String, run: &RunView) {
     let _ = match run.ended {
         Some(ended) => {
             let took = elapsed(ended.since_ms(run.started));
-            writeln!(out, "run {id} onto {target} ended after {took}, {calls}")
+            let asleep = asleep(run);
+            writeln!(
+                out,
+                "run {id} onto {target} ended after {took}{asleep}, {calls}"
+            )
         }
         None => writeln!(out, "run {id} onto {target} has not ended, {calls} so far"),
     };

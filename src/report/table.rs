@@ -100,6 +100,7 @@ pub fn status_json(glance: &Glance<'_>) -> Value {
         "state": state,
         "run": safe(to_value(&view.run)),
         "halt": safe(to_value(&view.halt)),
+        "ahead": view.ahead.map(rfc3339),
         "counts": counts,
         "features": features,
     })

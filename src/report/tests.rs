@@ -58,6 +58,7 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             broken_base: None,
             started: T0,
             ended: None,
+            slept_ms: 0,
             codes: Vec::new(),
             parallel: 4,
             iterations: 14,
@@ -67,6 +68,7 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             accounts: Vec::new(),
         }),
         halt: None,
+        ahead: None,
         features,
     }
 }
@@ -159,6 +161,7 @@ fn an_empty_repository_says_how_to_begin() {
     let view = View {
         run: None,
         halt: None,
+        ahead: None,
         features: Vec::new(),
     };
     assert_eq!(
@@ -524,7 +527,7 @@ fn said(event: Event) -> String {
         at: T0,
         event,
     };
-    line(&record, &TimeZone::UTC).unwrap_or_default()
+    line(&record, T0, &TimeZone::UTC).unwrap_or_default()
 }
 
 fn ended(report: IterationReport) -> String {

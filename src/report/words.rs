@@ -5,7 +5,7 @@
 
 use super::line::REASON_COLUMNS;
 use super::text::{count, elapsed, names, reason, shown};
-use crate::core::{AccountView, FeatureView, Stage, View, Wait};
+use crate::core::{AccountView, FeatureView, RunView, Stage, View, Wait};
 use crate::model::{Containment, FailureKind, ProcessTier, SandboxTier, Slug, Stamp};
 use std::fmt::Write as _;
 
@@ -241,6 +241,14 @@ pub(super) fn overall(view: &View, live: bool, bar_columns: usize) -> String {
         let _ = write!(out, " · {} not selected", count(unselected));
     }
     out
+}
+
+/// Of the time that a run took, what the machine slept; empty when it did not.
+pub(super) fn asleep(run: &RunView) -> String {
+    match run.slept_ms {
+        0 => String::new(),
+        ms => format!(" (asleep for {})", elapsed(ms)),
+    }
 }
 
 /// What keeps agents and commands in bounds.

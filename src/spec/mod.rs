@@ -5,6 +5,8 @@
 //! graph that the features form, know what a run is, or write anything.
 
 mod file;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod order;
 mod scan;
 mod text;
@@ -13,4 +15,6 @@ mod text;
 mod tests;
 
 pub use file::{SpecError, body, raw};
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::fuzz;
 pub use scan::{Loaded, Places, Scanner};

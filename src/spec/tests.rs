@@ -389,6 +389,35 @@ fn an_edit_right_after_a_look_is_seen() {
 }
 
 #[test]
+fn an_edit_of_the_same_size_that_sets_the_time_back_is_seen() {
+    let repo = Repo::new(&[("specs/a/spec.md", "# 0")]);
+    let path = repo.root.join("specs/a/spec.md");
+    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let mut scanner = repo.scanner();
+    scanner.scan();
+    settle(&mut scanner);
+    repo.write("specs/a/spec.md", "# 1");
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(time).unwrap();
+    assert_eq!(scanner.scan().unwrap().features[0].title, "1");
+}
+
+#[test]
+fn a_file_whose_time_lies_ahead_of_the_clock_is_read_at_every_look() {
+    let repo = Repo::new(&[("specs/a/spec.md", "# 0")]);
+    let path = repo.root.join("specs/a/spec.md");
+    let year = std::time::Duration::from_secs(365 * 24 * 3600);
+    let now = std::time::SystemTime::now();
+    let before = super::file::Stamp::of(&path, now - year).unwrap();
+    assert!(
+        !before.surely_same(&before),
+        "the clock was set back by a year"
+    );
+    let after = super::file::Stamp::of(&path, now + year).unwrap();
+    assert!(after.surely_same(&before), "the file did not change");
+}
+
+#[test]
 fn the_body_is_the_spec_without_front_matter() {
     let repo = Repo::new(&[
         ("a.md", "---\npriority: 1\n---\n# A\n"),

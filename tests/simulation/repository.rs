@@ -1,86 +1,101 @@
-//! A model of a repository for the simulation: commits are sets of changes, merges and gates are functions of
-//! those sets, a user commits, rewrites history and keeps a dirty checkout.
+//! A model of a repository: commits are sets of changes, merges and gates are functions of those sets. A person
+//! commits, rewrites history and keeps a dirty checkout; whatever stood at the target or landed is remembered.
 
-use super::{Dice, oid, slug_number};
+use super::dice::Dice;
+use super::{number, oid, slug_number};
 use harness::model::{
     BuildOutcome, Candidate, Chain, Ground, LandOutcome, Member, Oid, PublishOutcome, Relation,
     RightOfWay, Slug, Step, Trial,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a commit contains: `<feature>@<version>`, and changes of people's.
+pub(super) type Content = BTreeSet<String>;
+
 /// A commit: everything it contains, and its history.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Commit {
-    /// Features, and the user's own changes.
-    pub(super) content: BTreeSet<String>,
-    pub(super) ancestors: BTreeSet<u64>,
+    pub(super) content: Content,
+    ancestors: BTreeSet<u64>,
 }
 
-/// What a feature's agent has made of it.
+/// One version of a feature's branch.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Branch {
-    /// Whether the feature passes alone.
-    pub(super) good: bool,
+struct Change {
+    /// Whether it passes alone.
+    good: bool,
     /// With whom its agent has merged it and made it work.
-    pub(super) reconciled: BTreeSet<String>,
-    /// Changes with every iteration.
-    pub(super) version: u64,
+    reconciled: BTreeSet<String>,
+}
+
+/// How things stand between changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Odds {
+    /// Percent of the pairs that conflict, and of those that fail together.
+    pub(super) textual: u64,
+    pub(super) semantic: u64,
+    pub(super) flaky: u64,
+    /// Nothing passes before the first feature repairs it.
+    pub(super) broken_base: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Repository {
-    pub(super) commits: BTreeMap<u64, Commit>,
+    commits: BTreeMap<u64, Commit>,
+    changes: BTreeMap<String, Change>,
     next: u64,
     pub(super) integration: u64,
     pub(super) target: u64,
-    pub(super) branches: BTreeMap<Slug, Branch>,
-    /// Contents that a gate has really passed.
-    pub(super) passed: BTreeSet<BTreeSet<String>>,
-    /// Everything the target ever stood at by our doing.
+    /// Versions of the branches that exist; 0: it stands where it began.
+    pub(super) branches: BTreeMap<Slug, u64>,
+    versions: BTreeMap<Slug, u64>,
+    /// Contents that a gate has really passed, and the gate.
+    passed: BTreeSet<(Content, String)>,
+    /// Commits that need no evidence: people's, and what landed while no checks were set.
+    exempt: BTreeSet<u64>,
+    /// Everything that ever landed by harness's doing, and everything that it published.
+    pub(super) landed: BTreeSet<String>,
     pub(super) published: Vec<u64>,
+    /// Whether a person took something out of the target.
     pub(super) rewritten: bool,
-    pub(super) gates: u32,
-    /// Which pairs of features clash: percent of textual and of semantic ones.
-    pub(super) textual: u64,
-    pub(super) semantic: u64,
-    pub(super) flaky: u64,
-    pub(super) user: u64,
-    pub(super) broken_base: bool,
+    /// Whether the checkout is in the way.
+    pub(super) dirty: bool,
+    pub(super) odds: Odds,
 }
 
 fn hash(a: &str, b: &str) -> u64 {
     let (a, b) = if a < b { (a, b) } else { (b, a) };
-    let text = format!("{a}/{b}");
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, byte| {
+    let bytes = a.bytes().chain([b'/']).chain(b.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |h, byte| {
         (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     }) >> 7
 }
 
-impl Default for Repository {
-    fn default() -> Self {
-        let mut commits = BTreeMap::new();
-        commits.insert(1, Commit::default());
+fn name(change: &str) -> &str {
+    change.split('@').next().unwrap()
+}
+
+impl Repository {
+    pub(super) fn new(odds: Odds) -> Self {
         Self {
-            commits,
+            commits: BTreeMap::from([(1, Commit::default())]),
+            changes: BTreeMap::new(),
             next: 2,
             integration: 1,
             target: 1,
             branches: BTreeMap::new(),
+            versions: BTreeMap::new(),
             passed: BTreeSet::new(),
+            exempt: BTreeSet::from([1]),
+            landed: BTreeSet::new(),
             published: Vec::new(),
             rewritten: false,
-            gates: 0,
-            textual: 8,
-            semantic: 4,
-            flaky: 4,
-            user: 3,
-            broken_base: false,
+            dirty: false,
+            odds,
         }
     }
-}
 
-impl Repository {
-    fn commit(&mut self, content: BTreeSet<String>, parents: &[u64]) -> u64 {
+    fn commit(&mut self, content: Content, parents: &[u64]) -> u64 {
         let mut ancestors: BTreeSet<u64> = parents.iter().copied().collect();
         for parent in parents {
             ancestors.extend(&self.commits[parent].ancestors);
@@ -91,57 +106,116 @@ impl Repository {
         id
     }
 
-    fn tree(&self, content: &BTreeSet<String>) -> Oid {
+    pub(super) fn content(&self, commit: u64) -> &Content {
+        &self.commits[&commit].content
+    }
+
+    fn tree(content: &Content) -> Oid {
         let text: Vec<&str> = content.iter().map(String::as_str).collect();
         oid(hash(&text.join(","), "tree") | 1 << 60)
     }
 
-    pub(super) fn tree_of(&self, commit: u64) -> Oid {
-        self.tree(&self.commits[&commit].content)
+    fn tree_of(&self, commit: u64) -> Oid {
+        Self::tree(self.content(commit))
     }
 
     fn descends(&self, commit: u64, ancestor: u64) -> bool {
         commit == ancestor || self.commits[&commit].ancestors.contains(&ancestor)
     }
 
-    /// What stands in a commit for a feature: its name and the version of its branch.
-    fn change(&self, slug: &Slug) -> String {
-        let version = self.branches.get(slug).map_or(0, |branch| branch.version);
-        format!("{slug}@{version}")
-    }
-
-    fn clashes(&self, slug: &Slug, other: &str) -> bool {
-        let name = other.split('@').next().unwrap();
-        let branch = self.branches.get(slug).cloned().unwrap_or_default();
-        hash(slug.as_str(), name) % 100 < self.textual && !branch.reconciled.contains(name)
-    }
-
-    fn conflict(&self, slug: &Slug, content: &BTreeSet<String>) -> Option<Vec<String>> {
-        let with: Vec<String> = content
+    /// Whether a commit contains something of a feature's.
+    pub(super) fn holds(&self, commit: u64, slug: &Slug) -> bool {
+        self.content(commit)
             .iter()
-            .filter(|other| self.clashes(slug, other))
-            .map(|other| format!("{other}.rs"))
-            .collect();
-        (!with.is_empty()).then_some(with)
+            .any(|change| name(change) == slug.as_str())
     }
 
+    /// Whether the target holds all that has landed.
+    pub(super) fn is_published(&self) -> bool {
+        self.descends(self.target, self.integration)
+    }
+
+    /// The tip of a feature's branch as harness sees it.
+    pub(super) fn branch_tip(slug: &Slug, version: u64) -> Oid {
+        oid(1_000_000 * (1 + slug_number(slug)) + version)
+    }
+}
+
+/// What agents do.
+impl Repository {
+    /// A branch begins anew at what has landed.
+    pub(super) fn begin_branch(&mut self, slug: &Slug) {
+        self.branches.insert(slug.clone(), 0);
+    }
+
+    /// An agent worked on its branch, and on the merge that was its task, if one was.
+    pub(super) fn work(&mut self, slug: &Slug, good: bool, merged: Option<u64>) {
+        let old = self.change(slug);
+        let version = self.versions.entry(slug.clone()).or_default();
+        *version += 1;
+        self.branches.insert(slug.clone(), *version);
+        let old = old.and_then(|old| self.changes.get(&old)).cloned();
+        let mut change = Change {
+            good,
+            ..old.unwrap_or_default()
+        };
+        if let Some(onto) = merged {
+            let names = self
+                .content(onto)
+                .iter()
+                .map(|other| name(other).to_owned());
+            change.reconciled.extend(names);
+        }
+        let key = self.change(slug).unwrap();
+        self.changes.insert(key, change);
+    }
+
+    /// What a feature's branch would bring.
+    pub(super) fn change(&self, slug: &Slug) -> Option<String> {
+        let version = self.branches.get(slug).filter(|version| **version > 0)?;
+        Some(format!("{slug}@{version}"))
+    }
+}
+
+/// What merging does.
+impl Repository {
+    fn reconciled(&self, change: &str, with: &str) -> bool {
+        let change = self.changes.get(change);
+        change.is_some_and(|change| change.reconciled.contains(with))
+    }
+
+    fn conflicts(&self, change: &str, content: &Content) -> Vec<String> {
+        let own = name(change);
+        let clashing = content.iter().map(|other| name(other)).filter(|other| {
+            *other != own
+                && hash(own, other) % 100 < self.odds.textual
+                && !self.reconciled(change, other)
+        });
+        clashing.map(|other| format!("{other}.rs")).collect()
+    }
+
+    /// Where the refs stand; as production's `git::ground`.
     pub(super) fn ground(&mut self, published: Option<u64>) -> Ground {
         let (tip, target) = (self.integration, self.target);
-        if !self.descends(tip, target) && (self.descends(target, tip) || published == Some(tip)) {
+        let is_public = published == Some(tip) || self.descends(target, tip);
+        let relation = if is_public && tip != target {
             self.integration = target;
-        }
-        let tip = self.integration;
-        let relation = if self.descends(tip, target) {
             Relation::Behind
+        } else if self.descends(tip, target) {
+            let back = |from: u64| from != target && self.descends(from, target);
+            match published.is_some_and(back) {
+                true => Relation::Rewritten,
+                false => Relation::Behind,
+            }
         } else if published.is_none_or(|known| self.descends(target, known)) {
             Relation::Ahead
         } else {
             Relation::Rewritten
         };
         Ground {
-            tip: oid(tip),
-            tree: self.tree_of(tip),
-            target: oid(target),
+            tip: oid(self.integration),
+            tree: self.tree_of(self.integration),
+            target: oid(self.target),
             relation,
         }
     }
@@ -149,8 +223,7 @@ impl Repository {
     pub(super) fn build(
         &mut self,
         what: Trial,
-        onto: u64,
-        tip: u64,
+        (onto, tip): (u64, u64),
         members: &[Member],
         first: &[RightOfWay],
         follow: Option<u64>,
@@ -166,57 +239,44 @@ impl Repository {
             tree: self.tree_of(onto),
             steps: Vec::new(),
         };
-        let (mut conflicts, mut deferred) = (Vec::new(), Vec::new());
-        let mut yielded = Vec::new();
         if what == Trial::Reconcile {
-            let mut content = self.commits[&onto].content.clone();
+            let mut content = self.content(onto).clone();
             if content.iter().any(|c| c.starts_with("user")) && tip.is_multiple_of(3) {
-                return BuildOutcome::Clash {
-                    paths: vec!["a.rs".into()],
-                };
+                let paths = vec!["a.rs".into()];
+                return BuildOutcome::Clash { paths };
             }
-            content.extend(self.commits[&tip].content.iter().cloned());
-            chain.tree = self.tree(&content);
+            content.extend(self.content(tip).iter().cloned());
+            chain.tree = Self::tree(&content);
             chain.commit = oid(self.commit(content, &[onto, tip]));
         }
-        let mut at = onto;
+        let (mut conflicts, mut deferred, mut yielded) = (Vec::new(), Vec::new(), Vec::new());
         for member in members {
             let slug = &member.slug;
             let before = first.iter().take_while(|other| other.slug != *slug);
             let mut before = before.map(|other| &other.slug);
-            if let Some(to) =
-                before.find(|to| hash(slug.as_str(), to.as_str()) % 100 < self.textual)
-            {
+            let clash = |to: &&Slug| hash(slug.as_str(), to.as_str()) % 100 < self.odds.textual;
+            if let Some(to) = before.find(clash) {
                 yielded.push((slug.clone(), to.clone()));
                 continue;
             }
-            let content = self.commits[&at].content.clone();
-            if let Some(paths) = self.conflict(&member.slug, &content) {
-                let landed = self.commits[&tip].content.clone();
-                match self.conflict(&member.slug, &landed) {
-                    None => deferred.push(member.slug.clone()),
-                    Some(_) => conflicts.push((member.slug.clone(), paths)),
+            let at = number(&chain.commit);
+            let change = self.change(slug);
+            if let Some(change) = &change {
+                let paths = self.conflicts(change, self.content(at));
+                let landed = self.conflicts(change, self.content(tip));
+                match (paths.is_empty(), landed.is_empty()) {
+                    (true, _) => {}
+                    (false, true) => deferred.push(slug.clone()),
+                    (false, false) => conflicts.push((slug.clone(), paths.clone())),
                 }
-                continue;
+                if !paths.is_empty() {
+                    continue;
+                }
             }
-            let mut content = content;
-            let branch_tip = self.change(&member.slug);
-            content.insert(branch_tip.clone());
-            let before = at;
-            at = self.commit(content.clone(), &[at]);
-            let alone = BTreeSet::from([branch_tip]);
-            chain.steps.push(Step {
-                slug: member.slug.clone(),
-                candidate: Candidate {
-                    commit: oid(at),
-                    tree: self.tree(&content),
-                    onto: oid(before),
-                    branch_tip: oid(slug_number(&member.slug) + 5_000_000),
-                    branch_tree: self.tree(&alone),
-                },
-            });
-            chain.commit = oid(at);
-            chain.tree = self.tree(&content);
+            let step = self.step(slug, change, at);
+            (chain.commit, chain.tree) =
+                (step.candidate.commit.clone(), step.candidate.tree.clone());
+            chain.steps.push(step);
         }
         BuildOutcome::Built {
             chain,
@@ -227,50 +287,74 @@ impl Repository {
         }
     }
 
+    /// One feature's merge onto a commit; what brings nothing is the commit itself.
+    fn step(&mut self, slug: &Slug, change: Option<String>, onto: u64) -> Step {
+        let mut content = self.content(onto).clone();
+        let alone: Content = change.iter().cloned().collect();
+        let brings = change.is_some_and(|change| content.insert(change));
+        let commit = match brings {
+            true => self.commit(content.clone(), &[onto]),
+            false => onto,
+        };
+        let version = self.branches.get(slug).copied().unwrap_or(0);
+        Step {
+            slug: slug.clone(),
+            candidate: Candidate {
+                commit: oid(commit),
+                tree: Self::tree(&content),
+                onto: oid(onto),
+                branch_tip: Self::branch_tip(slug, version),
+                branch_tree: Self::tree(&alone),
+            },
+        }
+    }
+
     /// Whether what a commit contains works.
-    pub(super) fn works(&self, commit: u64) -> bool {
-        let content = &self.commits[&commit].content;
-        let repaired = content.iter().any(|change| change.starts_with("f00@"));
-        if self.broken_base && !repaired {
+    fn works(&self, content: &Content) -> bool {
+        let repaired = content.iter().any(|change| name(change) == "f00");
+        if self.odds.broken_base && !repaired {
             return false;
         }
-        content.iter().all(|change| {
-            let Some((name, _)) = change.split_once('@') else {
-                return true;
-            };
-            let branch = self.branches.iter().find(|(slug, _)| slug.as_str() == name);
-            let good = branch.is_none_or(|(_, branch)| branch.good);
-            let pairs = content.iter().all(|other| {
-                let other = other.split('@').next().unwrap();
-                let bad = hash(&format!("{name}!"), &format!("{other}!")) % 100 < self.semantic;
-                let made = |a: &str, b: &str| {
-                    let found = self.branches.iter().find(|(slug, _)| slug.as_str() == a);
-                    found.is_some_and(|(_, branch)| branch.reconciled.contains(b))
-                };
-                other == name || !bad || made(name, other) || made(other, name)
-            });
-            good && pairs
+        let features: Vec<&String> = content.iter().filter(|c| c.contains('@')).collect();
+        features.iter().enumerate().all(|(n, change)| {
+            let good = self.changes.get(*change).is_some_and(|change| change.good);
+            good && features[..n].iter().all(|other| {
+                let (a, b) = (name(change), name(other));
+                let bad =
+                    a != b && hash(&format!("{a}!"), &format!("{b}!")) % 100 < self.odds.semantic;
+                !bad || self.reconciled(change, b) || self.reconciled(other, a)
+            })
         })
     }
 
-    pub(super) fn gate(&mut self, commit: u64, dice: &mut Dice) -> bool {
-        self.gates += 1;
-        let green = self.works(commit) && !dice.chance(self.flaky);
+    pub(super) fn gate(&mut self, commit: u64, gate: &str, dice: &mut Dice) -> bool {
+        let content = self.content(commit);
+        let green = self.works(content) && !dice.chance(self.odds.flaky);
         if green {
-            self.passed.insert(self.commits[&commit].content.clone());
+            let content = content.clone();
+            self.passed.insert((content, gate.to_owned()));
         }
         green
     }
 
-    pub(super) fn land(&mut self, from: u64, to: u64) -> LandOutcome {
+    /// `gate`: what everything that lands must have passed, if anything.
+    pub(super) fn land(&mut self, from: u64, to: u64, gate: Option<&String>) -> LandOutcome {
         if self.descends(self.integration, to) {
             return LandOutcome::Done;
         }
-        if self.integration != from {
+        if self.integration != from || !self.descends(to, from) {
             let ground = self.ground(None);
             return LandOutcome::Moved { ground };
         }
-        assert!(self.descends(to, from), "the integration ref went back");
+        let content = self.content(to).clone();
+        match gate {
+            Some(gate) => {
+                let passed = self.passed.contains(&(content.clone(), gate.clone()));
+                assert!(passed, "landed without evidence: {content:?}");
+            }
+            None => drop(self.exempt.insert(to)),
+        }
+        self.landed.extend(content);
         self.integration = to;
         LandOutcome::Done
     }
@@ -280,52 +364,87 @@ impl Repository {
         self.ground(None)
     }
 
-    pub(super) fn publish(&mut self, from: u64, to: u64, dice: &mut Dice) -> PublishOutcome {
-        if dice.chance(self.user) {
-            self.user_acts(dice);
-        }
+    /// As production's `git::land`: forward only, and never over what a person did.
+    pub(super) fn publish(&mut self, known: u64, to: u64, gated: bool) -> PublishOutcome {
         if self.target == to {
             return PublishOutcome::Done;
         }
-        if self.descends(to, self.target) {
-            if dice.chance(self.user * 3) {
-                return PublishOutcome::Waiting {
-                    why: "dirty".into(),
-                };
-            }
-            let content = &self.commits[&to].content;
-            assert!(
-                self.passed.contains(content),
-                "published without evidence: {content:?}"
-            );
-            self.target = to;
-            self.published.push(to);
-            return PublishOutcome::Done;
+        let set_back = known != self.target && self.descends(known, self.target);
+        if !self.descends(to, self.target) || set_back {
+            let ground = self.ground(Some(known));
+            return match self.descends(number(&ground.target), to) {
+                true => PublishOutcome::Beyond { ground },
+                false => PublishOutcome::Moved { ground },
+            };
         }
-        let ground = self.ground(Some(from));
-        if self.descends(self.target, to) {
-            PublishOutcome::Beyond { ground }
-        } else {
-            PublishOutcome::Moved { ground }
+        if self.dirty {
+            let why = "the checkout is in the way".into();
+            return PublishOutcome::Waiting { why };
         }
+        let content = self.content(to);
+        let passed = self.passed.iter().any(|(known, _)| known == content);
+        assert!(
+            passed || !gated || self.exempt.contains(&to),
+            "published without evidence: {content:?}"
+        );
+        self.target = to;
+        self.published.push(to);
+        PublishOutcome::Done
     }
+}
 
-    fn user_acts(&mut self, dice: &mut Dice) {
-        if dice.chance(10) && !self.published.is_empty() {
-            // Somebody rewrites history.
-            self.rewritten = true;
-            self.target = self.commit(BTreeSet::from(["user-rewrote".into()]), &[1]);
-            return;
-        }
-        let mut content = self.commits[&self.target].content.clone();
+/// What people do.
+impl Repository {
+    pub(super) fn user_commits(&mut self) {
+        let mut content = self.content(self.target).clone();
         content.insert(format!("user{}", self.next));
         self.target = self.commit(content, &[self.target]);
+        self.exempt.insert(self.target);
     }
 
-    /// Whether what has landed or is published holds a feature.
-    pub(super) fn holds(&self, commit: u64, slug: &Slug) -> bool {
-        let prefix = format!("{slug}@");
-        let content = &self.commits[&commit].content;
-        content.iter().any(|change| change.starts_with(&prefix))
+    pub(super) fn user_rewrites(&mut self, dice: &mut Dice) {
+        match dice.roll(3) {
+            0 => {
+                self.rewritten = true;
+                let content = Content::from([format!("user{}", self.next)]);
+                self.target = self.commit(content, &[1]);
+            }
+            1 => {
+                let older: Vec<u64> = self.commits[&self.target]
+                    .ancestors
+                    .iter()
+                    .copied()
+                    .collect();
+                let Some(back) = dice.pick(&older) else {
+                    return;
+                };
+                self.rewritten = true;
+                self.target = back;
+            }
+            _ => {
+                let both = [self.target, self.integration];
+                let contents = both.iter().flat_map(|commit| self.content(*commit).clone());
+                let content = contents.collect();
+                self.target = self.commit(content, &both);
+            }
+        }
+        self.exempt.insert(self.target);
+    }
+
+    /// A commit without a feature on top of what has landed, published as landing does; `None`: nothing of it is
+    /// left.
+    pub(super) fn take_back(&mut self, slug: &Slug) -> Option<u64> {
+        let (mine, others): (Content, Content) = self
+            .content(self.integration)
+            .iter()
+            .cloned()
+            .partition(|change| name(change) == slug.as_str());
+        if mine.is_empty() {
+            return None;
+        }
+        self.integration = self.commit(others, &[self.integration]);
+        self.target = self.integration;
+        self.exempt.insert(self.target);
+        Some(self.target)
     }
 }

@@ -12,10 +12,13 @@
     reason = "each test file includes this one and uses its part"
 )]
 
+#[path = "processes.rs"]
+mod processes;
+
 use crate::support::Site;
 use harness::model::Ending;
 use harness::process::{Builds, Job, Keeper, Limits, Secrets, Stream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -184,25 +187,8 @@ pub fn keepers() -> Vec<Keeper> {
 
 /// Command lines of the running processes that work in `dir`.
 pub fn working_in(dir: &Path) -> Vec<String> {
-    let dir = dir.canonicalize().unwrap();
-    let running = |process: &PathBuf| {
-        let stat = std::fs::read(process.join("stat")).unwrap_or_default();
-        let stat = String::from_utf8_lossy(&stat);
-        let state = stat.rsplit(") ").next().unwrap_or("Z");
-        !state.starts_with(['Z', 'X'])
-    };
-    let processes = std::fs::read_dir("/proc").unwrap();
-    processes
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|process| {
-            let place = std::fs::read_link(process.join("cwd"));
-            place.is_ok_and(|place| place.starts_with(&dir)) && running(process)
-        })
-        .map(|process| {
-            let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).replace('\0', " ")
-        })
-        .collect()
+    let found = processes::at_work_in(dir).into_iter();
+    found.map(|process| process.line).collect()
 }
 
 pub fn on_runtime<T>(future: impl Future<Output = T>) -> T {

@@ -159,9 +159,30 @@ impl Site {
         ran.out
     }
 
+    /// A git command here, not yet started.
+    pub fn git_command(&self, args: &[&str]) -> Command {
+        let mut command = self.command("git");
+        command.args(args);
+        command
+    }
+
     /// Runs harness here, to its end.
     pub fn harness(&self, args: &[&str]) -> Ran {
         finish(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
+    }
+
+    /// Runs harness here, with more variables; it must come to an end.
+    pub fn harness_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(env!("CARGO_BIN_EXE_harness"));
+        let child = start(command.args(args).envs(env.iter().copied()));
+        let pid = child.id().to_string();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(end(child)));
+        told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            // Nobody has waited for it, so the number is still its own.
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            panic!("harness {args:?} with {env:?} does not come to an end")
+        })
     }
 
     /// Runs harness in another directory.
@@ -175,12 +196,28 @@ impl Site {
 
     /// Starts harness here.
     pub fn start(&self, args: &[&str]) -> Child {
+        start(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
+    }
+
+    /// Starts harness here, with what it prints added to a file: however much that is, nobody has to read it.
+    pub fn start_into(&self, args: &[&str], file: &Path) -> Child {
+        let open = || {
+            let mut options = std::fs::OpenOptions::new();
+            options.create(true).append(true).open(file).unwrap()
+        };
         self.command(env!("CARGO_BIN_EXE_harness"))
             .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(open())
+            .stderr(open())
             .spawn()
             .unwrap()
+    }
+
+    /// Runs harness here under `strace` with these options, the last of which names where it writes, to its end.
+    pub fn traced(&self, options: &[&str], log: &Path, args: &[&str]) -> Ran {
+        let mut command = self.command("strace");
+        command.args(options).arg(log);
+        finish(command.arg(env!("CARGO_BIN_EXE_harness")).args(args))
     }
 
     /// Slugs in the order in which they landed.
@@ -208,11 +245,12 @@ impl Site {
 
     /// Waits until something is so.
     pub fn await_that(&self, what: &str, is_so: impl Fn() -> bool) {
-        let until = Instant::now() + PATIENCE;
-        while !is_so() {
-            assert!(Instant::now() < until, "never came: {what}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        await_at(Duration::from_millis(5), what, is_so);
+    }
+
+    /// The same for what takes long to find out.
+    pub fn await_rarely(&self, what: &str, is_so: impl Fn() -> bool) {
+        await_at(Duration::from_millis(50), what, is_so);
     }
 
     /// Waits until a file exists.
@@ -239,6 +277,14 @@ impl Site {
     }
 }
 
+fn await_at(pace: Duration, what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never came: {what}");
+        std::thread::sleep(pace);
+    }
+}
+
 /// Sends a signal to a child by name.
 pub fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
@@ -258,10 +304,10 @@ pub fn end(child: Child) -> Ran {
 }
 
 fn finish(command: &mut Command) -> Ran {
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    end(child)
+    end(start(command))
+}
+
+fn start(command: &mut Command) -> Child {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
 }

@@ -577,7 +577,7 @@ fn a_claim_that_changes_nothing_is_recorded_as_such() {
 }
 
 /// `a` has clashed twice and is at it again; `b` claims, changes one of the same paths, and waits.
-fn a_goes_first() -> Story {
+pub(super) fn a_goes_first() -> Story {
     let mut story = claimed(2, &["a"], batch(4));
     let resolved = || IterationReport {
         merge: Some(MergeVerdict::Resolved),

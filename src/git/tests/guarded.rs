@@ -272,3 +272,35 @@ fn moves_of_our_own_are_never_taken_for_others() {
         assert_eq!(looker.join().unwrap(), []);
     });
 }
+
+#[test]
+fn many_kept_iterations_are_packed_and_watched_as_before() {
+    let (f, repo, first, other) = begun();
+    if !repo.git_is_at_least((2, 42)) {
+        eprintln!("SKIPPED: this git cannot pack some refs only");
+        return;
+    }
+    let pins: Vec<String> = (0..300)
+        .map(|n| format!("refs/harness/iterations/a/{n}"))
+        .collect();
+    let edits: Vec<_> = pins.iter().map(|pin| RefEdit::Set(pin, &first)).collect();
+    repo.update_refs("test", &edits).unwrap();
+    let in_a_file = |name: &str| f.root.join(".git").join(name).exists();
+    assert!(in_a_file(&pins[7]));
+    assert_eq!(repo.moved_refs().unwrap(), []);
+    assert!(!in_a_file(&pins[7]), "they are packed");
+    assert!(in_a_file(A), "nothing else is");
+    for _ in 0..2 {
+        assert_eq!(repo.moved_refs().unwrap(), []);
+        f.git(&f.root, &["update-ref", &pins[7], other.as_str()]);
+        f.git(&f.root, &["update-ref", "-d", &pins[9]]);
+        let told = words(&repo.moved_refs().unwrap());
+        assert!(told.contains(&format!("{} was moved", pins[7])), "{told}");
+        assert!(told.contains(&format!("{} was deleted", pins[9])), "{told}");
+        assert_eq!(
+            [f.oid(&pins[7]), f.oid(&pins[9])],
+            [first.clone(), first.clone()]
+        );
+    }
+    f.fsck();
+}

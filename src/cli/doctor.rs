@@ -1,0 +1,29 @@
+//! `harness doctor`: says what is wrong here, and with `--fix` puts right what can be. Exit code 1: something is left
+//! to be put right.
+
+use super::args::DoctorArgs;
+use super::{Desk, desk::Failure, out};
+use crate::config::Flags;
+use crate::driver;
+
+/// Something is to be put right.
+const UNHEALTHY: u8 = 1;
+
+pub(super) fn doctor(desk: &Desk, args: &DoctorArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let loaded = desk.load(&place, Flags::default());
+    let why = loaded.as_ref().err().map(ToString::to_string);
+    let config = match &loaded {
+        Ok(loaded) => Ok(&loaded.config),
+        Err(_) => Err(why.as_deref().unwrap_or_default()),
+    };
+    let checkup = match args.fix {
+        true => driver::mend(&place, config)?,
+        false => driver::examine(&place, config),
+    };
+    match args.json {
+        true => out::json(&checkup.json())?,
+        false => out::out(&checkup.text()),
+    }
+    Ok(if checkup.is_healthy() { 0 } else { UNHEALTHY })
+}

@@ -1,0 +1,207 @@
+//! Values that journalled events are made of. Written out in full: who adds a field says here what it is.
+
+use harness::model::{
+    AgentChoice, AgentFailure, BreakerSettings, Containment, Ending, Event, FailureKind,
+    FeatureSpec, Ground, IterationReport, MergeSettings, MergeVerdict, Oid, OnHalt, ProcessTier,
+    Red, Relation, RunId, SandboxTier, Settings, Slug, StuckRule, Usage,
+};
+
+pub(crate) fn slug(name: &str) -> Slug {
+    Slug::new(name).unwrap()
+}
+
+pub(crate) fn auth() -> Slug {
+    slug("auth")
+}
+
+pub(crate) fn oid(digit: char) -> Oid {
+    Oid::parse(&digit.to_string().repeat(40)).unwrap()
+}
+
+pub(crate) fn digest() -> String {
+    "0f".repeat(20)
+}
+
+pub(crate) fn red() -> Red {
+    Red {
+        command: "make test".into(),
+        tail: "1 failed\n[exit 1]".into(),
+    }
+}
+
+pub(crate) fn ground(relation: Relation) -> Ground {
+    Ground {
+        tip: oid('a'),
+        tree: oid('b'),
+        target: oid('c'),
+        relation,
+    }
+}
+
+pub(crate) fn started(settings: Settings, relation: Relation) -> Event {
+    Event::RunStarted {
+        run: RunId("20261123-221530-4f2a".into()),
+        settings: Box::new(settings),
+        target: "refs/heads/main".into(),
+        ground: ground(relation),
+    }
+}
+
+pub(crate) fn breakers() -> BreakerSettings {
+    BreakerSettings {
+        stuck_limit: 3,
+        stuck_min_bytes: 32,
+        idle_limit: 5,
+        repeat_limit: 3,
+    }
+}
+
+/// Before there were `merge`, `containment` and `only`.
+pub(crate) fn first_settings() -> Settings {
+    Settings {
+        parallel: 1,
+        max_iterations: 200,
+        max_iterations_per_feature: 20,
+        sleep_between_ms: 0,
+        on_halt: OnHalt::Isolate,
+        breakers: breakers(),
+        merge: MergeSettings {
+            gate: None,
+            batch: 4,
+            parallel_gates: 1,
+            retries: 1,
+            max_conflict_rounds: 3,
+            max_red_rounds: 2,
+            publish: true,
+        },
+        containment: Containment {
+            processes: ProcessTier::Groups,
+            sandbox: SandboxTier::Off,
+        },
+        only: None,
+    }
+}
+
+pub(crate) fn settings(on_halt: OnHalt, processes: ProcessTier, sandbox: SandboxTier) -> Settings {
+    Settings {
+        parallel: 4,
+        on_halt,
+        merge: MergeSettings {
+            gate: Some(digest()),
+            batch: 2,
+            parallel_gates: 3,
+            retries: 0,
+            max_conflict_rounds: 5,
+            max_red_rounds: 4,
+            publish: false,
+        },
+        containment: Containment { processes, sandbox },
+        only: Some([auth(), slug("billing")].into()),
+        ..first_settings()
+    }
+}
+
+pub(crate) fn specs() -> Vec<FeatureSpec> {
+    let plain = FeatureSpec {
+        slug: auth(),
+        title: "Auth".into(),
+        path: "specs/auth/spec.md".into(),
+        depends_on: vec![],
+        after: vec![],
+        priority: 0,
+        order: None,
+        touches: vec![],
+        locks: vec![],
+        agent: AgentChoice {
+            profile: None,
+            model: None,
+        },
+        timeout_ms: None,
+        stuck: StuckRule {
+            limit: None,
+            min_bytes: None,
+        },
+        verify: vec![],
+    };
+    let full = FeatureSpec {
+        slug: slug("billing"),
+        title: "Billing".into(),
+        path: "specs/billing/spec.md".into(),
+        depends_on: vec![auth()],
+        after: vec![slug("search")],
+        priority: -3,
+        order: Some(0),
+        touches: vec!["src/billing".into()],
+        locks: vec!["db".into()],
+        agent: AgentChoice {
+            profile: Some("strong".into()),
+            model: Some("large".into()),
+        },
+        timeout_ms: Some(60_000),
+        stuck: StuckRule {
+            limit: Some(2),
+            min_bytes: Some(0),
+        },
+        verify: vec!["make billing".into()],
+    };
+    vec![plain, full]
+}
+
+pub(crate) fn report(ending: Ending) -> IterationReport {
+    IterationReport {
+        ending,
+        elapsed_ms: 1000,
+        note: String::new(),
+        message: String::new(),
+        lessons: vec![],
+        done: None,
+        refused: None,
+        tampered: None,
+        blocked: None,
+        failure: None,
+        tip: None,
+        changed: false,
+        merge: None,
+        usage: None,
+    }
+}
+
+pub(crate) fn failed(ending: Ending, kind: FailureKind, text: &str) -> IterationReport {
+    IterationReport {
+        failure: Some(AgentFailure {
+            kind,
+            text: text.into(),
+        }),
+        ..report(ending)
+    }
+}
+
+pub(crate) fn full_report() -> IterationReport {
+    IterationReport {
+        ending: Ending::Exited { code: 0 },
+        elapsed_ms: 252_000,
+        note: "moved the parser".into(),
+        message: "All done. é \u{1}".into(),
+        lessons: vec!["tests need a tty".into()],
+        done: Some("the parser is moved".into()),
+        refused: Some("a merge was left half done".into()),
+        tampered: Some("it moved refs/heads/main".into()),
+        blocked: Some("which parser?".into()),
+        failure: Some(AgentFailure {
+            kind: FailureKind::Limit,
+            text: "quota used up".into(),
+        }),
+        tip: Some(oid('d')),
+        changed: true,
+        merge: Some(MergeVerdict::Unresolved {
+            findings: vec!["README has markers".into()],
+        }),
+        usage: Some(Usage {
+            input: 1,
+            output: 2,
+            cache_read: 3,
+            cache_write: 4,
+            micro_usd: 5,
+        }),
+    }
+}

@@ -1,0 +1,254 @@
+//! What the auditor makes of records about one feature and its agents.
+
+use super::auditor::{Auditor, Where};
+use harness::model::{
+    Ending, Event, FailureKind, IterationReport, MergeVerdict, OnHalt, SkipReason, Slug, Stamp,
+    WorktreeName,
+};
+
+impl Auditor {
+    pub(super) fn of_a_feature(&mut self, slug: &Slug, event: &Event, at: Stamp) {
+        match event {
+            Event::Started { worktree, .. } => self.started(slug, *worktree, at),
+            Event::Prepared { .. } => {
+                self.moves(slug, &Where::Preparing, Where::Between);
+                let known = self.get(slug);
+                known.anew = false;
+            }
+            Event::PrepareFailed { .. } => {
+                self.moves(slug, &Where::Preparing, Where::Idle);
+                self.get(slug).fails(at);
+            }
+            Event::IterationStarted { iteration, .. } => {
+                self.iteration_started(slug, *iteration, at);
+            }
+            Event::IterationEnded {
+                iteration, report, ..
+            } => self.iteration_ended(slug, *iteration, report, at),
+            Event::IterationLost { iteration, .. } => {
+                self.moves(slug, &Where::Running(*iteration), Where::Between);
+                self.give_back(slug);
+            }
+            Event::Claimed { .. } => self.claimed(slug),
+            Event::Blocked { .. } => self.halts(slug, Where::Blocked),
+            Event::Tripped { breaker, .. } => {
+                let known = self.of(slug);
+                match breaker.as_str() {
+                    "stuck" => assert!(known.silent >= self.settings.breakers.stuck_limit),
+                    "idle" => assert!(known.idle >= self.settings.breakers.idle_limit),
+                    _ => {}
+                }
+                self.halts(slug, Where::Tripped);
+            }
+            Event::Failed { why, .. } => self.failed(slug, why),
+            event => self.of_a_person(slug, event, at),
+        }
+    }
+
+    /// What people did or asked for.
+    fn of_a_person(&mut self, slug: &Slug, event: &Event, at: Stamp) {
+        match event {
+            Event::FoundDone { .. } => {
+                let known = self.get(slug);
+                let idle = known.halted() || matches!(known.place, Where::Idle | Where::Claimed);
+                assert!(idle, "{slug} was found done while it was worked on");
+                self.lands(slug);
+            }
+            Event::Requeued { .. } => self.begins_again(slug, Where::Idle),
+            Event::Abandoned { .. } => {
+                assert_ne!(
+                    self.of(slug).place,
+                    Where::Idle,
+                    "{slug} was abandoned twice"
+                );
+                let known = self.get(slug);
+                known.place = Where::Landed;
+                self.begins_again(slug, Where::Idle);
+            }
+            Event::Undone { requeue, .. } => {
+                let place = match requeue {
+                    true => Where::Idle,
+                    false => Where::Failed(SkipReason::Undone),
+                };
+                self.begins_again(slug, place);
+            }
+            Event::Unblocked { .. } => {
+                self.moves(slug, &Where::Blocked, Where::Idle);
+                self.get(slug).forgive();
+            }
+            Event::Retried { .. } => {
+                let known = self.get(slug);
+                assert!(known.halted(), "{slug} was retried and had not halted");
+                known.forgive();
+                known.place = match known.place {
+                    Where::Parked => Where::Claimed,
+                    _ => Where::Idle,
+                };
+            }
+            event => self.of_a_member(slug, event, at),
+        }
+    }
+
+    pub(super) fn started(&mut self, slug: &Slug, worktree: WorktreeName, at: Stamp) {
+        self.assert_admits("a feature was started");
+        let parallel = usize::try_from(self.settings.parallel).unwrap();
+        assert!(
+            self.slots() < parallel,
+            "{slug} was started without a free slot"
+        );
+        assert!(
+            self.dependencies_landed(slug),
+            "{slug} was started before what it depends on had landed"
+        );
+        assert!(self.of(slug).listed && self.is_selected(slug));
+        assert!(
+            at >= self.of(slug).not_before,
+            "{slug} was started too early"
+        );
+        let others = self.features.iter().filter(|(other, _)| *other != slug);
+        let mut holders = others.filter(|(_, known)| known.worktree == Some(worktree));
+        if let Some((other, _)) = holders.next() {
+            panic!("{slug} was given the worktree of {other}");
+        }
+        self.assert_no_clash(slug);
+        self.moves(slug, &Where::Idle, Where::Preparing);
+        self.get(slug).worktree = Some(worktree);
+    }
+
+    pub(super) fn assert_no_clash(&self, slug: &Slug) {
+        let spec = self.of(slug).spec.as_ref().unwrap();
+        for (other, known) in &self.features {
+            let active = matches!(
+                known.place,
+                Where::Preparing | Where::Between | Where::Running(_)
+            );
+            let Some(theirs) = known.spec.as_ref().filter(|_| active && other != slug) else {
+                continue;
+            };
+            let lock = spec.locks.iter().any(|lock| theirs.locks.contains(lock));
+            let path = spec
+                .touches
+                .iter()
+                .any(|path| theirs.touches.contains(path));
+            assert!(
+                !lock && !path,
+                "{slug} was started beside {other}, which it clashes with"
+            );
+        }
+    }
+
+    pub(super) fn iteration_started(&mut self, slug: &Slug, iteration: u32, at: Stamp) {
+        self.assert_admits("an iteration was started");
+        let (cap, breakers) = (
+            self.settings.max_iterations_per_feature,
+            self.settings.breakers,
+        );
+        self.run_iterations += 1;
+        self.moves(slug, &Where::Between, Where::Running(iteration));
+        let known = self.get(slug);
+        assert_eq!(
+            iteration,
+            known.iteration + 1,
+            "numbers of iterations count up"
+        );
+        assert!(
+            at >= known.not_before,
+            "{slug} #{iteration} was started too early"
+        );
+        assert!(known.charged < cap, "{slug} #{iteration} is beyond the cap");
+        assert!(known.silent < breakers.stuck_limit, "{slug} is stuck");
+        assert!(known.idle < breakers.idle_limit, "{slug} is idle");
+        let last = known
+            .last
+            .as_ref()
+            .filter(|last| last.ending != Ending::Stopped);
+        let open = last.and_then(|last| last.blocked.as_ref());
+        assert_eq!(open, None, "{slug} waits for an answer");
+        (known.iteration, known.last) = (iteration, None);
+        known.charged += 1;
+    }
+
+    pub(super) fn give_back(&mut self, slug: &Slug) {
+        self.run_iterations = self.run_iterations.saturating_sub(1);
+        let known = self.get(slug);
+        known.charged = known.charged.saturating_sub(1);
+    }
+
+    pub(super) fn iteration_ended(
+        &mut self,
+        slug: &Slug,
+        iteration: u32,
+        report: &IterationReport,
+        at: Stamp,
+    ) {
+        self.moves(slug, &Where::Running(iteration), Where::Between);
+        let failure = report.failure.as_ref();
+        let of = |kind| failure.is_some_and(|failure| failure.kind == kind);
+        let account = of(FailureKind::Limit) || of(FailureKind::Auth);
+        self.account |= account;
+        let sleep = self.settings.sleep_between_ms;
+        let known = self.get(slug);
+        known.not_before = at.plus_ms(sleep);
+        known.last = Some(report.clone());
+        let stopped = report.ending == Ending::Stopped;
+        let not_started = matches!(report.ending, Ending::NotStarted { .. });
+        let not_kept = report.tip.is_none() && !stopped && !account;
+        let machine = not_started || of(FailureKind::Machine) || not_kept;
+        if machine {
+            known.fails(at);
+        } else if !stopped && !account {
+            known.infra = 0;
+        }
+        if !stopped && !account && !machine {
+            let said = report.note.trim().len() + report.message.trim().len();
+            known.silent = if said <= 32 { known.silent + 1 } else { 0 };
+            known.idle = if report.changed { 0 } else { known.idle + 1 };
+        }
+        if report.tip.is_none() && !stopped {
+            known.place = Where::Idle;
+        }
+        if account || machine || stopped {
+            self.give_back(slug);
+        }
+    }
+
+    pub(super) fn claimed(&mut self, slug: &Slug) {
+        let known = self.get(slug);
+        let report = known.last.take().expect("who claims has reported");
+        assert!(report.done.is_some(), "{slug} claims nothing");
+        assert!(!report.ending.killed_by_us() && report.refused.is_none() && report.tip.is_some());
+        let unmerged = matches!(report.merge, Some(MergeVerdict::Unresolved { .. }));
+        assert!(!unmerged, "{slug} claims and has not done its merge");
+        assert!(report.tampered.is_none() && report.blocked.is_none());
+        assert!(matches!(known.place, Where::Between | Where::Idle));
+        known.not_before = Stamp::default();
+        known.place = Where::Claimed;
+    }
+
+    pub(super) fn halts(&mut self, slug: &Slug, place: Where) {
+        let known = self.get(slug);
+        assert!(matches!(known.place, Where::Between | Where::Idle));
+        (known.place, known.last) = (place, None);
+        self.halted_by |= self.settings.on_halt == OnHalt::Stop;
+    }
+
+    pub(super) fn failed(&mut self, slug: &Slug, why: &SkipReason) {
+        let known = self.get(slug);
+        assert!(matches!(known.place, Where::Between | Where::Idle));
+        known.place = Where::Failed(why.clone());
+        let known = self.of(slug);
+        match why {
+            SkipReason::IterationsUsedUp { cap } => assert!(known.charged >= *cap),
+            SkipReason::Setup { .. } | SkipReason::Spawn { .. } => assert!(known.infra >= 3),
+            SkipReason::SpecRemoved => assert!(!known.listed),
+            SkipReason::Undone => panic!("nobody took {slug} back"),
+        }
+    }
+
+    pub(super) fn begins_again(&mut self, slug: &Slug, place: Where) {
+        self.moves(slug, &Where::Landed, place);
+        let known = self.get(slug);
+        known.forgive();
+        known.anew = true;
+    }
+}
