@@ -360,10 +360,9 @@ impl Sim {
             refused: dice.chance(2).then(|| "a rebase was left half done".into()),
             tampered: dice.chance(1).then(|| "the hook pre-commit changed".into()),
             blocked: dice.chance(2).then(|| "which colour?".into()),
-            failure: dice.chance(10).then(|| AgentFailure {
-                kind: FailureKind::Other,
-                text: format!("error {}", dice.roll(3)),
-            }),
+            failure: dice
+                .chance(10)
+                .then(|| AgentFailure::new(FailureKind::Other, format!("error {}", dice.roll(3)))),
             tip: dice.chance(98).then(|| oid(1_000_000 + n)),
             changed: dice.chance(85),
             merge,

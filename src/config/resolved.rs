@@ -90,6 +90,20 @@ pub struct Run {
 pub enum Kind {
     /// Claude Code.
     Claude,
+    /// Codex CLI.
+    Codex,
+    /// opencode.
+    Opencode,
+    /// goose.
+    Goose,
+    /// Gemini CLI.
+    Gemini,
+    /// GitHub Copilot CLI.
+    Copilot,
+    /// Qwen Code.
+    Qwen,
+    /// aider.
+    Aider,
     /// Any program with the prompt on its standard input.
     Command,
 }
@@ -99,8 +113,8 @@ pub enum Kind {
 pub struct Profile {
     /// How.
     pub kind: Kind,
-    /// Program and first arguments. Never empty for [`Kind::Command`]; for [`Kind::Claude`] empty means
-    /// `claude`.
+    /// Program and first arguments. Never empty for [`Kind::Command`]; for the others empty means the
+    /// program that the kind is named after.
     pub command: Vec<String>,
     /// Model handed to the agent.
     pub model: Option<String>,

@@ -44,7 +44,6 @@ pub(super) const IN_FILE: &[Unavailable] = &[
         "remove it",
     ),
     key("features.*.budget", all_null, "remove it"),
-    key("agents.*.kind", available_kind, "use `kind: command`"),
 ];
 
 /// Keys of front matter.
@@ -75,9 +74,4 @@ fn all_null(node: &Node) -> bool {
 
 fn is_text(node: &Node, text: &str) -> bool {
     matches!(&node.value, Value::Text(value) if value == text)
-}
-
-/// Kinds that are nobody's are left to the checker, which knows the available ones.
-fn available_kind(node: &Node) -> bool {
-    !is_text(node, "codex") && !is_text(node, "opencode")
 }

@@ -7,8 +7,8 @@ use super::feature::{Feature, Phase};
 use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
 use crate::model::{
-    Ending, Event, FailureKind, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict,
-    Record, Relation, SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
+    Ending, Event, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict, Record, Relation,
+    SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
 };
 
 /// First wait after a failure that was nobody's fault; each further one waits four times as long.
@@ -277,21 +277,21 @@ impl State {
             }
             _ => {}
         }
-        let account = report
-            .failure
-            .clone()
-            .filter(|failure| failure.kind != FailureKind::Other);
-        let not_started = match &report.ending {
-            Ending::NotStarted { why } => Some(why.clone()),
-            _ => None,
+        let failure = report.failure.as_ref();
+        let account = failure.filter(|failure| failure.kind.is_the_accounts());
+        let trouble = match &report.ending {
+            Ending::NotStarted { why } => Some(why),
+            _ => failure
+                .filter(|failure| failure.kind.passes())
+                .map(|failure| &failure.text),
         };
-        let nobodys_fault = account.is_some() || not_started.is_some();
+        let nobodys_fault = account.is_some() || trouble.is_some();
         if nobodys_fault {
             if let Some(run) = &mut self.run {
-                run.account = run.account.take().or(account);
+                run.account = run.account.take().or_else(|| account.cloned());
             }
-            if let Some(why) = not_started {
-                self.infra(slug, &why, at);
+            if let Some(why) = trouble {
+                self.infra(slug, why, at);
             }
         } else if report.ending != Ending::Stopped {
             let own = feature.spec.stuck;

@@ -718,10 +718,7 @@ fn quota_is_not_charged_and_ends_the_run_with_6() {
     let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &[])]);
     story.prepare();
     let limit = IterationReport {
-        failure: Some(AgentFailure {
-            kind: FailureKind::Limit,
-            text: "usage limit reached".into(),
-        }),
+        failure: Some(AgentFailure::new(FailureKind::Limit, "usage limit reached")),
         note: String::new(),
         changed: false,
         ..report()
@@ -736,6 +733,53 @@ fn quota_is_not_charged_and_ends_the_run_with_6() {
         ["a#2"],
         "the number is spent, the charge is not"
     );
+}
+
+#[test]
+fn a_service_that_fails_for_now_is_waited_for_and_not_charged() {
+    for kind in [FailureKind::Overloaded, FailureKind::Network] {
+        let mut story = Story::begin(1, vec![feature("a", &[])]);
+        story.prepare();
+        let trouble = IterationReport {
+            failure: Some(AgentFailure::new(kind, "try again later")),
+            note: String::new(),
+            changed: false,
+            ..report()
+        };
+        story.end("a", trouble);
+        let seen = view(&story.state, story.now).run.unwrap();
+        assert_eq!((seen.iterations, seen.account), (0, None));
+        assert!(story.running().is_empty(), "not at once");
+        story.now = super::wake_at(&story.state, story.now).unwrap_or(story.now);
+        story.tell(Input::Tick);
+        assert_eq!(story.running(), ["a#2"]);
+        story.merge("a");
+        assert_eq!(story.finish(), [0]);
+    }
+}
+
+#[test]
+fn what_is_the_accounts_ends_the_run_and_what_is_the_agents_is_charged() {
+    // Of those that are charged, the next iteration has begun as well.
+    for (kind, iterations) in [
+        (FailureKind::Auth, 0),
+        (FailureKind::Billing, 0),
+        (FailureKind::Context, 2),
+        (FailureKind::Refused, 2),
+        (FailureKind::Crashed, 2),
+        (FailureKind::Other, 2),
+    ] {
+        let mut story = Story::begin(1, vec![feature("a", &[])]);
+        story.prepare();
+        let failed = IterationReport {
+            failure: Some(AgentFailure::new(kind, "no")),
+            ..report()
+        };
+        story.end("a", failed);
+        let run = view(&story.state, story.now).run.unwrap();
+        assert_eq!(run.iterations, iterations, "{kind:?}");
+        assert_eq!(run.account.is_some(), iterations == 0, "{kind:?}");
+    }
 }
 
 #[test]

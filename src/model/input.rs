@@ -1,6 +1,8 @@
 //! Observations: everything that reaches `core` from outside.
 
-use super::{FeatureSpec, Oid, RunId, Settings, Slug, WorktreeName, event::InfraKind};
+use super::{
+    AgentFailure, FeatureSpec, Oid, RunId, Settings, Slug, WorktreeName, event::InfraKind,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -221,27 +223,6 @@ impl Ending {
             Self::TimedOut | Self::IdleTimedOut | Self::OverLimit { .. } | Self::Stopped
         )
     }
-}
-
-/// An agent's report that its call failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentFailure {
-    /// What kind.
-    pub kind: FailureKind,
-    /// The CLI's own words, one line, capped.
-    pub text: String,
-}
-
-/// Kinds of agent failure that call for different treatment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// The account's quota is used up.
-    Limit,
-    /// Not logged in, bad key, or no credit.
-    Auth,
-    /// Anything else.
-    Other,
 }
 
 /// Tokens and money of one iteration, as the agent reported them.
