@@ -162,7 +162,8 @@ pub async fn call(
     let (stage, seen) = watch::channel(Stage::UnderWay);
     let on_line = |stream, line: &str| {
         reader.line(stream, line, &mut tell);
-        stage.send_replace(reader.stage());
+        // What it merely prints after its result, or repeats, wins it no time.
+        stage.send_if_modified(|last| std::mem::replace(last, reader.stage()) != reader.stage());
     };
     let mut outstayed = false;
     let stop = async {

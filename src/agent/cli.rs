@@ -16,7 +16,7 @@ pub(super) struct Cli {
     pub(super) is_fed: bool,
     /// Variables of harness's own environment that it gets besides the usual ones; `*` stands for any ending.
     pub(super) passes: &'static [&'static [&'static str]],
-    /// Variables that it is given unless it has them: what keeps an unattended call from asking, updating or chatting.
+    /// Variables that it is given unless its profile sets them: what keeps an unattended call from asking, updating or chatting.
     pub(super) sets: &'static [(&'static str, &'static str)],
     /// Variables that lead what is not for several at once to a path below the call's own temporary directory.
     pub(super) apart: &'static [(&'static str, &'static str)],

@@ -117,8 +117,9 @@ pub(super) fn agent_env(parent: &Environment, profile: &Profile, is_root: bool) 
     ] {
         env.insert(name.into(), value.into());
     }
+    // What a person has set for sessions of their own is not meant for these.
     for (name, value) in cli.sets {
-        env.entry(name.into()).or_insert_with(|| value.into());
+        env.insert(name.into(), value.into());
     }
     if profile.kind == Kind::Claude && is_root {
         // Claude Code refuses to work without asking when it runs as root, unless told that it is boxed in.
@@ -234,14 +235,16 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_call_from_asking_is_set_unless_it_is_set_already() {
+    fn what_keeps_a_call_from_asking_is_set_unless_the_profile_says_otherwise() {
         let mode = OsString::from("GOOSE_MODE");
         let mut goose = profile(Kind::Goose);
-        assert_eq!(agent_env(&parent(), &goose, false)[&mode], "auto");
+        let mut parent = parent();
+        parent.insert(mode.clone(), "approve".into());
+        assert_eq!(agent_env(&parent, &goose, false)[&mode], "auto");
         goose
             .env
             .insert("GOOSE_MODE".into(), "smart_approve".into());
-        assert_eq!(agent_env(&parent(), &goose, false)[&mode], "smart_approve");
+        assert_eq!(agent_env(&parent, &goose, false)[&mode], "smart_approve");
     }
 
     /// What makes an interpreter, a linker or a shell run more than it was asked to.

@@ -108,6 +108,12 @@ impl Complaint {
         }
     }
 
+    /// Whether a code names a limit that is none of speed: `FreeUsageLimitError`.
+    fn names_limit(&self) -> bool {
+        let mut codes = self.codes.iter();
+        codes.any(|code| code.ends_with("limiterror") && !code.ends_with("ratelimiterror"))
+    }
+
     fn kind(&self) -> FailureKind {
         let looked_at = if self.is_prose { 0 } else { LOOKED_AT };
         let text: String = self.text.chars().take(looked_at).collect();
@@ -117,7 +123,7 @@ impl Complaint {
         let status = self.status.or_else(|| status_in(&text));
         if is(CONTEXT_CODES) || says(CONTEXT) {
             FailureKind::Context
-        } else if self.is_limit || is(LIMIT_CODES) || is_limit(&text) {
+        } else if self.is_limit || is(LIMIT_CODES) || self.names_limit() || is_limit(&text) {
             FailureKind::Limit
         } else if is(BILLING_CODES) || says(BILLING) || status == Some(402) {
             FailureKind::Billing
@@ -266,6 +272,7 @@ const OVERLOADED_CODES: &[&str] = &[
     "overloaded_error",
     "overloaded",
     "rate_limit_error",
+    "ratelimiterror",
     "rate_limit_exceeded",
     "rate_limit",
     "resource_exhausted",
@@ -563,6 +570,17 @@ mod tests {
             .status(Some(429))
             .code(Some("insufficient_quota"));
         assert_eq!(failure(&full).kind, Billing);
+        for (code, kind) in [
+            ("FreeUsageLimitError", Limit),
+            ("RateLimitError", Overloaded),
+            ("ProviderAuthError", Auth),
+            ("ContextOverflowError", Context),
+            ("RESOURCE_EXHAUSTED", Overloaded),
+            ("connection_failed", Network),
+            ("refusal", Refused),
+        ] {
+            assert_eq!(failure(&bare.clone().code(Some(code))).kind, kind, "{code}");
+        }
         let limit = bare.body(r#"{"error":{"type":"usage_limit_reached","resets_at":1795432629}}"#);
         let limit = failure(&limit.status(Some(429)));
         assert_eq!((limit.kind, limit.resets_at), (Limit, Some(1_795_432_629)));

@@ -342,7 +342,7 @@ fn who_has_told_its_result_and_does_not_end_is_ended_and_has_ended_well() {
         let bench = Bench::new(
             kind,
             &format!(
-                "cat > /dev/null; echo x > $HARNESS_OUTBOX/done; echo '{result}'; exec sleep 1000"
+                "cat > /dev/null; echo x > $HARNESS_OUTBOX/done; echo '{result}'; while :; do echo >&2; sleep 0.01; done"
             ),
         );
         let mut call = bench.call();
