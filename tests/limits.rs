@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
-use support::{Ran, Site, end};
+use support::{Ran, Site};
 
 /// A stand-in for Claude Code that is at its limit while a file says so, and that is not logged in while another does.
 const STUB: &str = r#"
@@ -40,13 +40,19 @@ fn site(more: &str) -> Site {
         site.spec(name, "agent: claude");
     }
     site.spec("other", "agent: scripted");
-    site.script("other", "write other.txt ok\nnote it is written\ndone it is there\n");
+    site.script(
+        "other",
+        "write other.txt ok\nnote it is written\ndone it is there\n",
+    );
     site.commit("specs");
     site
 }
 
 fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 fn status(site: &Site) -> Value {
@@ -63,9 +69,15 @@ fn assert_landed(site: &Site, ran: &Ran, names: &[&str]) {
 
 /// Events of one kind about `a` and `b`, in order: started and ended iterations.
 fn iterations(site: &Site) -> Vec<String> {
-    let events = site.journal().into_iter().filter(|event| event["slug"] != "other");
+    let events = site
+        .journal()
+        .into_iter()
+        .filter(|event| event["slug"] != "other");
     let events = events.filter_map(|event| {
-        let name = event["event"].as_str()?.strip_prefix("iteration_")?.to_owned();
+        let name = event["event"]
+            .as_str()?
+            .strip_prefix("iteration_")?
+            .to_owned();
         Some(name)
     });
     events.collect()
@@ -79,11 +91,19 @@ fn a_limit_is_waited_out_by_the_next_run_too_and_one_tries_it_first() {
     // Who does not need the account lands.
     site.await_file(&site.repo.join("other.txt"));
     site.await_that("both are at the limit", || {
-        iterations(&site).iter().filter(|name| *name == "ended").count() == 2
+        iterations(&site)
+            .iter()
+            .filter(|name| *name == "ended")
+            .count()
+            == 2
     });
     let seen = status(&site);
     let account = &seen["run"]["accounts"][0];
-    assert_eq!((&account["name"], &account["closed"]), (&"claude".into(), &true.into()), "{seen}");
+    assert_eq!(
+        (&account["name"], &account["closed"]),
+        (&"claude".into(), &true.into()),
+        "{seen}"
+    );
     assert_eq!(account["kind"], "limit");
     assert_eq!(account["scope"], "five_hour");
     harness.kill().unwrap();
@@ -102,13 +122,17 @@ fn a_limit_is_waited_out_by_the_next_run_too_and_one_tries_it_first() {
 fn with_switch_the_features_go_on_with_another_agent() {
     let site = site("fallback: [scripted]\nlimits: {on_limit: switch}");
     for name in ["a", "b"] {
-        let text = format!("write {name}.txt ok\nnote it is written by the other\ndone it is there\n");
+        let text =
+            format!("write {name}.txt ok\nnote it is written by the other\ndone it is there\n");
         site.script(name, &text);
     }
     std::fs::write(site.path("limit"), (now_s() + 3600).to_string()).unwrap();
     let ran = site.harness(&["run"]);
     assert_landed(&site, &ran, &["a", "b", "other"]);
-    let instead = site.journal().into_iter().filter(|event| event["instead"] == "scripted");
+    let instead = site
+        .journal()
+        .into_iter()
+        .filter(|event| event["instead"] == "scripted");
     assert_eq!(instead.count(), 2);
 }
 

@@ -155,28 +155,7 @@ impl Resolver<'_> {
         let mut agents = BTreeMap::new();
         for (name, shape) in shapes {
             let command = texts(shape.command);
-            let kind = match shape.kind {
-                Some(shape::Kind::Claude) => Kind::Claude,
-                Some(shape::Kind::Command) => {
-                    if command
-                        .first()
-                        .is_none_or(|program| program.trim().is_empty())
-                    {
-                        let message =
-                            format!("{}: kind `command` needs a command", agents_key(&name));
-                        let help = "for example `command: [\"./tools/agent.sh\"]`";
-                        self.problem(
-                            &format!("agents.{name}.kind"),
-                            Problem::error(message).help(help),
-                        );
-                    }
-                    Kind::Command
-                }
-                None => {
-                    self.no_kind(&name);
-                    Kind::Command
-                }
-            };
+            let kind = self.kind(&name, shape.kind, &command);
             let env = shape
                 .env
                 .into_iter()
@@ -206,6 +185,33 @@ impl Resolver<'_> {
         agents
     }
 
+    /// The kind of a profile. A program that is nobody's must be named.
+    fn kind(&mut self, agent: &str, kind: Option<shape::Kind>, command: &[String]) -> Kind {
+        let kind = match kind {
+            Some(shape::Kind::Claude) => Kind::Claude,
+            Some(shape::Kind::Codex) => Kind::Codex,
+            Some(shape::Kind::Opencode) => Kind::Opencode,
+            Some(shape::Kind::Goose) => Kind::Goose,
+            Some(shape::Kind::Gemini) => Kind::Gemini,
+            Some(shape::Kind::Copilot) => Kind::Copilot,
+            Some(shape::Kind::Qwen) => Kind::Qwen,
+            Some(shape::Kind::Aider) => Kind::Aider,
+            Some(shape::Kind::Command) => Kind::Command,
+            None => {
+                self.no_kind(agent);
+                return Kind::Command;
+            }
+        };
+        let program = command.first().map_or("", |program| program.trim());
+        if kind == Kind::Command && program.is_empty() {
+            let message = format!("{}: kind `command` needs a command", agents_key(agent));
+            let help = "for example `command: [\"./tools/agent.sh\"]`";
+            let problem = Problem::error(message).help(help);
+            self.problem(&format!("agents.{agent}.kind"), problem);
+        }
+        kind
+    }
+
     fn no_kind(&mut self, agent: &str) {
         let entry = self.file.and_then(|(source, root)| {
             let entry = root.entry("agents")?.node.entry(agent)?;
@@ -216,7 +222,7 @@ impl Resolver<'_> {
             return;
         }
         let message = format!("{} has no kind", agents_key(agent));
-        let problem = Problem::error(message).help("add `kind: claude` or `kind: command`");
+        let problem = Problem::error(message).help("add `kind: claude`, say, or `kind: command`");
         let place = entry.and_then(|(source, entry)| Some(source.spot(entry.place?)));
         self.problems.push(match place {
             Some(spot) => spot.mark(problem),

@@ -93,16 +93,50 @@ pub struct Run {
 pub enum Kind {
     /// Claude Code.
     Claude,
+    /// Codex CLI.
+    Codex,
+    /// opencode.
+    Opencode,
+    /// goose.
+    Goose,
+    /// Gemini CLI.
+    Gemini,
+    /// GitHub Copilot CLI.
+    Copilot,
+    /// Qwen Code.
+    Qwen,
+    /// aider.
+    Aider,
     /// Any program with the prompt on its standard input.
     Command,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Claude,
+        Self::Codex,
+        Self::Opencode,
+        Self::Goose,
+        Self::Gemini,
+        Self::Copilot,
+        Self::Qwen,
+        Self::Aider,
+        Self::Command,
+    ];
+
     /// Its name in harness.yaml.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Opencode => "opencode",
+            Self::Goose => "goose",
+            Self::Gemini => "gemini",
+            Self::Copilot => "copilot",
+            Self::Qwen => "qwen",
+            Self::Aider => "aider",
             Self::Command => "command",
         }
     }
@@ -113,8 +147,8 @@ impl Kind {
 pub struct Profile {
     /// How.
     pub kind: Kind,
-    /// Program and first arguments. Never empty for [`Kind::Command`]; for [`Kind::Claude`] empty means
-    /// `claude`.
+    /// Program and first arguments. Never empty for [`Kind::Command`]; for the others empty means the
+    /// program that the kind is named after.
     pub command: Vec<String>,
     /// Model handed to the agent.
     pub model: Option<String>,

@@ -128,7 +128,7 @@ pub(super) struct Run {
     pub idle_timeout: Option<Span>,
     /// Pause between two iterations of one feature.
     pub sleep_between: Span,
-    /// Time between asking a process to end and killing it.
+    /// Time between asking a process to end and killing it, and between an agent's result and its being asked to end.
     pub grace: Span,
     /// When one feature blocks or trips: isolate leaves the others running, stop ends the run.
     pub on_halt: OnHalt,
@@ -145,9 +145,9 @@ pub(super) enum OnHalt {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Profile {
-    /// claude runs Claude Code; command runs any program, which gets the prompt on its standard input.
+    /// claude (Claude Code), codex, opencode, goose, gemini, copilot, qwen, aider; command: any, prompt on its stdin.
     pub kind: Option<Kind>,
-    /// Program and first arguments; for kind claude, what to run instead of `claude`.
+    /// Program and first arguments; for kinds other than command, what to run instead of the program of that name.
     pub command: Vec<Text>,
     /// Model handed to the agent.
     pub model: Option<Name>,
@@ -173,6 +173,13 @@ pub(super) struct Profile {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
     Claude,
+    Codex,
+    Opencode,
+    Goose,
+    Gemini,
+    Copilot,
+    Qwen,
+    Aider,
     Command,
 }
 
@@ -259,8 +266,7 @@ pub(super) struct Resources {
     /// more than this share of the last ten seconds, in percent; null means never.
     #[schemars(range(min = 1, max = 100))]
     pub pressure: Option<u32>,
-    /// Processors that the builds of all agents and commands share, by a jobserver of make's, or divided by the number
-    /// of agents where make is older than 4.4; null leaves builds alone.
+    /// Processors that all builds share, by make's jobserver or divided by the number of agents; null leaves them alone.
     pub jobs: Option<Parallel>,
 }
 

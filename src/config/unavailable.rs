@@ -37,7 +37,6 @@ pub(super) const IN_FILE: &[Unavailable] = &[
         "remove it",
     ),
     key("features.*.budget", all_null, "remove it"),
-    key("agents.*.kind", available_kind, "use `kind: command`"),
 ];
 
 /// Keys of front matter.
@@ -64,13 +63,4 @@ fn all_null(node: &Node) -> bool {
         Value::Map(entries) => entries.iter().all(|entry| null(&entry.node)),
         _ => null(node),
     }
-}
-
-fn is_text(node: &Node, text: &str) -> bool {
-    matches!(&node.value, Value::Text(value) if value == text)
-}
-
-/// Kinds that are nobody's are left to the checker, which knows the available ones.
-fn available_kind(node: &Node) -> bool {
-    !is_text(node, "codex") && !is_text(node, "opencode")
 }

@@ -51,13 +51,19 @@ impl Account {
         closed.is_some_and(|closed| closed.until.is_none())
     }
 
-    /// An iteration failed because of the account.
-    fn close(&mut self, failure: &AgentFailure, settings: &Settings, at: Stamp, salt: u64) {
+    /// An iteration failed because of the account, which is reset then, if that was told.
+    fn close(
+        &mut self,
+        failure: &AgentFailure,
+        reset: Option<Stamp>,
+        settings: &Settings,
+        (at, salt): (Stamp, u64),
+    ) {
         let is_closed = self.is_closed(at);
         let earlier = self.closed.take();
         if let Some(earlier) = earlier.as_ref().filter(|_| is_closed) {
             // Who had begun before it was closed brings no news, unless it must be waited for longer.
-            let until = reset(failure).map(|at| at.plus_ms(MARGIN_MS));
+            let until = reset.map(|at| at.plus_ms(MARGIN_MS));
             let until = earlier.until.map(|known| known.max(until.unwrap_or(known)));
             self.closed = Some(Closed {
                 until: until.filter(|until| is_worth_it(*until, earlier.since, settings)),
@@ -66,7 +72,7 @@ impl Account {
             return;
         }
         let since = earlier.map_or(at, |closed| closed.since);
-        let wait = self.wait(failure, at, salt);
+        let wait = self.wait(failure, reset, (at, salt));
         let until = wait.map(|ms| at.plus_ms(ms.max(FLOOR_MS)));
         let is_final =
             settings.limits.on_limit == OnLimit::Halt && failure.kind == FailureKind::Limit;
@@ -80,14 +86,19 @@ impl Account {
     }
 
     /// How long to wait, in milliseconds; `None`: time does not help.
-    fn wait(&self, failure: &AgentFailure, at: Stamp, salt: u64) -> Option<u64> {
+    fn wait(
+        &self,
+        failure: &AgentFailure,
+        reset: Option<Stamp>,
+        (at, salt): (Stamp, u64),
+    ) -> Option<u64> {
         let doubled = |(first, longest): (u64, u64)| {
             let wait = first.saturating_mul(1 << self.failures.min(16));
             wait.min(longest)
         };
         match failure.kind {
             FailureKind::Auth | FailureKind::Billing => None,
-            FailureKind::Limit => match reset(failure) {
+            FailureKind::Limit => match reset {
                 Some(reset) => Some(reset.since_ms(at) + MARGIN_MS),
                 None => Some(doubled(UNKNOWN_MS)),
             },
@@ -109,12 +120,6 @@ impl Account {
         self.failures = 0;
         self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp < slots);
     }
-}
-
-/// The reset that an agent told.
-fn reset(failure: &AgentFailure) -> Option<Stamp> {
-    let seconds = u64::try_from(failure.resets_at?).ok()?;
-    Some(Stamp(seconds.saturating_mul(1000)))
 }
 
 fn is_worth_it(until: Stamp, since: Stamp, settings: &Settings) -> bool {
@@ -139,8 +144,11 @@ impl State {
         let salt = self.seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
         match &report.failure {
             Some(failure) if is_the_accounts(failure) => {
+                // Agents tell the wall's time.
+                let seconds = failure.resets_at.and_then(|at| u64::try_from(at).ok());
+                let reset = seconds.map(|at| self.journal_time(Stamp(at.saturating_mul(1000))));
                 let account = self.accounts.entry(name.to_owned()).or_default();
-                account.close(failure, settings, at, salt);
+                account.close(failure, reset, settings, (at, salt));
             }
             // The agent came to no end that would say anything about its account.
             _ if report.ending.killed_by_us()

@@ -310,6 +310,10 @@ impl State {
             }
             _ => {}
         }
+        let account = report
+            .failure
+            .as_ref()
+            .filter(|failure| is_the_accounts(failure));
         let machine = match (&report.ending, &report.failure) {
             (Ending::NotStarted { why }, _) => Some(why.clone()),
             (_, Some(failure)) if failure.kind == FailureKind::Machine => {
@@ -322,8 +326,7 @@ impl State {
             }
             _ => None,
         };
-        let nobodys_fault =
-            machine.is_some() || report.failure.as_ref().is_some_and(is_the_accounts);
+        let nobodys_fault = machine.is_some() || account.is_some();
         if let Some(why) = machine {
             self.infra(slug, &why, at);
         } else if !nobodys_fault && report.ending != Ending::Stopped {

@@ -783,6 +783,53 @@ fn a_dead_login_is_not_charged_and_ends_the_run_with_6() {
 }
 
 #[test]
+fn a_service_that_fails_for_now_is_waited_for_and_not_charged() {
+    for kind in [FailureKind::Overloaded, FailureKind::Network] {
+        let mut story = Story::begin(1, vec![feature("a", &[])]);
+        story.prepare();
+        let trouble = IterationReport {
+            failure: Some(AgentFailure::new(kind, "try again later")),
+            note: String::new(),
+            changed: false,
+            ..report()
+        };
+        story.end("a", trouble);
+        let seen = view(&story.state, story.now).run.unwrap();
+        assert_eq!((seen.iterations, seen.accounts.len()), (0, 1));
+        assert!(story.running().is_empty(), "not at once");
+        story.now = super::wake_at(&story.state, story.now).unwrap_or(story.now);
+        story.tell(Input::Tick);
+        assert_eq!(story.running(), ["a#2"]);
+        story.merge("a");
+        assert_eq!(story.finish(), [0]);
+    }
+}
+
+#[test]
+fn what_is_the_accounts_ends_the_run_and_what_is_the_agents_is_charged() {
+    // Of those that are charged, the next iteration has begun as well.
+    for (kind, iterations) in [
+        (FailureKind::Auth, 0),
+        (FailureKind::Billing, 0),
+        (FailureKind::Context, 2),
+        (FailureKind::Refused, 2),
+        (FailureKind::Crashed, 2),
+        (FailureKind::Other, 2),
+    ] {
+        let mut story = Story::begin(1, vec![feature("a", &[])]);
+        story.prepare();
+        let failed = IterationReport {
+            failure: Some(AgentFailure::new(kind, "no")),
+            ..report()
+        };
+        story.end("a", failed);
+        let run = view(&story.state, story.now).run.unwrap();
+        assert_eq!(run.iterations, iterations, "{kind:?}");
+        assert_eq!(run.accounts.len(), usize::from(iterations == 0), "{kind:?}");
+    }
+}
+
+#[test]
 fn failing_to_prepare_backs_off_and_gives_up_without_touching_the_others() {
     let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &[])]);
     for round in 0..3 {

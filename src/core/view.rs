@@ -258,7 +258,9 @@ fn accounts(state: &State, now: Stamp) -> Vec<AccountView> {
             kind: closed.map(|closed| closed.failure.kind),
             scope: closed.and_then(|closed| closed.failure.scope.clone()),
             text: closed.map_or_else(String::new, |closed| closed.failure.text.clone()),
-            until: closed.and_then(|closed| closed.until),
+            until: closed
+                .and_then(|closed| closed.until)
+                .map(|at| state.wall_time(at)),
             at_once: account.ramp,
         }
     });

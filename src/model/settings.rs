@@ -42,6 +42,7 @@ pub struct Settings {
 
 /// What decisions need to know of an agent's profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AgentSettings {
     /// The account that it uses: profiles of one account share its limits.
     pub account: String,
@@ -52,6 +53,7 @@ pub struct AgentSettings {
 
 /// What happens when an account cannot be used for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LimitSettings {
     /// What the features do that would use it.
     pub on_limit: OnLimit,

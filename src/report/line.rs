@@ -224,7 +224,8 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
             FailureKind::Network => "network: ",
             FailureKind::Context => "context: ",
             FailureKind::Refused => "refused: ",
-            FailureKind::Crashed | FailureKind::Machine | FailureKind::Other => "",
+            FailureKind::Crashed => "crashed: ",
+            FailureKind::Machine | FailureKind::Other => "",
         };
         let text = reason(&failure.text, REASON_COLUMNS);
         return format!("#{iteration} {how}: {kind}{text}");

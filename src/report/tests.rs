@@ -570,10 +570,7 @@ fn the_log_tells_of_iterations() {
         "22:15:30  auth-login     #3 was stopped after 4m12s, its time was up, without a word"
     );
     let mut limited = report(Ending::Exited { code: 1 });
-    limited.failure = Some(AgentFailure::new(
-        FailureKind::Limit,
-        "resets at 7".to_owned(),
-    ));
+    limited.failure = Some(AgentFailure::new(FailureKind::Limit, "resets at 7"));
     assert_eq!(
         ended(limited),
         "22:15:30  auth-login     #3 ended with exit code 1 after 4m12s: limit: resets at 7"
