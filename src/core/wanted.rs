@@ -174,19 +174,14 @@ pub fn wake_at(state: &State, now: Stamp) -> Option<Stamp> {
         .any(|feature| right_of_way::gives_way(state, run, feature));
     let ways = merging.right_of_way.values().copied();
     let ways = ways.filter(|until| yielding && integrates(state, run) && *until > now);
-    let waiting = state
-        .ready
-        .iter()
-        .map(|(_, slug)| slug)
-        .chain(&state.in_slots);
-    let waiting = waiting
-        .filter_map(|slug| state.features.get(slug))
-        .filter(|_| admits);
-    let account = waiting.filter_map(|feature| state.reopens(run, feature, now));
+    let waits = admits && !(state.ready.is_empty() && state.in_slots.is_empty());
+    let accounts = state.accounts.values().filter(|_| waits);
+    let accounts = accounts.filter_map(|account| account.closed.as_ref()?.until);
+    let account = accounts.filter(|until| *until > now).min();
     times
         .chain(queue)
         .chain(publish)
         .chain(ways)
-        .chain(account.min())
+        .chain(account)
         .min()
 }
