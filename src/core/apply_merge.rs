@@ -421,14 +421,10 @@ impl State {
         merging.overtaken = 0;
         merging.works();
         merging.stand(ground);
-        let landed = |attempt: &Attempt| {
-            matches!(&attempt.stage, AttemptStage::Landing(chain)
-                if chain.commit == ground.tip && attempt.what == Trial::Features)
-        };
         let dropped: Vec<(u32, Vec<Slug>)> = merging
             .attempts
             .iter()
-            .filter(|(_, attempt)| !landed(attempt))
+            .filter(|(_, attempt)| !attempt.has_landed(&ground.tip))
             .map(|(number, attempt)| (*number, attempt.members.clone()))
             .collect();
         for (number, members) in dropped {

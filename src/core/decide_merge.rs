@@ -22,6 +22,12 @@ pub(super) fn run_begins(
 ) -> Vec<Event> {
     let target_tip = ground.target.clone();
     let all_public = ground.tip == ground.target;
+    // What has landed needs no branch any more.
+    let attempts = state.merging.attempts.values();
+    let unheard: Vec<&Slug> = attempts
+        .filter(|attempt| attempt.has_landed(&ground.tip))
+        .flat_map(|attempt| &attempt.members)
+        .collect();
     let mut events = vec![Event::RunStarted {
         run,
         settings: Box::new(settings),
@@ -40,11 +46,13 @@ pub(super) fn run_begins(
             Event::Unlanded { slug }
         }
     }));
-    let waiting = state.awaiting_merge().filter(|slug| gone.contains(slug));
+    let waiting = state
+        .awaiting_merge()
+        .filter(|slug| gone.contains(slug) && !unheard.contains(slug));
     events.extend(waiting.cloned().map(|slug| Event::Abandoned { slug }));
     // What the last run had started may have moved the target after it died.
-    let mut unheard = state.merging.unpublished.iter();
-    if all_public && unheard.any(|(slug, _)| !lost.contains(slug)) {
+    let mut known = state.merging.unpublished.iter();
+    if all_public && known.any(|(slug, _)| !lost.contains(slug)) {
         events.push(Event::Published { commit: target_tip });
     }
     events

@@ -117,6 +117,12 @@ impl Attempt {
             AttemptStage::Built(chain) | AttemptStage::Landing(chain) => Some(chain),
         }
     }
+
+    /// Whether the features in it have landed, unheard: what was to land is where the integration ref stands.
+    pub(super) fn has_landed(&self, tip: &Oid) -> bool {
+        let lands = matches!(&self.stage, AttemptStage::Landing(chain) if chain.commit == *tip);
+        lands && self.what == Trial::Features
+    }
 }
 
 impl Merging {

@@ -211,3 +211,34 @@ fn a_feature_that_was_taken_back_is_no_reason_for_a_code() {
     }));
     assert_eq!(story.finish(), [0]);
 }
+
+#[test]
+fn what_landed_before_a_death_has_landed_although_its_branch_is_gone() {
+    let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &["a"])]);
+    story.prepare();
+    story.end("a", claim());
+    story.green();
+    let mut effects = wanted(&story.state).into_iter();
+    let landing = effects.find_map(|effect| match effect {
+        Effect::Land { to, .. } => Some(to),
+        _ => None,
+    });
+    // The process dies after git has moved the integration ref, and a person deletes the branch.
+    story.tell(Input::RunBegins {
+        run: RunId("again".into()),
+        settings: Settings::default(),
+        target: "refs/heads/main".into(),
+        ground: Ground {
+            tip: landing.unwrap(),
+            tree: oid('d'),
+            target: oid('a'),
+            relation: Relation::Behind,
+        },
+        lost: Vec::new(),
+        gone: vec![slug("a")],
+    });
+    story.land(LandOutcome::Done);
+    story.publish(PublishOutcome::Done);
+    assert_eq!(story.stage("a"), Stage::Merged);
+    assert_eq!(story.stage("b"), Stage::Preparing);
+}
