@@ -102,7 +102,7 @@ fn program(site: &Site, kind: &str, record: &str, claims: bool) {
 fn site(cases: &[(&str, &str)], claims: bool) -> Site {
     let site = Site::new();
     fs::create_dir(site.path("seen")).unwrap();
-    let mut config = "version: 1\nagents:\n".to_owned();
+    let mut config = "version: 1\nlimits: {on_limit: halt}\nagents:\n".to_owned();
     for (kind, record) in cases {
         program(&site, kind, record, claims);
         config += &format!("  {kind}: {{kind: {kind}, model: big}}\n");
