@@ -75,6 +75,14 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             let fits = state.live().is_some_and(|run| !run.tidied);
             one(fits, Event::Tidied)
         }
+        Input::Tick => Vec::new(),
+        other => from_outside(state, other),
+    }
+}
+
+/// What the machine does, or a person.
+fn from_outside(state: &State, input: Input) -> Vec<Event> {
+    match input {
         Input::Strained { why } => {
             let fits = state.live().is_some_and(|run| run.strain != why);
             one(fits, Event::Strained { why })
@@ -84,7 +92,6 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             let fits = state.live().is_some();
             one(fits, Event::Slept { slept_ms })
         }
-        Input::Tick => Vec::new(),
         of_a_person => asked(state, of_a_person),
     }
 }

@@ -34,18 +34,24 @@ pub struct DiffStat {
     pub deletions: usize,
 }
 
-/// A handle of git2 for one thread at a time; idle again when this is dropped.
+/// Times a handle is used. It remembers every object that was read through it, up to hundreds of megabytes, and forgets
+/// them only when it is closed.
+pub(super) const USES: u32 = 256;
+
+/// A handle of git2 for one thread at a time; idle again when this is dropped, unless it is worn out.
 pub(super) struct Library<'r> {
     idle: &'r Handles,
     handle: Option<git2::Repository>,
+    /// How often it can be used after this.
+    left: u32,
 }
 
-/// Handles that nobody uses.
+/// Handles that nobody uses, and how often each can still be used.
 #[derive(Default)]
-pub(super) struct Handles(Mutex<Vec<git2::Repository>>);
+pub(super) struct Handles(Mutex<Vec<(git2::Repository, u32)>>);
 
 impl Handles {
-    fn idle(&self) -> MutexGuard<'_, Vec<git2::Repository>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(git2::Repository, u32)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,22 +76,26 @@ impl Deref for Library<'_> {
 
 impl Drop for Library<'_> {
     fn drop(&mut self) {
-        self.idle.idle().extend(self.handle.take());
+        if self.left > 0 {
+            let handle = self.handle.take();
+            self.idle.idle().extend(handle.map(|it| (it, self.left)));
+        }
     }
 }
 
 impl Repo {
-    /// The repository as git2 sees it. A handle that another thread has done with is used again: to open one
-    /// reads the configuration and maps the packs, which takes longer than most of what is asked.
+    /// The repository as git2 sees it. A handle that another thread has done with is used again, though not for ever: to
+    /// open one reads the configuration and maps the packs, which takes longer than most of what is asked.
     pub(super) fn library(&self) -> Result<Library<'_>, GitError> {
         let idle = self.handles().idle().pop();
-        let handle = match idle {
-            Some(handle) => handle,
-            None => open(self.settings())?,
+        let (handle, left) = match idle {
+            Some(known) => known,
+            None => (open(self.settings())?, USES),
         };
         Ok(Library {
             idle: self.handles(),
             handle: Some(handle),
+            left: left - 1,
         })
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::git::GitError;
 use crate::git::cli::Git;
+use crate::git::read::USES;
 use std::time::Duration;
 
 #[test]
@@ -212,4 +213,19 @@ fn reading_history_and_differences() {
     assert!(repo.contains(MAIN, &first).unwrap());
     assert!(!repo.contains("refs/heads/none", &first).unwrap());
     assert_eq!(repo.tip("refs/heads/none").unwrap(), None);
+}
+
+#[test]
+fn what_was_read_is_not_remembered_for_ever() {
+    let f = Fixture::new();
+    let commit = f.oid("HEAD");
+    let repo = f.repo();
+    let tree = repo.tree_of(&commit).unwrap();
+    let (dir, file) = commit.as_str().split_at(2);
+    fs::remove_file(f.root.join(".git/objects").join(dir).join(file)).unwrap();
+    // Remembered by the handle that read it, and each look is one more use of that.
+    assert_eq!(repo.tree_of(&commit).unwrap(), tree);
+    let looks = (0..USES).take_while(|_| repo.tree_of(&commit).is_ok());
+    assert!(looks.count() < USES.try_into().unwrap());
+    assert!(repo.tree_of(&commit).is_err());
 }
