@@ -372,9 +372,12 @@ pub(super) fn is_quiet(state: &State, run: &Run) -> bool {
             AttemptStage::Landing(_) => first == Some(n),
             _ if terminating => false,
             AttemptStage::Building => true,
-            AttemptStage::Built(chain) => {
-                integrates || !matches!(outlook(state, run, attempt, chain), Outlook::AskBase)
-            }
+            AttemptStage::Built(chain) => match outlook(state, run, attempt, chain) {
+                Outlook::Gate | Outlook::Green(_) => true,
+                Outlook::AskBase => integrates,
+                // Behind another it waits for what becomes of that one.
+                _ => integrates || first == Some(n) || attempt.what == Trial::Base,
+            },
         });
     let waiting = integrates
         && queued(state)
