@@ -14,7 +14,7 @@ use super::resolved::{
 use super::shape::{self, Selection, Shape};
 use super::source::{Place, Source, quoted};
 use super::yaml::Node;
-use crate::model::{BreakerSettings, Isolation, OnHalt, Problem, Severity, Slug, not_a_pattern};
+use crate::model::{BreakerSettings, OnHalt, Problem, Severity, Slug, not_a_pattern};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -61,10 +61,7 @@ impl Resolver<'_> {
             agents,
             breakers,
             worktrees: self.worktrees(shape.worktrees),
-            isolation: match shape.isolation {
-                shape::Isolation::Worktree => Isolation::Worktree,
-                shape::Isolation::Clone => Isolation::Clone,
-            },
+            isolation: confine::isolation(shape.isolation),
             resources: Resources {
                 memory: shape.resources.memory.map(|size| size.0),
                 processes: shape.resources.processes,

@@ -100,7 +100,7 @@ pub(crate) fn with_agents(on_limit: OnLimit, max_wait_ms: u64, fallback: &[&str]
     Settings {
         agent: "claude".into(),
         agents: BTreeMap::from([
-            ("claude".into(), agent("work", None)),
+            ("claude".into(), agent("work", Some(1))),
             ("codex".into(), agent("codex", Some(2))),
         ]),
         limits: LimitSettings {
