@@ -155,10 +155,8 @@ impl Night {
                 let follow = follow.as_ref().map(number);
                 let (onto, tip) = (number(&onto), number(&tip));
                 let repo = &mut self.repo;
-                Input::Built {
-                    attempt,
-                    outcome: repo.build(what, onto, tip, &members, &first, follow),
-                }
+                let outcome = repo.build(what, onto, tip, &members, &first, follow);
+                Input::Built { attempt, outcome }
             }
             Effect::Gate {
                 attempt,
