@@ -2,6 +2,7 @@
 //!
 //! This file must never know how a value is written.
 
+use super::agents;
 use super::confine;
 use super::feature::{FeatureKeys, unknown_profile};
 use super::kind::{PARALLEL_MOST, Parallel, Text};
@@ -148,7 +149,7 @@ impl Resolver<'_> {
         features
     }
 
-    fn agents(&mut self, shapes: BTreeMap<String, shape::Profile>) -> BTreeMap<String, Profile> {
+    fn agents(&mut self, shapes: BTreeMap<String, agents::Profile>) -> BTreeMap<String, Profile> {
         let mut agents = BTreeMap::new();
         for (name, shape) in shapes {
             let command = texts(shape.command);
@@ -183,17 +184,17 @@ impl Resolver<'_> {
     }
 
     /// The kind of a profile. A program that is nobody's must be named.
-    fn kind(&mut self, agent: &str, kind: Option<shape::Kind>, command: &[String]) -> Kind {
+    fn kind(&mut self, agent: &str, kind: Option<agents::Kind>, command: &[String]) -> Kind {
         let kind = match kind {
-            Some(shape::Kind::Claude) => Kind::Claude,
-            Some(shape::Kind::Codex) => Kind::Codex,
-            Some(shape::Kind::Opencode) => Kind::Opencode,
-            Some(shape::Kind::Goose) => Kind::Goose,
-            Some(shape::Kind::Gemini) => Kind::Gemini,
-            Some(shape::Kind::Copilot) => Kind::Copilot,
-            Some(shape::Kind::Qwen) => Kind::Qwen,
-            Some(shape::Kind::Aider) => Kind::Aider,
-            Some(shape::Kind::Command) => Kind::Command,
+            Some(agents::Kind::Claude) => Kind::Claude,
+            Some(agents::Kind::Codex) => Kind::Codex,
+            Some(agents::Kind::Opencode) => Kind::Opencode,
+            Some(agents::Kind::Goose) => Kind::Goose,
+            Some(agents::Kind::Gemini) => Kind::Gemini,
+            Some(agents::Kind::Copilot) => Kind::Copilot,
+            Some(agents::Kind::Qwen) => Kind::Qwen,
+            Some(agents::Kind::Aider) => Kind::Aider,
+            Some(agents::Kind::Command) => Kind::Command,
             None => {
                 self.no_kind(agent);
                 return Kind::Command;

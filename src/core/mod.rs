@@ -5,6 +5,7 @@
 //! it. This room must never see a clock, a file, a thread, randomness or a hash map: equal inputs give
 //! equal decisions on every machine, which is what makes the simulation and the resume trustworthy.
 
+mod account_view;
 mod accounts;
 mod apply;
 mod apply_ground;
@@ -30,6 +31,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use account_view::AccountView;
 pub use decide::decide;
 pub use exit::exit_codes;
 pub use graph::{GraphProblem, check};
@@ -37,7 +39,5 @@ pub use invariants::broken_invariant;
 pub use queue_view::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView, queue};
 pub use schedule::next;
 pub use state::State;
-pub use view::{
-    AccountView, FeatureView, Planned, RunView, Stage, View, Wait, plan, unselected, view,
-};
+pub use view::{FeatureView, Planned, RunView, Stage, View, Wait, plan, unselected, view};
 pub use wanted::{wake_at, wanted};

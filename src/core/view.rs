@@ -3,6 +3,7 @@
 //! Computed when somebody looks; it may scan everything. Whoever looks says what the wall clock reads, and gets
 //! all times by the wall clock as it stands now: the journal's own time does not follow when that is set.
 
+use super::account_view::{AccountView, accounts};
 use super::feature::{Feature, Phase};
 use super::graph::GraphProblem;
 use super::merge::base_failure;
@@ -10,8 +11,8 @@ use super::queue::{AttemptStage, Publishing};
 use super::schedule::{admits, clash, hopeless_features, waits_after};
 use super::state::{Run, State};
 use crate::model::{
-    Containment, FailureKind, FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel,
-    Usage, WorktreeName,
+    Containment, FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage,
+    WorktreeName,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,25 +72,6 @@ pub struct RunView {
     pub strain: Option<String>,
     /// Accounts of agents that cannot be used, or are being tried again.
     pub accounts: Vec<AccountView>,
-}
-
-/// An account of agents that cannot be used, or is being tried again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AccountView {
-    /// Its name: that of its profile or kind of agent, or what `account` says.
-    pub name: String,
-    /// Whether it cannot be used now.
-    pub closed: bool,
-    /// What is the matter; `None`: nothing any more.
-    pub kind: Option<FailureKind>,
-    /// Which of its limits it is, where the agent says so.
-    pub scope: Option<String>,
-    /// The agent's own words.
-    pub text: String,
-    /// When it is tried again; `None`: when a person has helped, or in the next run.
-    pub until: Option<Stamp>,
-    /// How many may use it at once, while it is being tried.
-    pub at_once: Option<u32>,
 }
 
 /// A feature.
@@ -247,24 +229,6 @@ pub fn view(state: &State, now: Stamp) -> View {
         ahead,
         features,
     }
-}
-
-fn accounts(state: &State, now: Stamp) -> Vec<AccountView> {
-    let accounts = state.accounts.iter().map(|(name, account)| {
-        let closed = account.closed.as_ref();
-        AccountView {
-            name: name.clone(),
-            closed: account.is_closed(now),
-            kind: closed.map(|closed| closed.failure.kind),
-            scope: closed.and_then(|closed| closed.failure.scope.clone()),
-            text: closed.map_or_else(String::new, |closed| closed.failure.text.clone()),
-            until: closed
-                .and_then(|closed| closed.until)
-                .map(|at| state.wall_time(at)),
-            at_once: account.ramp,
-        }
-    });
-    accounts.collect()
 }
 
 pub(super) fn publish_waits(state: &State, run: &Run) -> Option<String> {
