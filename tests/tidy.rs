@@ -65,8 +65,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("tracing_subscriber", &["cli"]),
     ("humantime", &["config", "report"]),
-    // In `agent`: CLIs say in words of the clock when a limit ends.
-    ("jiff", &["learnings", "report", "driver", "agent"]),
+    ("jiff", &["learnings", "report", "driver"]),
     (
         "tracing",
         &[

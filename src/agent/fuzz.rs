@@ -1,10 +1,8 @@
 //! What must hold of what agents print and leave, whatever they do.
 
 use super::call::Progress;
-use super::cli::Cli;
-use super::reader::End;
+use super::claude::Records;
 use super::{deeds, outbox};
-use crate::config::Kind;
 use crate::model::{Ending, acts};
 use crate::process::{Secrets, Stream};
 
@@ -28,14 +26,12 @@ pub(crate) fn fuzz_output(data: &[u8]) {
             code: i32::from(code) - 2,
         },
     };
-    let kind = Kind::ALL[usize::from(choice >> 5) % Kind::ALL.len()];
-    let at = jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(jiff::tz::TimeZone::UTC);
     let read = || {
-        let mut reader = (Cli::of(kind).reader)();
+        let mut records = Records::new();
         for (n, line) in text.split('\n').enumerate() {
             let is_error = choice & 0x10 != 0 && n % 3 == 0;
             let stream = if is_error { Stream::Err } else { Stream::Out };
-            reader.line(stream, line, &mut |progress| {
+            records.line(stream, line, &mut |progress| {
                 if let Progress::Line(line) = progress {
                     assert!(
                         line.chars().count() <= 200 && !line.contains('\n'),
@@ -45,8 +41,7 @@ pub(crate) fn fuzz_output(data: &[u8]) {
                 }
             });
         }
-        let (ending, at) = (&ending, &at);
-        reader.finish(End { ending, at })
+        records.finish(&ending)
     };
     let verdict = read();
     assert_eq!(verdict, read());

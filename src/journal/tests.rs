@@ -120,7 +120,6 @@ fn night() -> Vec<Vec<Event>> {
         vec![Event::IterationStarted {
             slug: slug(),
             iteration: 1,
-            instead: None,
         }],
         vec![
             Event::IterationLost {

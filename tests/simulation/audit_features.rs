@@ -1,6 +1,5 @@
 //! What the auditor makes of records about one feature and its agents.
 
-use super::audit_accounts::is_the_accounts;
 use super::auditor::{Auditor, Where};
 use harness::model::{
     Ending, Event, FailureKind, IterationReport, MergeVerdict, OnHalt, SkipReason, Slug, Stamp,
@@ -20,10 +19,7 @@ impl Auditor {
                 self.moves(slug, &Where::Preparing, Where::Idle);
                 self.get(slug).fails(at);
             }
-            Event::IterationStarted {
-                iteration, instead, ..
-            } => {
-                self.uses_account(slug, instead.as_deref(), at);
+            Event::IterationStarted { iteration, .. } => {
                 self.iteration_started(slug, *iteration, at);
             }
             Event::IterationEnded {
@@ -96,10 +92,8 @@ impl Auditor {
     pub(super) fn started(&mut self, slug: &Slug, worktree: WorktreeName, at: Stamp) {
         self.assert_admits("a feature was started");
         let parallel = usize::try_from(self.settings.parallel).unwrap();
-        // Who waits for its account leaves its slot to others.
-        let waits = self.an_account_is_closed(at);
         assert!(
-            self.active() < parallel && (waits || self.slots() < parallel),
+            self.slots() < parallel,
             "{slug} was started without a free slot"
         );
         assert!(
@@ -190,8 +184,8 @@ impl Auditor {
         self.moves(slug, &Where::Running(iteration), Where::Between);
         let failure = report.failure.as_ref();
         let of = |kind| failure.is_some_and(|failure| failure.kind == kind);
-        let account = failure.is_some_and(is_the_accounts);
-        self.hears_of_account(slug, report, at);
+        let account = of(FailureKind::Limit) || of(FailureKind::Auth);
+        self.account |= account;
         let sleep = self.settings.sleep_between_ms;
         let known = self.get(slug);
         known.not_before = at.plus_ms(sleep);
