@@ -57,7 +57,7 @@ fn number(oid: &Oid) -> u64 {
 }
 
 /// Nights of the test suite.
-const NIGHTS: u64 = 3_000;
+const NIGHTS: u64 = 10_000;
 /// Records of a journal that a failure shows.
 const SHOWN: usize = 60;
 
