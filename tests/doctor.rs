@@ -82,7 +82,14 @@ fn what_is_wrong_with_the_place_itself_is_named() {
     site.write("harness.yaml", &yaml);
     let journal = site.read(".harness/journal.jsonl");
     site.write(".harness/journal.jsonl", &journal.replacen("run", "rum", 1));
-    wrong(&site, &["error    journal: ", "journal.jsonl:1: "]);
+    wrong(
+        &site,
+        &[
+            "error    journal: ",
+            "journal.jsonl:1: ",
+            "harness recover --journal",
+        ],
+    );
     site.write(".harness/journal.jsonl", &journal);
     assert_eq!(site.harness(&["doctor"]).code, Some(0));
 }

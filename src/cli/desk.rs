@@ -67,18 +67,8 @@ fn hint(error: Option<&DriverError>) -> Option<&'static str> {
         DriverError::Held(Held::By(_)) => {
             Some("`harness status --watch` shows it; end it with Ctrl-C or `kill`, then run again")
         }
-        DriverError::Journal(crate::journal::JournalError::Damaged { .. }) => Some(
-            "nothing was changed, and what agents did is in git: branches harness/<feature>, and refs/harness/iterations/ \
-             for every iteration. Restore the file from a backup; or `harness recover --journal` goes on without what is \
-             damaged: it keeps the records before that line, and the whole file beside them",
-        ),
-        DriverError::Journal(crate::journal::JournalError::Newer { .. }) => Some(
-            "nothing was changed; use that harness here, or a later one: `harness --version` tells which this is",
-        ),
-        DriverError::Journal(_)
-        | DriverError::Broken(_)
-        | DriverError::Memory(_)
-        | DriverError::Io { .. } => {
+        DriverError::Journal(error) => Some(error.remedy()),
+        DriverError::Broken(_) | DriverError::Memory(_) | DriverError::Io { .. } => {
             Some("see that the state directory is writable and the disk has room, then run again")
         }
         _ => None,

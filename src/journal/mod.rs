@@ -62,6 +62,26 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Damaged { .. } => {
+                "nothing was changed, and what agents did is in git: branches harness/<feature>, and \
+                 refs/harness/iterations/ for every iteration. Restore the file from a backup; or `harness recover --journal` \
+                 goes on without what is damaged: it keeps the records before that line, and the whole file beside them"
+            }
+            Self::Newer { .. } => {
+                "nothing was changed; use that harness here, or a later one: `harness --version` tells which this is"
+            }
+            Self::Io { .. } => {
+                "see that the state directory is writable and the disk has room, then run again"
+            }
+        }
+    }
+}
+
 /// An open journal: records can be appended.
 #[derive(Debug)]
 pub struct Journal {

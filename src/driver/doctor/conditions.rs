@@ -7,7 +7,7 @@ use super::super::error::DriverError;
 use super::super::machine::free_space;
 use super::{Found, Scene, finding};
 use crate::config::{SandboxChoice, size_shown};
-use crate::journal::{self, JournalError};
+use crate::journal;
 use crate::learnings::Memory;
 use crate::process::Keeper;
 use crate::report::Urgency;
@@ -79,10 +79,7 @@ pub(super) fn journal(scene: &Scene<'_>) -> Found {
         Err(error) => error,
     };
     let remedy = match error {
-        DriverError::Journal(JournalError::Damaged { .. }) => {
-            "restore the file from a backup, or move this one file away: `.done` markers and branches are honoured, \
-             phases are forgotten"
-        }
+        DriverError::Journal(error) => error.remedy(),
         _ => "see that the state directory can be read",
     };
     let what = error.to_string();
