@@ -15,9 +15,9 @@ use expected::expected;
 use harness::journal::{self, Journal, JournalError};
 use harness::learnings::Memory;
 use harness::model::{
-    Command, Ending, Event, Evidence, FailureKind, InfraKind, MergeVerdict, OnHalt, ParkReason,
-    ProcessTier, Record, Relation, SandboxTier, SkipReason, Stamp, StopLevel, Trial, WriteJob,
-    Writing,
+    Command, Ending, Event, Evidence, FailureKind, InfraKind, MergeVerdict, OnHalt, OnLimit,
+    ParkReason, ProcessTier, Record, Relation, SandboxTier, SkipReason, Stamp, StopLevel, Trial,
+    WriteJob, Writing,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,8 @@ variants!(ENDINGS, ending, Ending {
     OverLimit => "over_limit", Stopped => "stopped", NotStarted => "not_started",
 });
 variants!(FAILURES, failure, FailureKind {
-    Limit => "limit", Auth => "auth", Machine => "machine", Other => "other",
+    Limit => "limit", Auth => "auth", Billing => "billing", Overloaded => "overloaded", Network => "network",
+    Context => "context", Refused => "refused", Crashed => "crashed", Machine => "machine", Other => "other",
 });
 variants!(MERGES, merge, MergeVerdict { Resolved => "resolved", Unresolved => "unresolved" });
 variants!(INFRA, infra, InfraKind { Setup => "setup", System => "system" });
@@ -76,6 +77,7 @@ variants!(EVIDENCE, evidence, Evidence {
 });
 variants!(RELATIONS, relation, Relation { Behind => "behind", Ahead => "ahead", Rewritten => "rewritten" });
 variants!(STOPS, stop, StopLevel { Drain => "drain", Terminate => "terminate" });
+variants!(LIMITS, on_limit, OnLimit { Wait => "wait", Halt => "halt", Switch => "switch" });
 variants!(HALTS, halt, OnHalt { Isolate => "isolate", Stop => "stop" });
 variants!(TIERS, tier, ProcessTier { Groups => "groups", Supervisor => "supervisor", Cgroup => "cgroup" });
 variants!(SANDBOXES, sandbox, SandboxTier { Off => "off", Landlock => "landlock", Bwrap => "bwrap" });
@@ -94,6 +96,7 @@ const PLACES: &[(&[&str], &str, &str)] = &[
     (RELATIONS, "run_started", "/event/ground/relation"),
     (STOPS, "stop_requested", "/event/level"),
     (HALTS, "run_started", "/event/settings/on_halt"),
+    (LIMITS, "run_started", "/event/settings/limits/on_limit"),
     (
         TIERS,
         "run_started",

@@ -9,6 +9,8 @@
 
 #[path = "simulation/agents.rs"]
 mod agents;
+#[path = "simulation/audit_accounts.rs"]
+mod audit_accounts;
 #[path = "simulation/audit_features.rs"]
 mod audit_features;
 #[path = "simulation/audit_queue.rs"]

@@ -65,7 +65,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("tracing_subscriber", &["cli"]),
     ("humantime", &["config", "report"]),
-    ("jiff", &["learnings", "report", "driver"]),
+    // In `agent`: CLIs say in words of the clock when a limit ends.
+    ("jiff", &["learnings", "report", "driver", "agent"]),
     (
         "tracing",
         &[

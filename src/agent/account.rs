@@ -1,4 +1,4 @@
-//! Whose money a call of Claude Code costs, as far as the environment tells.
+//! Whose money a call costs, as far as the environment tells: a login's, or that of a key beside it.
 //!
 //! It looks whether variables and files are there. It must never read, show or keep what is in them.
 
@@ -10,6 +10,8 @@ use std::path::Path;
 
 /// What Claude Code takes before any login, the first first.
 const KEYS: [&str; 2] = ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"];
+/// What Codex takes before its login; versions of 2025 and earlier the second, too.
+const CODEX_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
 /// Who sets this has chosen whom to ask, and so what that costs.
 const ELSEWHERE: &str = "ANTHROPIC_BASE_URL";
 /// A login to a subscription, as a variable.
@@ -19,9 +21,6 @@ const LOGIN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
 /// nothing in the profile says that it should be. Without a login such a key is simply how it is paid.
 #[must_use]
 pub fn charged(profile: &Profile, parent: &BTreeMap<OsString, OsString>) -> Option<&'static str> {
-    if profile.kind != Kind::Claude {
-        return None;
-    }
     // What the agent will find, the profile's own first.
     let value = |name: &str| {
         let own = profile.env.get(name).map(OsStr::new);
@@ -29,17 +28,21 @@ pub fn charged(profile: &Profile, parent: &BTreeMap<OsString, OsString>) -> Opti
         value.filter(|value| !value.is_empty())
     };
     let is_elsewhere = |name: &&str| value(name).is_some();
-    if CLOUD_SWITCHES.iter().any(is_elsewhere) || is_elsewhere(&ELSEWHERE) {
-        return None;
-    }
-    let key = KEYS.into_iter().find(|key| value(key).is_some())?;
+    let (keys, directory, usual, file) = match profile.kind {
+        Kind::Claude if CLOUD_SWITCHES.iter().any(is_elsewhere) || is_elsewhere(&ELSEWHERE) => {
+            return None;
+        }
+        Kind::Claude => (KEYS, "CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"),
+        Kind::Codex => (CODEX_KEYS, "CODEX_HOME", ".codex", "auth.json"),
+        _ => return None,
+    };
+    let key = keys.into_iter().find(|key| value(key).is_some())?;
     let names = |pattern: &String| pattern != "*" && fits(pattern, key);
     let is_meant = profile.env.contains_key(key) || profile.env_pass.iter().any(names);
-    let config = value("CLAUDE_CONFIG_DIR").map(Path::new);
-    let config = config.map(Path::to_owned);
-    let config = config.or_else(|| Some(Path::new(value("HOME")?).join(".claude")));
-    let has_login =
-        value(LOGIN).is_some() || config.is_some_and(|dir| dir.join(".credentials.json").is_file());
+    let directory = value(directory).map(|dir| Path::new(dir).to_owned());
+    let directory = directory.or_else(|| Some(Path::new(value("HOME")?).join(usual)));
+    let has_file = directory.is_some_and(|dir| dir.join(file).is_file());
+    let has_login = has_file || (profile.kind == Kind::Claude && value(LOGIN).is_some());
     (has_login && !is_meant).then_some(key)
 }
 
@@ -60,6 +63,8 @@ mod tests {
             env_pass: env_pass.iter().map(|name| (*name).to_owned()).collect(),
             write: Vec::new(),
             network: None,
+            account: String::new(),
+            parallel: None,
         }
     }
 
@@ -128,5 +133,22 @@ mod tests {
         assert_eq!(charged(&claude, &moved), Some(key.0));
         let own = profile(Kind::Claude, &[("CLAUDE_CONFIG_DIR", "/nowhere")], &[]);
         assert_eq!(charged(&own, &moved), None);
+    }
+
+    #[test]
+    fn a_key_beside_a_login_of_codex_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = ("HOME", dir.path().to_str().unwrap());
+        let codex = profile(Kind::Codex, &[], &[]);
+        let key = ("OPENAI_API_KEY", "sk-x");
+        assert_eq!(charged(&codex, &parent(&[key, home])), None);
+        std::fs::create_dir(dir.path().join(".codex")).unwrap();
+        std::fs::write(dir.path().join(".codex/auth.json"), "{}").unwrap();
+        assert_eq!(charged(&codex, &parent(&[home])), None);
+        assert_eq!(charged(&codex, &parent(&[key, home])), Some(key.0));
+        let both = parent(&[key, ("CODEX_API_KEY", "sk-y"), home]);
+        assert_eq!(charged(&codex, &both), Some("CODEX_API_KEY"));
+        let meant = profile(Kind::Codex, &[], &[key.0]);
+        assert_eq!(charged(&meant, &parent(&[key, home])), None);
     }
 }

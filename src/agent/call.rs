@@ -2,15 +2,15 @@
 //!
 //! Starts exactly one process tree and returns when that is dead. Never decides what an outcome is worth.
 
-use super::claude::{self, Records, Verdict};
-use super::command::{self, Text};
+use super::cli::Cli;
 use super::outbox::{self, blocked_line};
-use super::{AgentError, Kind, Profile, env};
+use super::reader::{End, Stage, Verdict};
+use super::{AgentError, Profile, env};
 use crate::fault::{self, Point};
 use crate::model::{AgentFailure, Ending, FailureKind, RunId, Slug, Usage};
-use crate::process::{
-    self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets, Stream,
-};
+use crate::process::{self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets};
+use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -19,6 +19,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long an agent that has told its result may still wait for what it left running in the background: a test, or a
+/// server that never ends.
+const BACKGROUND_PATIENCE: Duration = Duration::from_mins(5);
 
 /// One call to make.
 #[derive(Clone, Debug)]
@@ -48,7 +53,7 @@ pub struct Call<'a> {
     pub timeout: Duration,
     /// Time without output.
     pub idle_timeout: Option<Duration>,
-    /// From TERM to KILL.
+    /// From TERM to KILL. Who has told its result and does not end gets as long before that.
     pub grace: Duration,
     /// harness's own environment, of which the agent inherits what is allowed.
     pub parent_env: &'a BTreeMap<OsString, OsString>,
@@ -93,6 +98,12 @@ pub struct Called {
     pub failure: Option<AgentFailure>,
     /// Tokens and money, where it reports them. Of a call without a result: what was seen so far.
     pub usage: Option<Usage>,
+    /// Answers of the model, where it reports them.
+    pub turns: Option<u64>,
+    /// Why the model stopped, in the agent's own word.
+    pub stop_reason: Option<String>,
+    /// What the agent calls this conversation.
+    pub session: Option<String>,
     /// What was strange; a sentence each, for people.
     pub oddities: Vec<String>,
 }
@@ -121,6 +132,9 @@ impl Called {
             dropped: None,
             failure: None,
             usage: None,
+            turns: None,
+            stop_reason: None,
+            session: None,
             oddities: Vec::new(),
         }
     }
@@ -138,20 +152,43 @@ pub async fn call(
         Ok(prepared) => prepared,
         Err(error) => return Called::not_started(error.to_string()),
     };
-    let mut reader = match call.profile.kind {
-        Kind::Claude => Reader::Claude(Box::new(Records::new())),
-        Kind::Command => Reader::Command(Text::new()),
-    };
+    let cli = Cli::of(call.profile.kind);
+    let mut reader = (cli.reader)();
     let mut tell = |progress| {
         on_progress(match progress {
             Progress::Line(line) => Progress::Line(call.secrets.hide(&line).into_owned()),
             tokens @ Progress::Tokens(_) => tokens,
         });
     };
-    let on_line = |stream, line: &str| reader.line(stream, line, &mut tell);
+    let (stage, seen) = watch::channel(Stage::UnderWay);
+    let on_line = |stream, line: &str| {
+        reader.line(stream, line, &mut tell);
+        // What it merely prints after its result, or repeats, wins it no time.
+        stage.send_if_modified(|last| std::mem::replace(last, reader.stage()) != reader.stage());
+    };
+    let mut outstayed = false;
+    let stop = async {
+        tokio::select! {
+            ending = stop => ending,
+            ending = outstays(seen, call.grace) => {
+                outstayed = true;
+                ending
+            }
+        }
+    };
     let finished = process::run(job, stop, on_line).await;
-    let mut verdict = reader.finish(&finished.ending);
+    let at = clock(&call);
+    let end = End {
+        ending: &finished.ending,
+        at: &at,
+    };
+    let mut verdict = reader.finish(end);
+    if outstayed {
+        let odd = "it had told its result and did not end; harness ended it";
+        verdict.oddities.push(odd.to_owned());
+    }
     verdict.hide(&call.secrets);
+    clear_litter(&call.worktree, cli.litter);
     let outbox = outbox::read(&call.worktree, &call.secrets);
     let mut called = assemble(finished, verdict, outbox);
     // Big caches may lie in there; nobody else should wait for their removal.
@@ -162,6 +199,52 @@ pub async fn call(
         called.oddities.push(error.to_string());
     }
     called
+}
+
+/// Resolves when an agent has told its result and then neither ends nor goes on. Such a call has ended by itself: its
+/// result is what counts.
+async fn outstays(mut seen: watch::Receiver<Stage>, grace: Duration) -> Ending {
+    loop {
+        let patience = match *seen.borrow_and_update() {
+            Stage::UnderWay => Duration::MAX,
+            Stage::InBackground => BACKGROUND_PATIENCE.max(grace),
+            Stage::Over => grace,
+        };
+        match tokio::time::timeout(patience, seen.changed()).await {
+            Err(_) => return Ending::Exited { code: 0 },
+            // Nobody reads it any more.
+            Ok(Err(_)) => std::future::pending().await,
+            Ok(Ok(())) => {}
+        }
+    }
+}
+
+/// The time, on the clock that the agent goes by.
+fn clock(call: &Call<'_>) -> ZonedDateTime {
+    let now = ZonedDateTime::now();
+    let own = call
+        .profile
+        .env
+        .get("TZ")
+        .map(|name| name.trim_start_matches(':'));
+    let zone = own.and_then(|name| TimeZone::get(name).ok());
+    zone.map_or_else(|| now.clone(), |zone| now.with_time_zone(zone))
+}
+
+/// Removes the caches that an agent leaves at the top of its worktree: they would be committed.
+fn clear_litter(worktree: &Path, beginning: Option<&str>) {
+    let Some(beginning) = beginning else { return };
+    let entries = fs::read_dir(worktree).into_iter().flatten().flatten();
+    for entry in entries {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(beginning.as_bytes())
+        {
+            // What cannot be removed is seen in the diff.
+            let _ = process::remove(&entry.path());
+        }
+    }
 }
 
 /// Everything that can fail before the agent exists.
@@ -183,11 +266,19 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         sandbox.policy.temporary = Some(temporary.path().to_owned());
         sandbox
     });
-    if !call.profile.env.contains_key("TMPDIR") {
-        let seen = sandbox
-            .as_ref()
-            .map(|s| s.backend.seen_temporary(temporary.path()));
-        env.insert("TMPDIR".into(), seen.unwrap_or(temporary.path()).into());
+    let seen = sandbox
+        .as_ref()
+        .map(|s| s.backend.seen_temporary(temporary.path()));
+    let seen = seen.unwrap_or(temporary.path()).to_owned();
+    let cli = Cli::of(call.profile.kind);
+    let apart = cli
+        .apart
+        .iter()
+        .map(|(name, path)| (*name, seen.join(path)));
+    for (name, path) in apart.chain([("TMPDIR", seen.clone())]) {
+        if !call.profile.env.contains_key(name) {
+            env.insert(name.into(), path.into());
+        }
     }
     let contract: [(&str, OsString); 7] = [
         ("HARNESS", "1".into()),
@@ -195,7 +286,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         ("HARNESS_FEATURE", call.slug.to_string().into()),
         ("HARNESS_ITERATION", call.iteration.to_string().into()),
         ("HARNESS_SPEC", call.spec_path.clone().into()),
-        ("HARNESS_PROMPT", prompt.into()),
+        ("HARNESS_PROMPT", prompt.clone().into()),
         (
             "HARNESS_OUTBOX",
             call.seen_worktree.join(outbox::DIRECTORY).into(),
@@ -206,16 +297,18 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         env.insert("HARNESS_MODEL".into(), model.into());
     }
 
-    let args = match call.profile.kind {
-        Kind::Claude => claude::args(call.profile, model),
-        Kind::Command => command::args(call.profile),
-    };
+    let args = cli.command_line(call.profile, model, &prompt, &seen);
     let job = Job {
         program: call.program.clone().into(),
         args: args.into_iter().map(Into::into).collect(),
         cwd: call.worktree.clone(),
         env,
-        stdin: call.prompt.clone().into_bytes(),
+        // Never as an argument: those have a limit, and everybody on the machine can read them.
+        stdin: if cli.is_fed {
+            call.prompt.clone().into_bytes()
+        } else {
+            Vec::new()
+        },
         output: dir.join("output.log"),
         output_cap: call.output_cap,
         timeout: call.timeout,
@@ -229,37 +322,6 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         secrets: call.secrets.clone(),
     };
     Ok((temporary, job))
-}
-
-/// Reads an agent's output in its protocol.
-enum Reader {
-    Claude(Box<Records>),
-    Command(Text),
-}
-
-impl Reader {
-    fn line(&mut self, stream: Stream, line: &str, tell: &mut impl FnMut(Progress)) {
-        match self {
-            Self::Claude(records) => records.line(stream, line, tell),
-            Self::Command(text) => {
-                if let Some(progress) = text.line(stream, line) {
-                    tell(progress);
-                }
-            }
-        }
-    }
-
-    fn finish(self, ending: &Ending) -> Verdict {
-        match self {
-            Self::Claude(records) => records.finish(ending),
-            Self::Command(text) => Verdict {
-                failure: command::failure(ending, text.last_words()),
-                message: text.message(),
-                usage: None,
-                oddities: Vec::new(),
-            },
-        }
-    }
 }
 
 fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Called {
@@ -302,6 +364,9 @@ fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Cal
         dropped: outbox.dropped,
         failure,
         usage: verdict.usage,
+        turns: verdict.turns,
+        stop_reason: verdict.stop_reason,
+        session: verdict.session,
         oddities,
     }
 }

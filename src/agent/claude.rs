@@ -3,68 +3,117 @@
 //! Decides by the records, never by words in tool output: a spec about rate limits may quote any of
 //! them. Tolerates everything: plain text, several results, cut lines, unknown fields.
 
-use super::command::{self, FAILURE_CHARS, STATUS_CHARS, Text, cap};
-use super::text::{clip, last_line, or, visible};
-use super::{Profile, call::Progress};
+use super::call::Progress;
+use super::cli::{Cli, Place};
+use super::failure::{Complaint, of_exit};
+use super::reader::{End, Reader, Stage, Tell, Verdict, denied, str_at};
+use super::text::{FAILURE_CHARS, STATUS_CHARS, Text, cap, clip, last_line, visible};
 use crate::model::{AgentFailure, Ending, FailureKind, Usage};
-use crate::process::{Secrets, Stream};
+use crate::process::Stream;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Arguments after the program. The user's own come last and so win.
-pub(super) fn args(profile: &Profile, model: Option<&str>) -> Vec<String> {
-    let own = profile.command.iter().skip(1).cloned();
-    let fixed = [
-        "-p",
-        "--output-format",
-        "stream-json",
-        "--verbose",
-        "--permission-mode",
-        "bypassPermissions",
-    ];
-    let mut args: Vec<String> = own.chain(fixed.map(str::to_owned)).collect();
-    if let Some(model) = model {
-        args.extend(["--model".to_owned(), model.to_owned()]);
-    }
-    args.extend(profile.args.iter().cloned());
-    args
-}
+pub(super) const CLAUDE: Cli = Cli {
+    program: "claude",
+    args: |call| {
+        let fixed = [
+            "-p",
+            "--output-format",
+            "stream-json",
+            "--verbose",
+            "--permission-mode",
+            "bypassPermissions",
+        ];
+        call.words(&fixed, "--model")
+    },
+    is_fed: true,
+    passes: &[&[
+        "ANTHROPIC_*",
+        "CLAUDE_*",
+        "IS_SANDBOX",
+        "DISABLE_*",
+        "API_TIMEOUT_MS",
+    ]],
+    sets: &[("DISABLE_AUTOUPDATER", "1")],
+    apart: &[],
+    home: &[
+        Place {
+            variable: "CLAUDE_CONFIG_DIR",
+            inside: "",
+            usual: ".claude",
+            is_directory: true,
+            settings: &[
+                "settings.json",
+                "settings.local.json",
+                "CLAUDE.md",
+                "agents",
+                "commands",
+                "hooks",
+                "output-styles",
+                "plugins",
+                "rules",
+                "skills",
+            ],
+        },
+        Place {
+            variable: "",
+            inside: "",
+            usual: ".claude.json",
+            is_directory: false,
+            settings: &[],
+        },
+    ],
+    litter: None,
+    reader: || Box::new(Records::default()),
+};
 
 /// What was read of Claude Code's output.
-#[derive(Debug)]
-pub(super) struct Records {
+#[derive(Debug, Default)]
+struct Records {
     text: Text,
     has_records: bool,
     result: Option<Value>,
     /// A rejected `rate_limit_event` with a reset time stands unanswered.
-    is_limited: bool,
+    limit: Option<Limit>,
     /// The model's last words.
     last_said: String,
     /// The CLI's own last words, which it puts into the model's mouth.
     last_error: String,
+    /// What it waits for, when nothing came after that.
+    retry: Option<Complaint>,
     /// Usage by message id: a message is told once per block, each time with all of its input.
     seen: BTreeMap<String, Usage>,
+    /// Commands and helpers of the agent's that have not ended.
+    background: usize,
+    stage: Stage,
 }
 
-/// What the records came to.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) message: String,
-    pub(super) failure: Option<AgentFailure>,
-    pub(super) usage: Option<Usage>,
-    pub(super) oddities: Vec<String>,
-}
+/// How the sentences begin that it prints in place of an answer.
+const BEGINNINGS: [&str; 16] = [
+    "API Error",
+    "Claude AI usage limit reached",
+    "Claude usage limit reached",
+    "Credit balance is too low",
+    "Error: ",
+    "Failed to authenticate",
+    "Invalid API key",
+    "Limit reached",
+    "5-hour limit reached",
+    "Weekly limit reached",
+    "Opus limit reached",
+    "Not logged in",
+    "OAuth token",
+    "Prompt is too long",
+    "You've hit your ",
+    "You’ve hit your ",
+];
 
-impl Verdict {
-    /// Takes out what came through in an escaped form.
-    pub(super) fn hide(&mut self, secrets: &Secrets) {
-        let failure = self.failure.as_mut().map(|failure| &mut failure.text);
-        let texts = failure.into_iter().chain(&mut self.oddities);
-        for text in texts.chain([&mut self.message]) {
-            *text = secrets.hide(text).into_owned();
-        }
-    }
+/// What a `rate_limit_event` says.
+#[derive(Debug)]
+struct Limit {
+    resets_at: Option<i64>,
+    scope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,26 +122,14 @@ struct Tag {
     kind: String,
 }
 
-impl Records {
-    pub(super) fn new() -> Self {
-        Self {
-            text: Text::new(),
-            has_records: false,
-            result: None,
-            is_limited: false,
-            last_said: String::new(),
-            last_error: String::new(),
-            seen: BTreeMap::new(),
-        }
-    }
-
-    /// Takes one line of output.
-    pub(super) fn line(&mut self, stream: Stream, line: &str, tell: &mut impl FnMut(Progress)) {
+impl Reader for Records {
+    fn line(&mut self, stream: Stream, line: &str, tell: Tell<'_>) {
         let bare = line.trim();
         if stream == Stream::Out && bare.starts_with('{') {
             // Skimmed first: the bulk of a stream is tool output that nobody here needs as a tree.
             if let Ok(tag) = serde_json::from_str::<Tag>(bare) {
                 self.has_records = true;
+                self.goes_on(&tag.kind);
                 if matches!(
                     tag.kind.as_str(),
                     "assistant" | "result" | "rate_limit_event" | "system"
@@ -107,6 +144,7 @@ impl Records {
         if stream == Stream::Out
             && bare.starts_with('[')
             && let Ok(records) = serde_json::from_str::<Vec<Value>>(bare)
+            && records.iter().any(Value::is_object)
         {
             for record in records {
                 if let Some(kind) = str_at(&record, "/type").map(str::to_owned) {
@@ -121,15 +159,72 @@ impl Records {
         }
     }
 
-    fn record(&mut self, kind: &str, record: Value, tell: &mut impl FnMut(Progress)) {
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    fn finish(self: Box<Self>, end: End<'_>) -> Verdict {
+        let failure = self.failure(end);
+        let result = self.result.as_ref();
+        let usage = match result {
+            Some(result) => Some(result_usage(result)),
+            // Killed half-way: what it had told so far is a lower bound.
+            None if !self.seen.is_empty() => Some(sum(self.seen.values().copied())),
+            None => None,
+        };
+        let text = |field: &str| result.and_then(|result| str_at(result, field));
+        let (stop_reason, session) = (text("/stop_reason"), text("/session_id"));
+        let (stop_reason, session) = (stop_reason.map(cap), session.map(cap));
+        let turns = result.and_then(|result| result.get("num_turns")?.as_u64());
+        let oddities = result.map_or_else(Vec::new, denials);
+        // What the CLI says in place of an answer is not the agent's own text.
+        let message = match result.filter(|result| !is_error(result)) {
+            Some(result) => str_at(result, "/result")
+                .unwrap_or(&self.last_said)
+                .to_owned(),
+            None if self.has_records => self.last_said,
+            None if failure
+                .as_ref()
+                .is_some_and(|it| it.kind != FailureKind::Other) =>
+            {
+                String::new()
+            }
+            None => self.text.message(),
+        };
+        Verdict {
+            message: cap(&visible(message.trim())),
+            failure,
+            usage,
+            turns,
+            stop_reason,
+            session,
+            oddities,
+        }
+    }
+}
+
+impl Records {
+    /// After a result, a new turn begins: what ran in the background has woken the model.
+    fn goes_on(&mut self, kind: &str) {
+        if matches!(kind, "assistant" | "user") {
+            self.stage = Stage::UnderWay;
+        }
+    }
+
+    fn record(&mut self, kind: &str, record: Value, tell: Tell<'_>) {
+        self.retry = None;
         match kind {
             "assistant" => self.assistant(&record, tell),
             "rate_limit_event" => {
                 let info = |field: &str| record.pointer(&format!("/rate_limit_info/{field}"));
                 let is_rejected = info("status").and_then(Value::as_str) == Some("rejected");
                 // A passing 429 is told as rejected too, but without a reset time.
-                let has_reset = info("resetsAt").is_some_and(Value::is_number);
-                self.is_limited = is_rejected && has_reset;
+                let resets_at = info("resetsAt").filter(|it| it.is_number());
+                let scope = info("rateLimitType").and_then(Value::as_str);
+                self.limit = resets_at.filter(|_| is_rejected).map(|resets_at| Limit {
+                    resets_at: resets_at.as_i64(),
+                    scope: scope.map(|scope| clip(&visible(scope), 40)),
+                });
             }
             "system" if str_at(&record, "/subtype") == Some("api_retry") => {
                 let number = |field: &str| record.get(field).and_then(Value::as_u64).unwrap_or(0);
@@ -137,13 +232,35 @@ impl Records {
                 let (attempt, all) = (number("attempt"), number("max_retries"));
                 let words = format!("waiting for the API: retry {attempt} of {all} ({why})");
                 tell(Progress::Line(clip(&visible(&words), STATUS_CHARS)));
+                let status = record.get("error_status").and_then(Value::as_u64);
+                self.retry = Some(Complaint::of(&words).code(Some(why)).status(status));
             }
-            "result" => self.result = Some(record),
+            "system" if str_at(&record, "/subtype") == Some("init") => {
+                self.stage = Stage::UnderWay;
+            }
+            "system" if str_at(&record, "/subtype") == Some("background_tasks_changed") => {
+                let tasks = record.get("tasks").and_then(Value::as_array);
+                self.background = tasks.map_or(0, Vec::len);
+                if self.stage != Stage::UnderWay {
+                    self.result_told();
+                }
+            }
+            "result" => {
+                self.result = Some(record);
+                self.result_told();
+            }
             _ => {}
         }
     }
 
-    fn assistant(&mut self, record: &Value, tell: &mut impl FnMut(Progress)) {
+    fn result_told(&mut self) {
+        self.stage = match self.background {
+            0 => Stage::Over,
+            _ => Stage::InBackground,
+        };
+    }
+
+    fn assistant(&mut self, record: &Value, tell: Tell<'_>) {
         let is_synthetic = str_at(record, "/message/model") == Some("<synthetic>");
         let is_sub_agent = str_at(record, "/parent_tool_use_id").is_some();
         let blocks = record.pointer("/message/content").and_then(Value::as_array);
@@ -155,6 +272,8 @@ impl Records {
                         self.last_error = last_line(text, FAILURE_CHARS);
                     } else if !is_sub_agent {
                         self.last_said = cap(text);
+                        // It works again.
+                        self.limit = None;
                     }
                     last_line(text, STATUS_CHARS)
                 }
@@ -177,77 +296,73 @@ impl Records {
         }
     }
 
-    /// What it all came to, once the process has ended.
-    pub(super) fn finish(self, ending: &Ending) -> Verdict {
-        let failure = self.failure(ending);
-        let result = self.result.as_ref();
-        let usage = match result {
-            Some(result) => Some(result_usage(result)),
-            // Killed half-way: what it had told so far is a lower bound.
-            None if !self.seen.is_empty() => Some(sum(self.seen.values().copied())),
-            None => None,
-        };
-        let oddities = result.map_or_else(Vec::new, denials);
-        // What the CLI says in place of an answer is not the agent's own text.
-        let message = match result.filter(|result| !is_error(result)) {
-            Some(result) => str_at(result, "/result")
-                .unwrap_or(&self.last_said)
-                .to_owned(),
-            None if self.has_records => self.last_said,
-            None if failure
-                .as_ref()
-                .is_some_and(|it| it.kind != FailureKind::Other) =>
-            {
-                String::new()
-            }
-            None => self.text.message(),
-        };
-        let message = cap(&visible(message.trim()));
-        Verdict {
-            message,
-            failure,
-            usage,
-            oddities,
-        }
-    }
-
-    fn failure(&self, ending: &Ending) -> Option<AgentFailure> {
-        let ended_well = matches!(ending, Ending::Exited { code: 0 });
-        let is_error =
-            |result: &Value| result.get("is_error").and_then(Value::as_bool) != Some(false);
+    fn failure(&self, end: End<'_>) -> Option<AgentFailure> {
+        let ended_well = matches!(end.ending, Ending::Exited { code: 0 });
+        let killed = end.ending.killed_by_us();
         match &self.result {
             Some(result) if !is_error(result) => None,
             Some(result) => {
-                let text = error_text(result);
-                let kind = if self.is_limited {
-                    FailureKind::Limit
-                } else {
-                    classify(result, &text)
-                };
+                let failure = self.of_result(result).failure(end.at);
                 // After a kill of ours an error is the kill's echo.
-                let is_echo = ending.killed_by_us() && kind == FailureKind::Other;
-                (!is_echo).then_some(AgentFailure { kind, text })
+                (!killed || failure.is_no_echo()).then_some(failure)
             }
-            None if self.is_limited => Some(AgentFailure {
-                kind: FailureKind::Limit,
-                text: or(self.last_error.clone(), "the account's limit is reached"),
-            }),
-            None if ended_well && self.has_records => Some(AgentFailure {
-                kind: FailureKind::Other,
-                text: "its records end without a result".to_owned(),
-            }),
-            None => {
-                let failure = command::failure(ending, self.text.last_words())?;
-                // In text mode the CLI's own error is the last thing on stdout.
-                let said = self.text.last_out();
-                match classify(&Value::Null, said) {
-                    FailureKind::Other => Some(failure),
-                    kind => Some(AgentFailure {
-                        kind,
-                        text: said.to_owned(),
-                    }),
+            None => match &self.limit {
+                Some(limit) => {
+                    let words = match self.last_error.as_str() {
+                        "" => "the account's limit is reached",
+                        words => words,
+                    };
+                    let scope = limit.scope.as_deref();
+                    let limit = Complaint::of(words).limit(limit.resets_at, scope);
+                    Some(limit.failure(end.at))
                 }
-            }
+                None if ended_well && self.has_records => Some(AgentFailure::new(
+                    FailureKind::Other,
+                    "its records end without a result",
+                )),
+                None if matches!(end.ending, Ending::TimedOut | Ending::IdleTimedOut) => {
+                    let retry = self.retry.as_ref()?.failure(end.at);
+                    (retry.is_no_echo() || retry.kind.passes()).then_some(retry)
+                }
+                None => self.of_exit(end),
+            },
+        }
+    }
+
+    /// Of a call that ended without a record.
+    fn of_exit(&self, end: End<'_>) -> Option<AgentFailure> {
+        let failure = of_exit(end.ending, self.text.last_words())?;
+        if self.has_records {
+            return Some(failure);
+        }
+        // In text mode the CLI's own error is the last thing on stdout, where else the agent's words would be.
+        let said = self.text.last_out();
+        let is_the_clis = BEGINNINGS.iter().any(|words| said.starts_with(words));
+        let said = Complaint::of(said).unquoted(!is_the_clis).failure(end.at);
+        let is_known = said.kind != FailureKind::Other;
+        Some(if is_known { said } else { failure })
+    }
+
+    /// The complaint of a result that is an error.
+    fn of_result(&self, result: &Value) -> Complaint {
+        let text = error_text(result);
+        let said = str_at(result, "/result").unwrap_or_default().trim();
+        let is_prose = !said.is_empty() && said == self.last_said.trim();
+        let mut complaint = Complaint::of(&text)
+            .status(result.get("api_error_status").and_then(Value::as_u64))
+            .unquoted(is_prose);
+        for field in [
+            "api_error",
+            "api_error_type",
+            "terminal_reason",
+            "stop_reason",
+        ] {
+            // These name what happened in one word.
+            complaint = complaint.code(result.get(field).and_then(Value::as_str));
+        }
+        match &self.limit {
+            Some(limit) => complaint.limit(limit.resets_at, limit.scope.as_deref()),
+            None => complaint,
         }
     }
 }
@@ -258,7 +373,7 @@ fn is_error(result: &Value) -> bool {
 }
 
 /// Name and first telling argument of a tool call.
-fn tool_words(block: &Value) -> String {
+pub(super) fn tool_words(block: &Value) -> String {
     let name = str_at(block, "/name").unwrap_or("tool");
     let telling = [
         "command",
@@ -282,7 +397,7 @@ fn tool_words(block: &Value) -> String {
 }
 
 /// The CLI's own words for what went wrong, in one line.
-fn error_text(result: &Value) -> String {
+pub(super) fn error_text(result: &Value) -> String {
     let errors = || {
         let errors = result.get("errors")?.as_array()?;
         let all: Vec<&str> = errors.iter().filter_map(Value::as_str).collect();
@@ -297,41 +412,8 @@ fn error_text(result: &Value) -> String {
     clip(&visible(text.trim()).replace('\n', " "), FAILURE_CHARS)
 }
 
-/// What kind of failure a failed call's own error is. Texts are looked at only here, and only at their
-/// beginning: they are what the CLI prints in place of an answer.
-fn classify(result: &Value, text: &str) -> FailureKind {
-    const LIMIT: [&str; 7] = [
-        "Claude AI usage limit reached",
-        "Claude usage limit reached",
-        "Limit reached",
-        "5-hour limit reached",
-        "Weekly limit reached",
-        "Opus limit reached",
-        "API Error: 400 You have reached your specified API usage limits",
-    ];
-    const AUTH: [&str; 4] = [
-        "Invalid API key",
-        "Not logged in",
-        "Failed to authenticate",
-        "Credit balance is too low",
-    ];
-    let begins = |list: &[&str]| list.iter().any(|beginning| text.starts_with(beginning));
-    let is_plan_limit = text.starts_with("You've hit your ") && text.contains("limit");
-    let is_unauthorised = result.get("api_error_status").and_then(Value::as_u64) == Some(401);
-    if str_at(result, "/api_error") == Some("usage_limit_reached")
-        || is_plan_limit
-        || begins(&LIMIT)
-    {
-        FailureKind::Limit
-    } else if is_unauthorised || begins(&AUTH) || text.contains("Please run /login") {
-        FailureKind::Auth
-    } else {
-        FailureKind::Other
-    }
-}
-
 /// Tokens of all models (`usage` leaves out sub-agents) and the money.
-fn result_usage(result: &Value) -> Usage {
+pub(super) fn result_usage(result: &Value) -> Usage {
     let models = result.get("modelUsage").and_then(Value::as_object);
     let mut total = match models.filter(|models| !models.is_empty()) {
         Some(models) => sum(models.values().map(|model| tokens(model, &CAMEL))),
@@ -374,7 +456,7 @@ fn tokens(value: &Value, [input, output, cache_read, cache_write]: &Names) -> Us
     }
 }
 
-fn sum(all: impl Iterator<Item = Usage>) -> Usage {
+pub(super) fn sum(all: impl Iterator<Item = Usage>) -> Usage {
     all.fold(Usage::default(), |a, b| Usage {
         input: a.input.saturating_add(b.input),
         output: a.output.saturating_add(b.output),
@@ -389,14 +471,14 @@ fn sum(all: impl Iterator<Item = Usage>) -> Usage {
     clippy::cast_sign_loss,
     reason = "the conversion saturates, and takes what is not a number for 0"
 )]
-fn micros(usd: f64) -> u64 {
+pub(super) fn micros(usd: f64) -> u64 {
     (usd * 1e6).round() as u64
 }
 
 /// A success with denied tools did less than it meant to.
-fn denials(result: &Value) -> Vec<String> {
-    let denied = result.get("permission_denials").and_then(Value::as_array);
-    let tools: BTreeSet<&str> = denied
+pub(super) fn denials(result: &Value) -> Vec<String> {
+    let told = result.get("permission_denials").and_then(Value::as_array);
+    let tools: BTreeSet<&str> = told
         .into_iter()
         .flatten()
         .filter_map(|denial| str_at(denial, "/tool_name"))
@@ -405,14 +487,7 @@ fn denials(result: &Value) -> Vec<String> {
         return Vec::new();
     }
     let tools: Vec<&str> = tools.into_iter().collect();
-    let tools = clip(&visible(&tools.join(", ")), STATUS_CHARS);
-    vec![format!(
-        "claude was not permitted to use: {tools}; look at `args` in its profile"
-    )]
-}
-
-fn str_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str)
+    vec![denied(&tools.join(", "))]
 }
 
 #[cfg(test)]
@@ -437,11 +512,17 @@ mod tests {
 
     fn read(lines: &[&str], ending: &Ending) -> (Verdict, Vec<Progress>) {
         let mut progress = Vec::new();
-        let mut records = Records::new();
+        let mut records = Records::default();
         for line in lines {
             records.line(Stream::Out, line, &mut |step| progress.push(step));
         }
-        (records.finish(ending), progress)
+        (finish(records, ending), progress)
+    }
+
+    fn finish(records: Records, ending: &Ending) -> Verdict {
+        let at = jiff::Timestamp::from_second(1_795_424_400).unwrap();
+        let at = at.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+        Box::new(records).finish(End { ending, at: &at })
     }
 
     fn failure(lines: &[&str], ending: &Ending) -> Option<(FailureKind, String)> {
@@ -463,9 +544,8 @@ mod tests {
             verdict,
             Verdict {
                 message: "All finished.".into(),
-                failure: None,
                 usage: Some(usage),
-                oddities: Vec::new(),
+                ..Verdict::default()
             }
         );
         let so_far = |output| {
@@ -499,7 +579,7 @@ mod tests {
 
     #[test]
     fn failures_are_told_apart_by_records_and_the_clis_own_error() {
-        use FailureKind::{Auth, Limit, Other};
+        use FailureKind::{Auth, Billing, Context, Limit, Network, Overloaded};
         let session = "You've hit your session limit · resets 8am (America/New_York)";
         let passing = "API Error: Server is temporarily limiting requests (not your usage limit) · This request would exceed your account's rate limit.";
         for (records, text, status, kind) in [
@@ -518,13 +598,13 @@ mod tests {
                 "null",
                 Limit,
             ),
-            (&[PASSING], passing, "429", Other),
-            (&[REJECTED, ALLOWED], "API Error: 500", "500", Other),
+            (&[PASSING], passing, "429", Overloaded),
+            (&[REJECTED, ALLOWED], "API Error: 500", "500", Overloaded),
             (
                 &[],
                 "API Error: Request rejected (429) · exceed your account's rate limit.",
                 "429",
-                Other,
+                Overloaded,
             ),
             (&[], "Invalid API key · Fix external API key", "401", Auth),
             (&[], "Not logged in · Please run /login", "null", Auth),
@@ -534,24 +614,24 @@ mod tests {
                 "403",
                 Auth,
             ),
-            (&[], "Credit balance is too low", "400", Auth),
+            (&[], "Credit balance is too low", "400", Billing),
             (
                 &[],
                 "API Error: Unable to connect to API (ConnectionRefused)",
                 "null",
-                Other,
+                Network,
             ),
             (
                 &[],
                 "API Error: 529 Overloaded. This is a server-side issue",
                 "529",
-                Other,
+                Overloaded,
             ),
             (
                 &[],
                 "Prompt is too long · the tests talk of a usage limit",
                 "400",
-                Other,
+                Context,
             ),
         ] {
             let result = error(text, status);
@@ -608,11 +688,11 @@ mod tests {
 
     #[test]
     fn an_exit_without_records_is_told_by_the_last_line_of_stderr() {
-        let mut records = Records::new();
+        let mut records = Records::default();
         records.line(Stream::Out, "out", &mut |_| {});
         records.line(Stream::Err, "error: unknown option '--x'", &mut |_| {});
         records.line(Stream::Err, "  ", &mut |_| {});
-        let failure = records.finish(&EXIT_1).failure.unwrap();
+        let failure = finish(records, &EXIT_1).failure.unwrap();
         assert_eq!(failure.text, "exit 1: error: unknown option '--x'");
         assert_eq!(read(&[], &EXIT_1).0.failure.unwrap().text, "exit 1");
         assert_eq!(read(&[], &EXIT_0).0.failure, None);
@@ -683,21 +763,45 @@ mod tests {
     }
 
     #[test]
-    fn the_users_arguments_come_last() {
-        let profile = Profile {
-            kind: super::super::Kind::Claude,
-            command: vec!["claude".into(), "--first".into()],
-            model: None,
-            args: vec!["--max-turns".into(), "9".into()],
-            env: BTreeMap::new(),
-            env_pass: Vec::new(),
-            write: Vec::new(),
-            network: None,
-        };
+    fn a_call_that_was_stopped_while_it_waited_for_the_service_was_held_up_by_that() {
+        let retry = r#"{"type":"system","subtype":"api_retry","attempt":3,"max_retries":10,"error_status":529,"error":"overloaded"}"#;
+        let (kind, text) = failure(&[INIT, SAID, retry], &Ending::TimedOut).unwrap();
+        assert_eq!(kind, FailureKind::Overloaded);
+        assert_eq!(text, "waiting for the API: retry 3 of 10 (overloaded)");
+        assert_eq!(failure(&[INIT, retry, SAID], &Ending::TimedOut), None);
+        assert_eq!(failure(&[INIT, SAID, retry], &Ending::Stopped), None);
+    }
+
+    #[test]
+    fn what_the_agent_said_is_no_complaint_even_in_a_failed_call() {
+        let said = SAID.replace(r"Looking.\nAll done.", "Credit balance is too low");
+        let bad = error("Credit balance is too low", "null");
+        assert_eq!(failure(&[&bad], &EXIT_1).unwrap().0, FailureKind::Billing);
         assert_eq!(
-            args(&profile, Some("opus")).join(" "),
-            "--first -p --output-format stream-json --verbose --permission-mode bypassPermissions \
-             --model opus --max-turns 9"
+            failure(&[&said, &bad], &EXIT_1).unwrap().0,
+            FailureKind::Other
         );
+        let prose = "I wrote the text: You've hit your weekly limit · resets 8am";
+        assert_eq!(failure(&[prose], &EXIT_1).unwrap().0, FailureKind::Other);
+    }
+
+    #[test]
+    fn the_last_result_is_the_end_unless_something_runs_in_the_background() {
+        let tasks = |tasks: &str| {
+            format!(r#"{{"type":"system","subtype":"background_tasks_changed","tasks":[{tasks}]}}"#)
+        };
+        let mut records = Records::default();
+        let mut stage = |line: &str| {
+            records.line(Stream::Out, line, &mut |_| {});
+            records.stage()
+        };
+        assert_eq!(stage(SAID), Stage::UnderWay);
+        assert_eq!(stage(GOOD), Stage::Over);
+        assert_eq!(stage(SAID), Stage::UnderWay);
+        assert_eq!(stage(&tasks(r#"{"task_id":"x"}"#)), Stage::UnderWay);
+        assert_eq!(stage(GOOD), Stage::InBackground);
+        assert_eq!(stage(&tasks("")), Stage::Over);
+        assert_eq!(stage(INIT), Stage::UnderWay);
+        assert_eq!(stage(GOOD), Stage::Over);
     }
 }

@@ -1,7 +1,7 @@
 //! Which files of the user's checkout an agent's own output says it worked on.
 //!
-//! What counts is what it did, as far as that is told: the input of Claude Code's tools that can write, and the plain
-//! output of other agents. What a tool answered counts for nothing, or a listing would accuse whoever asked for it.
+//! What counts is what it did, as far as that is told: the input of its tools that can write, and the plain output of
+//! agents that tell no records. What a tool answered counts for nothing, or a listing would accuse whoever asked for it.
 //! This file reads one log and decides nothing.
 
 use serde_json::Value;
@@ -23,6 +23,25 @@ const HARMLESS: [&str; 10] = [
     "TodoWrite",
     "WebFetch",
     "WebSearch",
+];
+/// Tools of the others that can change files.
+const WRITING: [&str; 16] = [
+    "apply_patch",
+    "bash",
+    "create",
+    "developer__shell",
+    "developer__text_editor",
+    "edit",
+    "multiedit",
+    "patch",
+    "replace",
+    "run_shell_command",
+    "shell",
+    "str_replace",
+    "str_replace_editor",
+    "text_editor",
+    "write",
+    "write_file",
 ];
 /// What stands before a directory that a command goes to.
 const GOES_TO: [&str; 4] = ["cd ", "pushd ", "-C ", "--work-tree="];
@@ -71,7 +90,7 @@ fn in_record(record: &Value, tell: &mut impl FnMut(&str)) {
         value.get(name).and_then(Value::as_str) == Some(what)
     };
     if !is(record, "type", "assistant") {
-        return;
+        return others(record, tell);
     }
     let blocks = record.pointer("/message/content").and_then(Value::as_array);
     for block in blocks.into_iter().flatten() {
@@ -79,6 +98,38 @@ fn in_record(record: &Value, tell: &mut impl FnMut(&str)) {
         if is(block, "type", "tool_use") && !is_harmless {
             each_text(block.get("input").unwrap_or(&Value::Null), tell);
         }
+    }
+}
+
+/// The records of agents that speak another language than Claude Code: of which tool, and with what.
+fn others(record: &Value, tell: &mut impl FnMut(&str)) {
+    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
+    let mut used = |name: Option<&str>, input: Option<&Value>| {
+        if name.is_some_and(|name| WRITING.contains(&name)) {
+            each_text(input.unwrap_or(&Value::Null), tell);
+        }
+    };
+    match text("/type").unwrap_or_default() {
+        "item.started" | "item.completed" => match text("/item/type") {
+            Some("command_execution") => used(Some("shell"), record.pointer("/item/command")),
+            Some("file_change") => used(Some("edit"), record.pointer("/item/changes")),
+            _ => {}
+        },
+        "tool_use" if record.get("part").is_some() => {
+            used(text("/part/tool"), record.pointer("/part/state/input"));
+        }
+        "tool_use" => used(text("/tool_name"), record.get("parameters")),
+        "tool.execution_start" => used(text("/data/toolName"), record.pointer("/data/arguments")),
+        "message" => {
+            let parts = record.pointer("/message/content").and_then(Value::as_array);
+            for part in parts.into_iter().flatten() {
+                let name = part.pointer("/toolCall/value/name").and_then(Value::as_str);
+                let input = part.pointer("/toolCall/value/arguments");
+                let only_looks = input.is_some_and(|it| it.get("command") == Some(&"view".into()));
+                used(name.filter(|_| !only_looks), input);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -184,6 +235,12 @@ mod tests {
             "git -C /home/u/app checkout src/a.rs",
             r#"{"type":"assistant","message":{"content":[{"type":"text","text":"x"},{"type":"tool_use","name":"Edit","input":{"file_path":"/home/u/app/src/a.rs"}}]}}"#,
             r#"[{"type":"assistant","message":{"content":[{"type":"tool_use","name":"Bash","input":{"command":"cd /home/u/app\ntouch src/a.rs"}}]}}]"#,
+            r#"{"type":"item.started","item":{"type":"command_execution","command":"/bin/bash -lc 'echo > /home/u/app/src/a.rs'"}}"#,
+            r#"{"type":"item.completed","item":{"type":"file_change","changes":[{"path":"/home/u/app/src/a.rs","kind":"update"}]}}"#,
+            r#"{"type":"tool_use","part":{"tool":"write","state":{"input":{"filePath":"/home/u/app/src/a.rs"}}}}"#,
+            r#"{"type":"tool_use","tool_name":"replace","parameters":{"file_path":"/home/u/app/src/a.rs"}}"#,
+            r#"{"type":"tool.execution_start","data":{"toolName":"edit","arguments":{"path":"/home/u/app/src/a.rs"}}}"#,
+            r#"{"type":"message","message":{"content":[{"type":"toolRequest","toolCall":{"value":{"name":"shell","arguments":{"command":"rm /home/u/app/src/a.rs"}}}}]}}"#,
         ] {
             assert!(accuses(line), "{line}");
         }
@@ -203,6 +260,10 @@ mod tests {
             r#"{"type":"assistant","message":{"content":[{"type":"tool_use","name":"Read","input":{"file_path":"/home/u/app/src/a.rs"}}]}}"#,
             r#"{"type":"assistant","message":{"content":[{"type":"text","text":"I leave /home/u/app/src/a.rs alone"}]}}"#,
             r#"{"type":"result","result":"/home/u/app/src/a.rs"}"#,
+            r#"{"type":"item.completed","item":{"type":"agent_message","text":"see /home/u/app/src/a.rs"}}"#,
+            r#"{"type":"tool_use","part":{"tool":"read","state":{"input":{"filePath":"/home/u/app/src/a.rs"}}}}"#,
+            r#"{"type":"tool_use","tool_name":"read_file","parameters":{"file_path":"/home/u/app/src/a.rs"}}"#,
+            r#"{"type":"message","message":{"content":[{"type":"toolRequest","toolCall":{"value":{"name":"text_editor","arguments":{"command":"view","path":"/home/u/app/src/a.rs"}}}}]}}"#,
         ] {
             assert!(!accuses(line), "{line}");
         }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing about one call. A variable that is not named here or by the user never reaches a child.
 
+use super::cli::Cli;
 use super::{Kind, Profile};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -58,14 +59,6 @@ const USUAL: &[&str] = &[
     "GIT_COMMITTER_EMAIL",
 ];
 
-/// Passed to Claude Code besides.
-const CLAUDE: &[&str] = &[
-    "ANTHROPIC_*",
-    "CLAUDE_*",
-    "IS_SANDBOX",
-    "DISABLE_*",
-    "API_TIMEOUT_MS",
-];
 /// Passed to Claude Code besides when it is told to use a cloud provider.
 const CLOUD: &[&str] = &["AWS_*", "GOOGLE_*", "CLOUD_ML_REGION"];
 pub(super) const CLOUD_SWITCHES: [&str; 2] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"];
@@ -100,9 +93,10 @@ pub fn base_env(parent: &Environment, extra_pass: &[String]) -> Environment {
 /// What an agent of this profile inherits, with the profile's own variables set.
 pub(super) fn agent_env(parent: &Environment, profile: &Profile, is_root: bool) -> Environment {
     let extra: Vec<&str> = profile.env_pass.iter().map(String::as_str).collect();
+    let cli = Cli::of(profile.kind);
     let mut lists = vec![USUAL, extra.as_slice()];
+    lists.extend(cli.passes);
     if profile.kind == Kind::Claude {
-        lists.push(CLAUDE);
         let is_set = |name: &str| {
             parent.contains_key(&OsString::from(name)) || profile.env.contains_key(name)
         };
@@ -126,6 +120,10 @@ pub(super) fn agent_env(parent: &Environment, profile: &Profile, is_root: bool) 
         ("GIT_CONFIG_KEY_3", "core.fsyncMethod"),
         ("GIT_CONFIG_VALUE_3", "batch"),
     ] {
+        env.insert(name.into(), value.into());
+    }
+    // What a person has set for sessions of their own is not meant for these.
+    for (name, value) in cli.sets {
         env.insert(name.into(), value.into());
     }
     if profile.kind == Kind::Claude && is_root {
@@ -202,11 +200,17 @@ mod tests {
             env_pass: Vec::new(),
             write: Vec::new(),
             network: None,
+            account: String::new(),
+            parallel: None,
         }
     }
 
     fn names(env: &Environment) -> Vec<&str> {
-        let ours = |name: &&str| !name.starts_with("GIT_CONFIG_") && *name != "GIT_TERMINAL_PROMPT";
+        let sets = [Kind::Claude, Kind::Opencode, Kind::Goose].map(|kind| Cli::of(kind).sets);
+        let is_set = |name: &str| sets.concat().iter().any(|(set, _)| *set == name);
+        let ours = |name: &&str| {
+            !name.starts_with("GIT_CONFIG_") && *name != "GIT_TERMINAL_PROMPT" && !is_set(name)
+        };
         env.keys()
             .filter_map(|name| name.to_str())
             .filter(ours)
@@ -231,6 +235,23 @@ mod tests {
         let mut expected = vec!["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
         expected.extend(PLAIN);
         assert_eq!(names(&claude), expected);
+        let codex = agent_env(&parent(), &profile(Kind::Codex), false);
+        let mut expected = PLAIN.to_vec();
+        expected.insert(3, "OPENAI_API_KEY");
+        assert_eq!(names(&codex), expected);
+    }
+
+    #[test]
+    fn what_keeps_a_call_from_asking_is_set_unless_the_profile_says_otherwise() {
+        let mode = OsString::from("GOOSE_MODE");
+        let mut goose = profile(Kind::Goose);
+        let mut parent = parent();
+        parent.insert(mode.clone(), "approve".into());
+        assert_eq!(agent_env(&parent, &goose, false)[&mode], "auto");
+        goose
+            .env
+            .insert("GOOSE_MODE".into(), "smart_approve".into());
+        assert_eq!(agent_env(&parent, &goose, false)[&mode], "smart_approve");
     }
 
     /// What makes an interpreter, a linker or a shell run more than it was asked to.
@@ -265,6 +286,13 @@ mod tests {
             base_env(&parent, &[]),
             agent_env(&parent, &profile(Kind::Command), false),
             agent_env(&parent, &profile(Kind::Claude), false),
+            agent_env(&parent, &profile(Kind::Codex), false),
+            agent_env(&parent, &profile(Kind::Opencode), false),
+            agent_env(&parent, &profile(Kind::Goose), false),
+            agent_env(&parent, &profile(Kind::Gemini), false),
+            agent_env(&parent, &profile(Kind::Copilot), false),
+            agent_env(&parent, &profile(Kind::Qwen), false),
+            agent_env(&parent, &profile(Kind::Aider), false),
         ] {
             let passed = names(&env);
             assert!(

@@ -1,8 +1,10 @@
 //! What must hold of what agents print and leave, whatever they do.
 
 use super::call::Progress;
-use super::claude::Records;
+use super::cli::Cli;
+use super::reader::End;
 use super::{deeds, outbox};
+use crate::config::Kind;
 use crate::model::{Ending, acts};
 use crate::process::{Secrets, Stream};
 
@@ -26,12 +28,14 @@ pub(crate) fn fuzz_output(data: &[u8]) {
             code: i32::from(code) - 2,
         },
     };
+    let kind = Kind::ALL[usize::from(choice >> 5) % Kind::ALL.len()];
+    let at = jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(jiff::tz::TimeZone::UTC);
     let read = || {
-        let mut records = Records::new();
+        let mut reader = (Cli::of(kind).reader)();
         for (n, line) in text.split('\n').enumerate() {
             let is_error = choice & 0x10 != 0 && n % 3 == 0;
             let stream = if is_error { Stream::Err } else { Stream::Out };
-            records.line(stream, line, &mut |progress| {
+            reader.line(stream, line, &mut |progress| {
                 if let Progress::Line(line) = progress {
                     assert!(
                         line.chars().count() <= 200 && !line.contains('\n'),
@@ -41,7 +45,8 @@ pub(crate) fn fuzz_output(data: &[u8]) {
                 }
             });
         }
-        records.finish(&ending)
+        let (ending, at) = (&ending, &at);
+        reader.finish(End { ending, at })
     };
     let verdict = read();
     assert_eq!(verdict, read());

@@ -2,25 +2,40 @@
 //!
 //! An agent's failure is data here, never an error. This room never decides what an outcome means for
 //! a feature, never touches git, the journal or the state directory's memory, and trusts nothing an
-//! agent wrote. `claude` and `command` hold what is particular to one kind of agent.
+//! agent wrote. What is particular to one kind of agent stands in the file of its name, and in the table of `cli`.
 
 mod account;
+mod aider;
 mod call;
 mod claude;
+mod cli;
+mod codex;
 mod command;
+mod copilot;
 mod deeds;
 mod env;
+mod failure;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
+mod gemini;
+mod goose;
 mod handoff;
 mod homes;
 mod meanwhile;
+mod opencode;
 pub mod outbox;
 pub mod prompt;
+mod qwen;
+mod reader;
+mod resets;
 mod text;
 
 #[cfg(test)]
+mod record_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transcript_tests;
 
 pub use account::charged;
 pub use call::{Call, Called, Progress, call};
@@ -40,11 +55,14 @@ use std::path::{Path, PathBuf};
 
 /// The profile's program as configured; empty when there is none.
 fn program(profile: &Profile) -> &str {
-    match (profile.command.first(), profile.kind) {
-        (Some(program), _) => program,
-        (None, Kind::Claude) => "claude",
-        (None, Kind::Command) => "",
-    }
+    let own = profile.command.first();
+    own.map_or(usual_program(profile.kind), String::as_str)
+}
+
+/// The program that a kind of agent is named after; empty for `command`.
+#[must_use]
+pub fn usual_program(kind: Kind) -> &'static str {
+    cli::Cli::of(kind).program
 }
 
 /// Why an agent could not be called.

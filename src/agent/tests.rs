@@ -42,6 +42,8 @@ impl Bench {
                 env_pass: Vec::new(),
                 write: Vec::new(),
                 network: None,
+                account: String::new(),
+                parallel: None,
             },
             slug: Slug::new("auth-login").unwrap(),
             run: RunId("20261123-221530-4f2a".into()),
@@ -319,4 +321,138 @@ fn preflight_names_the_program_and_the_remedy() {
     assert!(
         matches!(check(&bench.profile), Err(error) if error.contains("`./gone.sh` was not found;"))
     );
+}
+
+#[test]
+fn who_has_told_its_result_and_does_not_end_is_ended_and_has_ended_well() {
+    for (kind, result) in [
+        (
+            Kind::Claude,
+            r#"{"type":"result","is_error":false,"result":"all of it","num_turns":1}"#,
+        ),
+        (
+            Kind::Codex,
+            r#"{"type":"item.completed","item":{"type":"agent_message","text":"all of it"}}
+{"type":"turn.completed","usage":{}}"#,
+        ),
+        (
+            Kind::Gemini,
+            r#"{"type":"message","role":"assistant","content":"all of it"}
+{"type":"result","status":"success"}"#,
+        ),
+    ] {
+        let bench = Bench::new(
+            kind,
+            &format!(
+                "cat > /dev/null; echo x > $HARNESS_OUTBOX/done; echo '{result}'; while :; do echo >&2; sleep 0.01; done"
+            ),
+        );
+        let mut call = bench.call();
+        call.grace = Duration::from_millis(50);
+        let (called, _) = bench.run(call, pending());
+        assert_eq!(
+            called.ending,
+            Ending::Exited { code: 0 },
+            "{kind:?}: {called:?}"
+        );
+        assert_eq!(
+            (called.message.as_str(), called.done.as_deref()),
+            ("all of it", Some("x"))
+        );
+        assert_eq!(called.failure, None);
+        let odd = "it had told its result and did not end; harness ended it";
+        assert!(
+            called.oddities.iter().any(|it| it == odd),
+            "{:?}",
+            called.oddities
+        );
+    }
+}
+
+#[test]
+fn a_result_that_is_not_the_last_is_not_the_end() {
+    let bench = Bench::new(
+        Kind::Claude,
+        r#"
+        cat > /dev/null
+        echo '{"type":"system","subtype":"background_tasks_changed","tasks":[{"task_id":"a"}]}'
+        echo '{"type":"result","is_error":false,"result":"started it"}'
+        sleep 0.2
+        echo '{"type":"system","subtype":"background_tasks_changed","tasks":[]}'
+        echo '{"type":"assistant","message":{"id":"m","content":[{"type":"text","text":"woken up"}]}}'
+        sleep 0.2
+        echo '{"type":"result","is_error":false,"result":"woken up"}'
+        "#,
+    );
+    let mut call = bench.call();
+    call.grace = Duration::from_millis(50);
+    let (called, _) = bench.run(call, pending());
+    assert_eq!(called.message, "woken up");
+    assert!(called.oddities.is_empty(), "{:?}", called.oddities);
+}
+
+#[test]
+fn a_failure_that_was_told_counts_though_the_program_stays() {
+    let bench = Bench::new(
+        Kind::Codex,
+        r#"
+        cat > /dev/null
+        echo '{"type":"turn.failed","error":{"message":"You have hit your usage limit. Try again in 2 hours."}}'
+        exec sleep 1000
+        "#,
+    );
+    let mut call = bench.call();
+    call.grace = Duration::from_millis(50);
+    let (called, _) = bench.run(call, pending());
+    let failure = called.failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::Limit);
+    assert!(failure.resets_at.is_some(), "{failure:?}");
+}
+
+#[test]
+fn state_that_is_not_for_several_at_once_is_the_calls_own() {
+    for (kind, variable) in [
+        (Kind::Opencode, "OPENCODE_DB"),
+        (Kind::Goose, "XDG_DATA_HOME"),
+    ] {
+        let script = format!(
+            "cat > /dev/null; case \"${variable}\" in \"$TMPDIR\"/*) ;; *) exit 11;; esac\n\
+             test \"$HOME\" = /home/u || exit 12"
+        );
+        let mut bench = Bench::new(kind, &script);
+        bench.parent_env.insert(variable.into(), "/shared".into());
+        bench.parent_env.insert("HOME".into(), "/home/u".into());
+        assert_eq!(
+            bench.called().ending,
+            Ending::Exited { code: 0 },
+            "{kind:?}"
+        );
+        // Who says where it is to be is heard.
+        bench.profile.env.insert(variable.into(), "/own".into());
+        assert_eq!(
+            bench.called().ending,
+            Ending::Exited { code: 11 },
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn aider_reads_its_prompt_from_a_file_and_leaves_no_cache() {
+    let bench = Bench::new(
+        Kind::Aider,
+        r#"
+        test -z "$(cat)" || exit 10
+        while [ $# -gt 1 ]; do [ "$1" = --message-file ] && file=$2; shift; done
+        test "$(cat "$file")" = "the prompt" || exit 11
+        mkdir .aider.tags.cache.v4; echo x > .aider.tags.cache.v4/cache.db; echo y > .aider.conf.yml
+        echo "Tokens: 1.5k sent, 20 received. Cost: \$0.01 message, \$0.02 session."
+        "#,
+    );
+    let called = bench.called();
+    assert_eq!(called.ending, Ending::Exited { code: 0 }, "{called:?}");
+    assert_eq!(called.usage.unwrap().input, 1500);
+    let left = bench.dir.path().join("wt");
+    assert!(!left.join(".aider.tags.cache.v4").exists());
+    assert!(left.join(".aider.conf.yml").exists());
 }

@@ -2,7 +2,20 @@
 //!
 //! Knows nothing about where it came from.
 
+use super::call::Progress;
 use crate::model::escaped_lines;
+use crate::process::Stream;
+use std::collections::VecDeque;
+
+/// The most that is kept of a final message.
+pub(super) const MESSAGE_BYTES: usize = 64 * 1024;
+/// The most that is kept of a failure's text.
+pub(super) const FAILURE_CHARS: usize = 300;
+/// The most that is shown of what the agent says.
+pub(super) const STATUS_CHARS: usize = 200;
+/// Of so many lines, the last ones are kept: among them stand the words of a CLI that gives up.
+const LAST_LINES: usize = 40;
+const LAST_LINE_CHARS: usize = 1000;
 
 /// The same text with control characters (but newline and tab), line separators and marks that turn the
 /// direction of text written escaped.
@@ -74,6 +87,85 @@ impl Tail {
         let excess = self.text.len().saturating_sub(self.cap);
         self.text.drain(..self.text.ceil_char_boundary(excess));
     }
+}
+
+/// What was read of the output of an agent that speaks plain text.
+#[derive(Debug)]
+pub(super) struct Text {
+    out: Tail,
+    last_out: String,
+    last_err: String,
+    last: VecDeque<(Stream, String)>,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Text {
+    pub(super) fn new() -> Self {
+        Self {
+            out: Tail::new(MESSAGE_BYTES),
+            last_out: String::new(),
+            last_err: String::new(),
+            last: VecDeque::new(),
+        }
+    }
+
+    /// Takes one line; gives the words for the status line, if there are any.
+    pub(super) fn line(&mut self, stream: Stream, line: &str) -> Option<Progress> {
+        if stream == Stream::Out {
+            self.out.push(line);
+        }
+        let words = last_line(line, STATUS_CHARS);
+        if words.is_empty() {
+            return None;
+        }
+        let last = last_line(line, FAILURE_CHARS);
+        match stream {
+            Stream::Out => self.last_out = last,
+            Stream::Err => self.last_err = last,
+        }
+        if self.last.len() == LAST_LINES {
+            self.last.pop_front();
+        }
+        self.last
+            .push_back((stream, clip(line.trim_end(), LAST_LINE_CHARS)));
+        Some(Progress::Line(words))
+    }
+
+    /// The last line of stdout that is not blank.
+    pub(super) fn last_out(&self) -> &str {
+        &self.last_out
+    }
+
+    /// The last line that is not blank: of stderr if it has one, else of stdout.
+    pub(super) fn last_words(&self) -> &str {
+        if self.last_err.is_empty() {
+            &self.last_out
+        } else {
+            &self.last_err
+        }
+    }
+
+    /// The last lines that are not blank, the last one first.
+    pub(super) fn last_lines(&self) -> impl Iterator<Item = (Stream, &str)> {
+        let lines = self.last.iter().rev();
+        lines.map(|(stream, line)| (*stream, line.as_str()))
+    }
+
+    /// The final message: the end of stdout.
+    pub(super) fn message(self) -> String {
+        cap(&visible(self.out.finish().trim()))
+    }
+}
+
+/// The end of `text`, at most 64 KiB.
+pub(super) fn cap(text: &str) -> String {
+    let from = text.ceil_char_boundary(text.len().saturating_sub(MESSAGE_BYTES));
+    text.get(from..).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -74,3 +74,11 @@ impl Default for Confine {
         }
     }
 }
+
+/// What is asked of agents' own git.
+pub(super) fn isolation(shape: super::shape::Isolation) -> crate::model::Isolation {
+    match shape {
+        super::shape::Isolation::Worktree => crate::model::Isolation::Worktree,
+        super::shape::Isolation::Clone => crate::model::Isolation::Clone,
+    }
+}

@@ -4,12 +4,14 @@
 //! of values against that schema. This room must never read the process's own environment or arguments
 //! (they are handed over), never look into specs, and never decide anything about a run.
 
+mod agents;
 mod check;
 mod confine;
 mod feature;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod kind;
+mod limits;
 mod origin;
 mod overrides;
 mod resolve;
@@ -170,7 +172,7 @@ fn defaults() -> serde_yaml::Value {
 /// Gives each profile the defaults of the keys it leaves out, so that origins list them.
 fn complete_profiles(values: &mut serde_yaml::Value) {
     let Ok(serde_yaml::Value::Mapping(mut defaults)) =
-        serde_yaml::to_value(shape::Profile::default())
+        serde_yaml::to_value(agents::Profile::default())
     else {
         return;
     };

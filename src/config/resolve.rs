@@ -2,6 +2,7 @@
 //!
 //! This file must never know how a value is written.
 
+use super::agents;
 use super::confine;
 use super::feature::{FeatureKeys, unknown_profile};
 use super::kind::{PARALLEL_MOST, Parallel, Text};
@@ -14,7 +15,7 @@ use super::resolved::{
 use super::shape::{self, Selection, Shape};
 use super::source::{Place, Source, quoted};
 use super::yaml::Node;
-use crate::model::{BreakerSettings, Isolation, OnHalt, Problem, Severity, Slug, not_a_pattern};
+use crate::model::{BreakerSettings, OnHalt, Problem, Severity, Slug, not_a_pattern};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -57,13 +58,11 @@ impl Resolver<'_> {
             features,
             run: run(&shape.run),
             agent,
+            limits: self.limits(&shape.limits, shape.fallback.0, &agents),
             agents,
             breakers,
             worktrees: self.worktrees(shape.worktrees),
-            isolation: match shape.isolation {
-                shape::Isolation::Worktree => Isolation::Worktree,
-                shape::Isolation::Clone => Isolation::Clone,
-            },
+            isolation: confine::isolation(shape.isolation),
             resources: Resources {
                 memory: shape.resources.memory.map(|size| size.0),
                 processes: shape.resources.processes,
@@ -103,7 +102,7 @@ impl Resolver<'_> {
     }
 
     /// Puts a problem where the value of `key` was given.
-    fn problem(&mut self, key: &str, problem: Problem) {
+    pub(super) fn problem(&mut self, key: &str, problem: Problem) {
         let problem = match (self.tree.origin(key), self.file) {
             (Origin::File { .. }, Some((source, root))) => match place(root, key) {
                 Some(place) => source.spot(place).mark(problem),
@@ -150,32 +149,11 @@ impl Resolver<'_> {
         features
     }
 
-    fn agents(&mut self, shapes: BTreeMap<String, shape::Profile>) -> BTreeMap<String, Profile> {
+    fn agents(&mut self, shapes: BTreeMap<String, agents::Profile>) -> BTreeMap<String, Profile> {
         let mut agents = BTreeMap::new();
         for (name, shape) in shapes {
             let command = texts(shape.command);
-            let kind = match shape.kind {
-                Some(shape::Kind::Claude) => Kind::Claude,
-                Some(shape::Kind::Command) => {
-                    if command
-                        .first()
-                        .is_none_or(|program| program.trim().is_empty())
-                    {
-                        let message =
-                            format!("{}: kind `command` needs a command", agents_key(&name));
-                        let help = "for example `command: [\"./tools/agent.sh\"]`";
-                        self.problem(
-                            &format!("agents.{name}.kind"),
-                            Problem::error(message).help(help),
-                        );
-                    }
-                    Kind::Command
-                }
-                None => {
-                    self.no_kind(&name);
-                    Kind::Command
-                }
-            };
+            let kind = self.kind(&name, shape.kind, &command);
             let env = shape
                 .env
                 .into_iter()
@@ -192,10 +170,44 @@ impl Resolver<'_> {
                 env_pass: shape.env_pass.0,
                 write: shape.write.0,
                 network: shape.network.map(has_network),
+                account: match (shape.account, kind) {
+                    (Some(account), _) => account.0,
+                    // Of two programs that are nobody's, nothing says that they share anything.
+                    (None, Kind::Command) => name.clone(),
+                    (None, kind) => kind.name().to_owned(),
+                },
+                parallel: shape.parallel,
             };
             agents.insert(name, profile);
         }
         agents
+    }
+
+    /// The kind of a profile. A program that is nobody's must be named.
+    fn kind(&mut self, agent: &str, kind: Option<agents::Kind>, command: &[String]) -> Kind {
+        let kind = match kind {
+            Some(agents::Kind::Claude) => Kind::Claude,
+            Some(agents::Kind::Codex) => Kind::Codex,
+            Some(agents::Kind::Opencode) => Kind::Opencode,
+            Some(agents::Kind::Goose) => Kind::Goose,
+            Some(agents::Kind::Gemini) => Kind::Gemini,
+            Some(agents::Kind::Copilot) => Kind::Copilot,
+            Some(agents::Kind::Qwen) => Kind::Qwen,
+            Some(agents::Kind::Aider) => Kind::Aider,
+            Some(agents::Kind::Command) => Kind::Command,
+            None => {
+                self.no_kind(agent);
+                return Kind::Command;
+            }
+        };
+        let program = command.first().map_or("", |program| program.trim());
+        if kind == Kind::Command && program.is_empty() {
+            let message = format!("{}: kind `command` needs a command", agents_key(agent));
+            let help = "for example `command: [\"./tools/agent.sh\"]`";
+            let problem = Problem::error(message).help(help);
+            self.problem(&format!("agents.{agent}.kind"), problem);
+        }
+        kind
     }
 
     fn no_kind(&mut self, agent: &str) {
@@ -208,7 +220,7 @@ impl Resolver<'_> {
             return;
         }
         let message = format!("{} has no kind", agents_key(agent));
-        let problem = Problem::error(message).help("add `kind: claude` or `kind: command`");
+        let problem = Problem::error(message).help("add `kind: claude`, say, or `kind: command`");
         let place = entry.and_then(|(source, entry)| Some(source.spot(entry.place?)));
         self.problems.push(match place {
             Some(spot) => spot.mark(problem),

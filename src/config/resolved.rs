@@ -4,7 +4,8 @@
 
 use super::feature::FeatureKeys;
 use crate::model::{
-    BreakerSettings, Containment, Isolation, MergeSettings, OnHalt, Settings, Slug,
+    AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
+    Settings, Slug,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub struct Config {
     pub agent: String,
     /// Agent profiles by name.
     pub agents: BTreeMap<String, Profile>,
+    /// What happens when the account of an agent cannot be used; its fallback profiles are keys of `agents`.
+    pub limits: LimitSettings,
     /// Thresholds of the breakers.
     pub breakers: BreakerSettings,
     /// The worktrees that agents work in.
@@ -90,8 +93,53 @@ pub struct Run {
 pub enum Kind {
     /// Claude Code.
     Claude,
+    /// Codex CLI.
+    Codex,
+    /// opencode.
+    Opencode,
+    /// goose.
+    Goose,
+    /// Gemini CLI.
+    Gemini,
+    /// GitHub Copilot CLI.
+    Copilot,
+    /// Qwen Code.
+    Qwen,
+    /// aider.
+    Aider,
     /// Any program with the prompt on its standard input.
     Command,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Claude,
+        Self::Codex,
+        Self::Opencode,
+        Self::Goose,
+        Self::Gemini,
+        Self::Copilot,
+        Self::Qwen,
+        Self::Aider,
+        Self::Command,
+    ];
+
+    /// Its name in harness.yaml.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Opencode => "opencode",
+            Self::Goose => "goose",
+            Self::Gemini => "gemini",
+            Self::Copilot => "copilot",
+            Self::Qwen => "qwen",
+            Self::Aider => "aider",
+            Self::Command => "command",
+        }
+    }
 }
 
 /// One way to call an agent.
@@ -99,8 +147,8 @@ pub enum Kind {
 pub struct Profile {
     /// How.
     pub kind: Kind,
-    /// Program and first arguments. Never empty for [`Kind::Command`]; for [`Kind::Claude`] empty means
-    /// `claude`.
+    /// Program and first arguments. Never empty for [`Kind::Command`]; for the others empty means the
+    /// program that the kind is named after.
     pub command: Vec<String>,
     /// Model handed to the agent.
     pub model: Option<String>,
@@ -115,6 +163,10 @@ pub struct Profile {
     pub write: Vec<String>,
     /// Whether it has the network in a sandbox; `None`: as [`Confine`] says.
     pub network: Option<bool>,
+    /// The account that it uses.
+    pub account: String,
+    /// How many of it may work at once; `None`: as many as there are slots.
+    pub parallel: Option<u32>,
 }
 
 /// What is to hold agents and commands to what they may write and see.
@@ -271,7 +323,19 @@ impl Config {
             },
             // What the system allows is found out where it is used.
             containment: Containment::default(),
+            agent: self.agent.clone(),
+            agents: self.agents.iter().map(known).collect(),
+            limits: self.limits.clone(),
             only: self.only.clone(),
         }
     }
+}
+
+/// What decisions need to know of a profile.
+fn known((name, profile): (&String, &Profile)) -> (String, AgentSettings) {
+    let settings = AgentSettings {
+        account: profile.account.clone(),
+        parallel: profile.parallel,
+    };
+    (name.clone(), settings)
 }

@@ -3,8 +3,10 @@
 //! This is the only list of keys: the JSON Schema is derived from it, and the checker obeys the schema.
 //! It must never know where a value came from.
 
-use super::confine::{Confine, Network, SandboxChoice};
+use super::agents::{Kind, Profile};
+use super::confine::{Confine, SandboxChoice};
 use super::kind::{Name, Parallel, Size, Span, Text, Words};
+use super::limits::Limits;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +32,10 @@ pub(super) struct Shape {
     pub agent: Name,
     /// Agent profiles by name; `claude` always exists.
     pub agents: BTreeMap<String, Profile>,
+    /// Profiles to go on with while the account of a feature's own cannot be used, the best first; for on_limit: switch.
+    pub fallback: Words,
+    /// What happens when the account of an agent cannot be used for a while.
+    pub limits: Limits,
     /// When a feature that makes no progress is stopped.
     pub breakers: Breakers,
     /// The git worktrees that agents work in.
@@ -123,7 +129,7 @@ pub(super) struct Run {
     pub idle_timeout: Option<Span>,
     /// Pause between two iterations of one feature.
     pub sleep_between: Span,
-    /// Time between asking a process to end and killing it.
+    /// Time between asking a process to end and killing it, and between an agent's result and its being asked to end.
     pub grace: Span,
     /// When one feature blocks or trips: isolate leaves the others running, stop ends the run.
     pub on_halt: OnHalt,
@@ -134,35 +140,6 @@ pub(super) struct Run {
 pub(super) enum OnHalt {
     Isolate,
     Stop,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Profile {
-    /// claude runs Claude Code; command runs any program, which gets the prompt on its standard input.
-    pub kind: Option<Kind>,
-    /// Program and first arguments; for kind claude, what to run instead of `claude`.
-    pub command: Vec<Text>,
-    /// Model handed to the agent.
-    pub model: Option<Name>,
-    /// Further arguments.
-    pub args: Vec<Text>,
-    /// Environment variables set for the agent.
-    pub env: BTreeMap<String, Text>,
-    /// Environment variables passed on from harness's own environment.
-    pub env_pass: Words,
-    /// Places that it may write in a sandbox besides those of its kind and of confine.write; ~ is your home.
-    pub write: Words,
-    /// full or none, in a sandbox; null means what confine.network says.
-    pub network: Option<Network>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
-    Claude,
-    Command,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -248,8 +225,7 @@ pub(super) struct Resources {
     /// more than this share of the last ten seconds, in percent; null means never.
     #[schemars(range(min = 1, max = 100))]
     pub pressure: Option<u32>,
-    /// Processors that the builds of all agents and commands share, by a jobserver of make's, or divided by the number
-    /// of agents where make is older than 4.4; null leaves builds alone.
+    /// Processors that all builds share, by make's jobserver or divided by the number of agents; null leaves them alone.
     pub jobs: Option<Parallel>,
 }
 
@@ -363,6 +339,8 @@ impl Default for Shape {
             run: Run::default(),
             agent: Name("claude".into()),
             agents: BTreeMap::from([("claude".into(), claude)]),
+            fallback: Words::default(),
+            limits: Limits::default(),
             breakers: Breakers::default(),
             worktrees: Worktrees::default(),
             isolation: Isolation::Worktree,

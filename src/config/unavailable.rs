@@ -27,14 +27,7 @@ const fn key(key: &'static str, harmless: fn(&Node) -> bool, instead: &'static s
 pub(super) const IN_FILE: &[Unavailable] = &[
     key("checks", never, "remove it"),
     key("budget", all_null, "remove it"),
-    key(
-        "limits.on_limit",
-        |node| is_text(node, "halt"),
-        "`halt` is what happens today",
-    ),
-    key("limits.max_wait", never, "remove it"),
     key("escalate", empty, "remove it"),
-    key("fallback", empty, "remove it"),
     key("notify.command", null, "remove it"),
     key("notify.on", always, "remove it"),
     key("run.until", null, "remove it"),
@@ -44,7 +37,6 @@ pub(super) const IN_FILE: &[Unavailable] = &[
         "remove it",
     ),
     key("features.*.budget", all_null, "remove it"),
-    key("agents.*.kind", available_kind, "use `kind: command`"),
 ];
 
 /// Keys of front matter.
@@ -71,13 +63,4 @@ fn all_null(node: &Node) -> bool {
         Value::Map(entries) => entries.iter().all(|entry| null(&entry.node)),
         _ => null(node),
     }
-}
-
-fn is_text(node: &Node, text: &str) -> bool {
-    matches!(&node.value, Value::Text(value) if value == text)
-}
-
-/// Kinds that are nobody's are left to the checker, which knows the available ones.
-fn available_kind(node: &Node) -> bool {
-    !is_text(node, "codex") && !is_text(node, "opencode")
 }

@@ -3,6 +3,7 @@
 //! It must accept every record that a journal can hold, in the journal's order, and must never decide:
 //! what happens next is for [`schedule`](super::schedule) to say.
 
+use super::accounts::{is_the_accounts, used_by};
 use super::feature::{Feature, Phase};
 use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
@@ -44,7 +45,6 @@ impl State {
                     iterations: 0,
                     stop: None,
                     strain: None,
-                    account: None,
                     halted_by: None,
                     tidied: false,
                     ended: None,
@@ -133,6 +133,7 @@ impl State {
     /// What a run before this one left half-way goes back to a place from which it can go on.
     fn begin_anew(&mut self, ground: &Ground, at: Stamp) {
         self.begin_merging(ground, at);
+        self.try_accounts_again();
         let slugs: Vec<Slug> = self.features.keys().cloned().collect();
         for slug in slugs {
             let Some(feature) = self.features.get_mut(&slug) else {
@@ -242,7 +243,11 @@ impl State {
                 self.set_phase(slug, Phase::Pending, at);
                 self.unjudged.insert(slug.clone());
             }
-            Event::IterationStarted { slug, iteration } => {
+            Event::IterationStarted {
+                slug,
+                iteration,
+                instead,
+            } => {
                 self.unjudged.remove(slug);
                 self.delayed.remove(slug);
                 if let Some(run) = &mut self.run {
@@ -250,6 +255,7 @@ impl State {
                 }
                 if let Some(feature) = self.features.get_mut(slug) {
                     feature.iterations = *iteration;
+                    feature.instead.clone_from(instead);
                     feature.charged += 1;
                     feature.last = None;
                 }
@@ -286,6 +292,10 @@ impl State {
             return;
         };
         let iteration = feature.iterations;
+        let profile = self
+            .run
+            .as_ref()
+            .map(|run| used_by(run, feature).to_owned());
         feature.since = at;
         feature.not_before = at.plus_ms(settings.sleep_between_ms);
         self.delayed.insert(slug.clone());
@@ -302,8 +312,8 @@ impl State {
         }
         let account = report
             .failure
-            .clone()
-            .filter(|failure| matches!(failure.kind, FailureKind::Limit | FailureKind::Auth));
+            .as_ref()
+            .filter(|failure| is_the_accounts(failure));
         let machine = match (&report.ending, &report.failure) {
             (Ending::NotStarted { why }, _) => Some(why.clone()),
             (_, Some(failure)) if failure.kind == FailureKind::Machine => {
@@ -316,19 +326,17 @@ impl State {
             }
             _ => None,
         };
-        let nobodys_fault = account.is_some() || machine.is_some();
-        if nobodys_fault {
-            if let Some(run) = &mut self.run {
-                run.account = run.account.take().or(account);
-            }
-            if let Some(why) = machine {
-                self.infra(slug, &why, at);
-            }
-        } else if report.ending != Ending::Stopped {
+        let nobodys_fault = machine.is_some() || account.is_some();
+        if let Some(why) = machine {
+            self.infra(slug, &why, at);
+        } else if !nobodys_fault && report.ending != Ending::Stopped {
             let own = feature.spec.stuck;
             feature.breakers.iteration(report, &settings.breakers, own);
             feature.answer = None;
             feature.infra = 0;
+        }
+        if let Some(profile) = profile {
+            self.hear_of_account(&profile, report, &settings, at);
         }
         if report.tip.is_none() && report.ending != Ending::Stopped {
             // Perhaps there is no worktree any more: the next iteration begins by making it ready.

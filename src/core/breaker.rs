@@ -85,6 +85,11 @@ impl Repeat {
 /// The breaker that opens at once, on what harness saw outside of the feature's worktree. It counts nothing.
 pub(super) const TAMPERED: &str = "tampered";
 
+/// Whether a failure is neither the account's nor the service's.
+fn is_its_own(kind: FailureKind) -> bool {
+    !kind.is_the_accounts() && !kind.passes()
+}
+
 /// A breaker that should open: its name and what it saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trip {
@@ -106,7 +111,7 @@ impl Breakers {
         self.silent.see(silent, &report.ending);
         self.idle.see(!report.changed, &report.ending);
         match &report.failure {
-            Some(failure) if failure.kind == FailureKind::Other => self.agent.see(&failure.text),
+            Some(failure) if is_its_own(failure.kind) => self.agent.see(&failure.text),
             _ => self.agent = Repeat::default(),
         }
     }
@@ -289,10 +294,7 @@ mod tests {
     #[test]
     fn the_same_failure_thrice_trips_repeat_though_its_numbers_differ() {
         let fail = |text: &str| IterationReport {
-            failure: Some(AgentFailure {
-                kind: FailureKind::Other,
-                text: text.to_owned(),
-            }),
+            failure: Some(AgentFailure::new(FailureKind::Other, text.to_owned())),
             ..report("a note that is long enough to count as speech", true)
         };
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::feature::{Feature, Phase};
 use super::schedule::hopeless_features;
-use super::state::State;
+use super::state::{Run, State};
 use crate::model::{SkipReason, StopLevel};
 
 /// The order of urgency when several hold.
@@ -34,16 +34,14 @@ pub fn exit_codes(state: &State) -> Vec<u8> {
             Some(StopLevel::Terminate { code }) => holds.push(code),
             None => {}
         }
-        if run.account.is_some() {
+        let lost = lost_account(state, run);
+        if lost {
             holds.push(6);
         }
         if state.halt.is_some() {
             holds.push(3);
         }
-        let held = run.stop.is_some()
-            || run.account.is_some()
-            || run.halted_by.is_some()
-            || state.halt.is_some();
+        let held = run.stop.is_some() || lost || run.halted_by.is_some() || state.halt.is_some();
         if !held && could_go_on(state) {
             holds.push(1);
         }
@@ -58,6 +56,14 @@ pub fn exit_codes(state: &State) -> Vec<u8> {
     holds.sort_by_key(|code| PRECEDENCE.iter().position(|known| known == code));
     holds.dedup();
     holds
+}
+
+/// Whether a selected feature is left that needs an account which cannot be used.
+fn lost_account(state: &State, run: &Run) -> bool {
+    state.features.iter().any(|(slug, feature)| {
+        let open = !feature.is_merged() && !feature.is_halted() && feature.listed;
+        open && state.is_selected(slug) && state.lost_account(run, feature).is_some()
+    })
 }
 
 /// Whether a selected feature is left that nothing but the run's limits held back.

@@ -37,6 +37,8 @@ pub(super) struct Feature {
     /// The branch restarts at the target's tip: its earlier work has landed.
     pub(super) fresh: bool,
     pub(super) answer: Option<String>,
+    /// The profile that stands in for its own in the current or last iteration.
+    pub(super) instead: Option<String>,
     pub(super) summary: String,
     pub(super) last: Option<Last>,
     pub(super) last_words: String,
@@ -141,6 +143,7 @@ impl Feature {
             not_before: Stamp::default(),
             fresh: false,
             answer: None,
+            instead: None,
             summary: String::new(),
             last: None,
             last_words: String::new(),

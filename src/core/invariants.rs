@@ -1,16 +1,16 @@
 //! What must always hold; asserted after every turn, in release builds too.
 
+use super::schedule::{active, slots};
 use super::state::State;
 
 /// The first broken invariant, as a sentence; `None` when all hold. Looks at active features only.
 #[must_use]
 pub fn broken_invariant(state: &State) -> Option<String> {
     let run = state.live()?;
-    let slots = usize::try_from(run.settings.parallel).unwrap_or(usize::MAX);
-    if state.in_slots.len() > slots {
+    let (active, slots) = (active(state).count(), slots(run));
+    if active > slots {
         return Some(format!(
-            "{} features hold {slots} slots",
-            state.in_slots.len()
+            "{active} features are worked on with {slots} slots"
         ));
     }
     for slug in &state.in_slots {

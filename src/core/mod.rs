@@ -5,6 +5,8 @@
 //! it. This room must never see a clock, a file, a thread, randomness or a hash map: equal inputs give
 //! equal decisions on every machine, which is what makes the simulation and the resume trustworthy.
 
+mod account_view;
+mod accounts;
 mod apply;
 mod apply_ground;
 mod apply_merge;
@@ -29,6 +31,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use account_view::AccountView;
 pub use decide::decide;
 pub use exit::exit_codes;
 pub use graph::{GraphProblem, check};

@@ -3,6 +3,7 @@
 //! [`next`] gives one fact at a time; the turn applies it and asks again until nothing follows. Because
 //! it looks only at the state, a turn that was cut short by a crash is simply continued.
 
+use super::accounts::{is_active, own_profile};
 use super::breaker::TAMPERED;
 use super::exit::exit_codes;
 use super::feature::{Feature, Phase};
@@ -33,7 +34,7 @@ pub(super) fn admits(state: &State, run: &Run) -> bool {
 }
 
 fn admits_but_for_iterations(state: &State, run: &Run) -> bool {
-    run.stop.is_none() && state.halt.is_none() && run.account.is_none() && run.halted_by.is_none()
+    run.stop.is_none() && state.halt.is_none() && run.halted_by.is_none()
 }
 
 /// Whether new work waits because the machine is short of something. What runs may end that; when nothing
@@ -115,22 +116,49 @@ fn start_iteration(state: &State, run: &Run, now: Stamp) -> Option<Event> {
     if !admits(state, run) || is_held_back(state, run) {
         return None;
     }
+    let active = active(state);
+    if active.count() >= slots(run) {
+        return None;
+    }
     state.in_slots.iter().find_map(|slug| {
         let feature = state.features.get(slug)?;
         let starts = feature.phase == (Phase::Working { running: None })
             && feature.not_before <= now
             // What the last iteration taught must stand in the next prompt.
             && feature.last_write <= state.writes_done;
-        starts.then(|| Event::IterationStarted {
+        let profile = starts.then(|| state.profile_for(run, feature, now))??;
+        Some(Event::IterationStarted {
             slug: slug.clone(),
             iteration: feature.iterations + 1,
+            instead: (profile != own_profile(run, feature)).then(|| profile.to_owned()),
         })
     })
 }
 
+/// Features that an agent is at work on, or is about to be.
+pub(super) fn active(state: &State) -> impl Iterator<Item = &Feature> {
+    let features = state.in_slots.iter();
+    let features = features.filter_map(|slug| state.features.get(slug));
+    features.filter(|feature| is_active(feature))
+}
+
+pub(super) fn slots(run: &Run) -> usize {
+    usize::try_from(run.settings.parallel).unwrap_or(usize::MAX)
+}
+
+/// Slots that are taken. Who waits for its account leaves its slot to others meanwhile.
+fn taken(state: &State, run: &Run, now: Stamp) -> usize {
+    let taken = state.in_slots.iter().filter(|slug| {
+        let feature = state.features.get(*slug);
+        feature.is_none_or(|feature| {
+            is_active(feature) || state.closed_account(run, feature, now).is_none()
+        })
+    });
+    taken.count()
+}
+
 fn start_feature(state: &State, run: &Run, now: Stamp) -> Option<Event> {
-    let slots = usize::try_from(run.settings.parallel).unwrap_or(usize::MAX);
-    let full = state.in_slots.len() >= slots;
+    let full = taken(state, run, now) >= slots(run);
     if !admits(state, run) || full || is_held_back(state, run) {
         return None;
     }
@@ -140,6 +168,7 @@ fn start_feature(state: &State, run: &Run, now: Stamp) -> Option<Event> {
             feature.not_before <= now
                 && clash(state, feature).is_none()
                 && waits_after(state, feature, &mut hopeless).is_none()
+                && state.profile_for(run, feature, now).is_some()
         })
     })?;
     let worktree = match state.features.get(slug)?.worktree {
@@ -286,10 +315,15 @@ pub(super) fn is_quiet(state: &State, run: &Run) -> bool {
                 Phase::Working { running: Some(_) } => true,
                 // Terminating stops the preparation; the next run prepares again.
                 Phase::Preparing => !terminating,
-                _ => admits(state, run),
+                _ => admits(state, run) && state.lost_account(run, feature).is_none(),
             })
     });
-    let startable = admits(state, run) && !state.ready.is_empty();
+    let mut ready = state.ready.iter();
+    let mut ready = ready
+        .by_ref()
+        .filter_map(|(_, slug)| state.features.get(slug));
+    let startable =
+        admits(state, run) && ready.any(|feature| state.lost_account(run, feature).is_none());
     !busy && !startable && merge::is_quiet(state, run) && state.writes.is_empty()
 }
 

@@ -4,12 +4,13 @@
 //! are kept by one door, [`State::set_phase`], so that a turn looks at active features and never
 //! scans finished ones.
 
+use super::accounts::Account;
 use super::feature::{Feature, Phase, ReadyKey};
 use super::graph::Graph;
 use super::queue::Merging;
 use crate::model::{
-    AgentFailure, FeatureSpec, Handback, Oid, RunId, Settings, SkipReason, Slug, Stamp, StopLevel,
-    WorktreeName, WriteJob, Writing,
+    FeatureSpec, Handback, Oid, RunId, Settings, SkipReason, Slug, Stamp, StopLevel, WorktreeName,
+    WriteJob, Writing,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -35,6 +36,8 @@ pub struct State {
     pub(super) integrating: BTreeSet<Slug>,
     /// The merge queue.
     pub(super) merging: Merging,
+    /// Accounts of agents that cannot be used, or are being tried again.
+    pub(super) accounts: BTreeMap<String, Account>,
     /// Features whose last report or gate verdict is still to be judged.
     pub(super) unjudged: BTreeSet<Slug>,
     /// Features whose `not_before` lies ahead.
@@ -70,8 +73,6 @@ pub(super) struct Run {
     pub(super) stop: Option<StopLevel>,
     /// What the machine is short of.
     pub(super) strain: Option<String>,
-    /// The agent's account cannot be used: quota or login.
-    pub(super) account: Option<AgentFailure>,
     /// `on_halt: stop` and a feature blocked or tripped in this run.
     pub(super) halted_by: Option<Slug>,
     pub(super) tidied: bool,

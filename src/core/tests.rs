@@ -10,6 +10,7 @@ use crate::model::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+mod accounts;
 mod cut_off;
 mod queue;
 mod time;
@@ -391,6 +392,11 @@ impl Story {
 
     fn merge(&mut self, name: &str) {
         self.end(name, claim());
+        self.lands();
+    }
+
+    /// What has been claimed passes, lands and is published.
+    fn lands(&mut self) {
         self.green();
         self.land(LandOutcome::Done);
         self.publish(PublishOutcome::Done);
@@ -592,10 +598,10 @@ fn what_a_machine_without_processes_made_fail_is_done_again_uncharged() {
     };
     let starved = IterationReport {
         ending: Ending::Exited { code: 1 },
-        failure: Some(AgentFailure {
-            kind: FailureKind::Machine,
-            text: "the machine refused new processes (exit 1)".into(),
-        }),
+        failure: Some(AgentFailure::new(
+            FailureKind::Machine,
+            "the machine refused new processes (exit 1)",
+        )),
         ..report()
     };
     let not_kept = IterationReport {
@@ -755,19 +761,16 @@ fn who_tampers_is_not_believed_and_trips_at_once_and_nobody_else_does() {
 }
 
 #[test]
-fn quota_is_not_charged_and_ends_the_run_with_6() {
+fn a_dead_login_is_not_charged_and_ends_the_run_with_6() {
     let mut story = Story::begin(1, vec![feature("a", &[]), feature("b", &[])]);
     story.prepare();
-    let limit = IterationReport {
-        failure: Some(AgentFailure {
-            kind: FailureKind::Limit,
-            text: "usage limit reached".into(),
-        }),
+    let not_logged_in = IterationReport {
+        failure: Some(AgentFailure::new(FailureKind::Auth, "Not logged in")),
         note: String::new(),
         changed: false,
         ..report()
     };
-    story.end("a", limit);
+    story.end("a", not_logged_in);
     assert_eq!(story.finish(), [6]);
     assert_eq!(view(&story.state, story.now).run.unwrap().iterations, 0);
     story.run_again(Settings::default(), None);
@@ -777,6 +780,53 @@ fn quota_is_not_charged_and_ends_the_run_with_6() {
         ["a#2"],
         "the number is spent, the charge is not"
     );
+}
+
+#[test]
+fn a_service_that_fails_for_now_is_waited_for_and_not_charged() {
+    for kind in [FailureKind::Overloaded, FailureKind::Network] {
+        let mut story = Story::begin(1, vec![feature("a", &[])]);
+        story.prepare();
+        let trouble = IterationReport {
+            failure: Some(AgentFailure::new(kind, "try again later")),
+            note: String::new(),
+            changed: false,
+            ..report()
+        };
+        story.end("a", trouble);
+        let seen = view(&story.state, story.now).run.unwrap();
+        assert_eq!((seen.iterations, seen.accounts.len()), (0, 1));
+        assert!(story.running().is_empty(), "not at once");
+        story.now = super::wake_at(&story.state, story.now).unwrap_or(story.now);
+        story.tell(Input::Tick);
+        assert_eq!(story.running(), ["a#2"]);
+        story.merge("a");
+        assert_eq!(story.finish(), [0]);
+    }
+}
+
+#[test]
+fn what_is_the_accounts_ends_the_run_and_what_is_the_agents_is_charged() {
+    // Of those that are charged, the next iteration has begun as well.
+    for (kind, iterations) in [
+        (FailureKind::Auth, 0),
+        (FailureKind::Billing, 0),
+        (FailureKind::Context, 2),
+        (FailureKind::Refused, 2),
+        (FailureKind::Crashed, 2),
+        (FailureKind::Other, 2),
+    ] {
+        let mut story = Story::begin(1, vec![feature("a", &[])]);
+        story.prepare();
+        let failed = IterationReport {
+            failure: Some(AgentFailure::new(kind, "no")),
+            ..report()
+        };
+        story.end("a", failed);
+        let run = view(&story.state, story.now).run.unwrap();
+        assert_eq!(run.iterations, iterations, "{kind:?}");
+        assert_eq!(run.accounts.len(), usize::from(iterations == 0), "{kind:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Computed when somebody looks; it may scan everything. Whoever looks says what the wall clock reads, and gets
 //! all times by the wall clock as it stands now: the journal's own time does not follow when that is set.
 
+use super::account_view::{AccountView, accounts};
 use super::feature::{Feature, Phase};
 use super::graph::GraphProblem;
 use super::merge::base_failure;
@@ -69,8 +70,8 @@ pub struct RunView {
     pub stop: Option<StopLevel>,
     /// What the machine is short of, so that nothing is started while anything runs.
     pub strain: Option<String>,
-    /// What the agent's CLI said about quota or login.
-    pub account: Option<String>,
+    /// Accounts of agents that cannot be used, or are being tried again.
+    pub accounts: Vec<AccountView>,
 }
 
 /// A feature.
@@ -154,6 +155,8 @@ pub enum Wait {
     Clash(Slug),
     /// A point in time.
     Time(Stamp),
+    /// An account that cannot be used now, and until when; `None`: until a person has helped.
+    Account(String, Option<Stamp>),
     /// A free slot.
     Slot,
     /// Nothing new is started.
@@ -220,7 +223,7 @@ pub fn view(state: &State, now: Stamp) -> View {
             max_iterations: run.settings.max_iterations,
             stop: run.stop,
             strain: run.strain.clone(),
-            account: run.account.as_ref().map(|failure| failure.text.clone()),
+            accounts: accounts(state, now),
         }),
         halt: state.halt.clone(),
         ahead,
@@ -357,6 +360,13 @@ fn waits(state: &State, feature: &Feature, hopeless: &BTreeSet<Slug>, now: Stamp
     }
     if feature.not_before > now {
         waits.push(Wait::Time(state.wall_time(feature.not_before)));
+    }
+    if let Some(run) = state.live().filter(|_| waits.is_empty()) {
+        waits.extend(
+            state
+                .closed_account(run, feature, now)
+                .map(|(name, until)| Wait::Account(name.to_owned(), until)),
+        );
     }
     if let Some(run) = state.live().filter(|_| waits.is_empty()) {
         waits.push(if admits(state, run) {

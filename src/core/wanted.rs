@@ -6,7 +6,7 @@ use super::queue::{Attempt, AttemptStage, Publishing};
 use super::right_of_way;
 use super::schedule::{INFRA_LIMIT, admits, integrates, is_quiet};
 use super::state::{Run, State};
-use crate::model::{Chain, Effect, Member, Slug, Stamp, StopLevel, Trial};
+use crate::model::{AgentChoice, Chain, Effect, Member, Slug, Stamp, StopLevel, Trial};
 
 /// Everything that should be under way, derived from the state; never stored. The driver starts what
 /// is missing and stops what is too much. Empty unless a run lives.
@@ -47,7 +47,14 @@ fn slot_effect(slug: &Slug, feature: &Feature) -> Option<Effect> {
             slug: slug.clone(),
             worktree,
             iteration,
-            agent: feature.spec.agent.clone(),
+            agent: match &feature.instead {
+                // A model of the profile that it stands in for says nothing to it.
+                Some(profile) => AgentChoice {
+                    profile: Some(profile.clone()),
+                    model: None,
+                },
+                None => feature.spec.agent.clone(),
+            },
             timeout_ms: feature.spec.timeout_ms,
             answer: feature.answer.clone(),
             handback: feature.handback.clone(),
@@ -167,5 +174,14 @@ pub fn wake_at(state: &State, now: Stamp) -> Option<Stamp> {
         .any(|feature| right_of_way::gives_way(state, run, feature));
     let ways = merging.right_of_way.values().copied();
     let ways = ways.filter(|until| yielding && integrates(state, run) && *until > now);
-    times.chain(queue).chain(publish).chain(ways).min()
+    let waits = admits && !(state.ready.is_empty() && state.in_slots.is_empty());
+    let accounts = state.accounts.values().filter(|_| waits);
+    let accounts = accounts.filter_map(|account| account.closed.as_ref()?.until);
+    let account = accounts.filter(|until| *until > now).min();
+    times
+        .chain(queue)
+        .chain(publish)
+        .chain(ways)
+        .chain(account)
+        .min()
 }

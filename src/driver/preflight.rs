@@ -335,9 +335,11 @@ pub fn charges(
 ) -> Vec<Problem> {
     let names = profiles_in_use(config, features).into_iter();
     let charged = names.filter_map(|name| {
-        let key = agent::charged(config.agents.get(name)?, env)?;
+        let profile = config.agents.get(name)?;
+        let key = agent::charged(profile, env)?;
+        let program = agent::usual_program(profile.kind);
         let text = format!(
-            "agent `{name}`: {key} is set: claude will charge it instead of your subscription"
+            "agent `{name}`: {key} is set: {program} will charge it instead of your subscription"
         );
         Some(Problem::warning(text).help(format!(
             "unset it, or say that you mean it: `env_pass: [{key}]` in the agent's profile"

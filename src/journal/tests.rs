@@ -120,6 +120,7 @@ fn night() -> Vec<Vec<Event>> {
         vec![Event::IterationStarted {
             slug: slug(),
             iteration: 1,
+            instead: None,
         }],
         vec![
             Event::IterationLost {

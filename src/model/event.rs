@@ -119,6 +119,9 @@ pub enum Event {
         slug: Slug,
         /// Which: from 1, never reused.
         iteration: u32,
+        /// The profile that stands in for the feature's own, whose account cannot be used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead: Option<String>,
     },
     /// The agent's call ended.
     IterationEnded {

@@ -1,7 +1,9 @@
 //! Observations: everything that reaches `core` from outside.
 
 use super::bare::bare;
-use super::{FeatureSpec, InfraKind, Oid, RunId, Settings, Slug, Stamp, WorktreeName};
+use super::{
+    AgentFailure, FeatureSpec, InfraKind, Oid, RunId, Settings, Slug, Stamp, WorktreeName,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -240,30 +242,6 @@ impl Ending {
             Self::TimedOut | Self::IdleTimedOut | Self::OverLimit { .. } | Self::Stopped
         )
     }
-}
-
-/// An agent's report that its call failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AgentFailure {
-    /// What kind.
-    pub kind: FailureKind,
-    /// The CLI's own words, one line, capped.
-    pub text: String,
-}
-
-/// Kinds of agent failure that call for different treatment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// The account's quota is used up.
-    Limit,
-    /// Not logged in, bad key, or no credit.
-    Auth,
-    /// The machine refused it processes while it ran: nothing the feature did, so it is done again.
-    Machine,
-    /// Anything else.
-    Other,
 }
 
 /// Tokens and money of one iteration, as the agent reported them.

@@ -8,6 +8,7 @@ mod bare;
 mod effect;
 mod escape;
 mod event;
+mod failure;
 mod feature;
 mod id;
 mod input;
@@ -22,17 +23,17 @@ pub use effect::{
 };
 pub use escape::{acts, escaped, escaped_but, escaped_lines};
 pub use event::{Event, Record};
+pub use failure::{AgentFailure, FailureKind};
 pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
-    AgentFailure, Backlog, BuildOutcome, Candidate, Chain, Command, Ending, FailureKind,
-    GateOutcome, Ground, Input, IterationReport, LandOutcome, MergeVerdict, PublishOutcome,
-    Relation, Step, StopLevel, Usage,
+    Backlog, BuildOutcome, Candidate, Chain, Command, Ending, GateOutcome, Ground, Input,
+    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel, Usage,
 };
 pub use pattern::not_a_pattern;
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
-    BreakerSettings, Containment, Isolation, MergeSettings, OnHalt, ProcessTier, SandboxTier,
-    Settings,
+    AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
+    OnLimit, ProcessTier, SandboxTier, Settings,
 };
 pub use verdict::{Evidence, GateId, InfraKind, ParkReason, Red, SkipReason, Trial};

@@ -2,7 +2,7 @@
 
 use super::Slug;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What [`core`](crate::core) needs to know to decide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,9 +26,65 @@ pub struct Settings {
     /// What keeps agents and commands in bounds.
     #[serde(default)]
     pub containment: Containment,
+    /// The profile of features that name none.
+    #[serde(default)]
+    pub agent: String,
+    /// What is to be known of the profiles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agents: BTreeMap<String, AgentSettings>,
+    /// What happens when an account cannot be used.
+    #[serde(default)]
+    pub limits: LimitSettings,
     /// Features the run is limited to; `None` means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<BTreeSet<Slug>>,
+}
+
+/// What decisions need to know of an agent's profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentSettings {
+    /// The account that it uses: profiles of one account share its limits.
+    pub account: String,
+    /// At most so many of it at once; `None`: as many as there are slots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<u32>,
+}
+
+/// What happens when an account cannot be used for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSettings {
+    /// What the features do that would use it.
+    pub on_limit: OnLimit,
+    /// How long it is waited for at most, in milliseconds. A limit that ends later ends the run.
+    pub max_wait_ms: u64,
+    /// With [`OnLimit::Switch`]: the profiles to go on with meanwhile, the best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            on_limit: OnLimit::Wait,
+            max_wait_ms: 6 * 60 * 60 * 1000,
+            fallback: Vec::new(),
+        }
+    }
+}
+
+/// What features do whose agent's account is used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLimit {
+    /// They wait until it can be used again.
+    #[default]
+    Wait,
+    /// They end for this run.
+    Halt,
+    /// They go on with another profile.
+    Switch,
 }
 
 /// What keeps agents and commands in bounds during a run: what the system at hand allows, not what was asked
@@ -149,6 +205,9 @@ impl Default for Settings {
             breakers: BreakerSettings::default(),
             merge: MergeSettings::default(),
             containment: Containment::default(),
+            agent: String::new(),
+            agents: BTreeMap::new(),
+            limits: LimitSettings::default(),
             only: None,
         }
     }

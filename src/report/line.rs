@@ -219,6 +219,12 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
         let kind = match failure.kind {
             FailureKind::Limit => "limit: ",
             FailureKind::Auth => "login: ",
+            FailureKind::Billing => "billing: ",
+            FailureKind::Overloaded => "overloaded: ",
+            FailureKind::Network => "network: ",
+            FailureKind::Context => "context: ",
+            FailureKind::Refused => "refused: ",
+            FailureKind::Crashed => "crashed: ",
             FailureKind::Machine | FailureKind::Other => "",
         };
         let text = reason(&failure.text, REASON_COLUMNS);

@@ -5,7 +5,9 @@
 use super::Glance;
 use super::code::codes_text;
 use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, rfc3339, shown};
-use super::words::{about, asleep, command, contained, is_active, overall, stage_shown};
+use super::words::{
+    about, account_words, asleep, command, contained, is_active, overall, stage_shown,
+};
 use crate::core::{FeatureView, RunView, Stage};
 use std::fmt::Write as _;
 
@@ -78,10 +80,8 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
             false,
         ));
     }
-    if let Some(text) = run.and_then(|run| run.account.as_ref()) {
-        let text = reason(text, 400);
-        out.push((format!("the agent's account: {text}"), true));
-    }
+    let accounts = run.into_iter().flat_map(|run| &run.accounts);
+    out.extend(accounts.map(|account| account_words(account, glance.now)));
     let queue = run.into_iter().flat_map(queue_words);
     out.extend(queue.map(|text| (text, true)));
     out

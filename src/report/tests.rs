@@ -1,7 +1,7 @@
 //! What people and programs see, on pages small enough to read here.
 
 use super::*;
-use crate::core::{FeatureView, Planned, RunView, Stage, Wait};
+use crate::core::{AccountView, FeatureView, Planned, RunView, Stage, Wait};
 use crate::model::{
     AgentFailure, Containment, Ending, Event, Evidence, FailureKind, GateId, Ground, InfraKind,
     IterationReport, Oid, ParkReason, ProcessTier, Record, Red, Relation, RunId, SandboxTier,
@@ -65,7 +65,7 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             max_iterations: 200,
             stop: None,
             strain: None,
-            account: None,
+            accounts: Vec::new(),
         }),
         halt: None,
         ahead: None,
@@ -229,7 +229,15 @@ fn hostile_texts_steer_no_terminal() {
     merged.title.clone_from(&evil);
     let mut view = view_of(vec![working, tripped, merged]);
     view.halt = Some(evil.clone());
-    view.run.as_mut().unwrap().account = Some(evil.clone());
+    view.run.as_mut().unwrap().accounts = vec![AccountView {
+        name: evil.clone(),
+        closed: true,
+        kind: Some(FailureKind::Limit),
+        scope: Some(evil.clone()),
+        text: evil.clone(),
+        until: None,
+        at_once: Some(1),
+    }];
     view.run.as_mut().unwrap().target.clone_from(&evil);
     let words = BTreeMap::from([(slug("auth"), evil.clone())]);
     let glance = glance(&view, &words, true);
@@ -562,10 +570,7 @@ fn the_log_tells_of_iterations() {
         "22:15:30  auth-login     #3 was stopped after 4m12s, its time was up, without a word"
     );
     let mut limited = report(Ending::Exited { code: 1 });
-    limited.failure = Some(AgentFailure {
-        kind: FailureKind::Limit,
-        text: "resets at 7".to_owned(),
-    });
+    limited.failure = Some(AgentFailure::new(FailureKind::Limit, "resets at 7"));
     assert_eq!(
         ended(limited),
         "22:15:30  auth-login     #3 ended with exit code 1 after 4m12s: limit: resets at 7"
@@ -583,6 +588,7 @@ fn the_log_tells_of_a_features_way() {
         Event::IterationStarted {
             slug: s(),
             iteration: 1,
+            instead: None,
         },
         Event::Claimed {
             slug: s(),

@@ -5,8 +5,8 @@
 
 use super::line::REASON_COLUMNS;
 use super::text::{count, elapsed, names, reason, shown};
-use crate::core::{FeatureView, RunView, Stage, View, Wait};
-use crate::model::{Containment, ProcessTier, SandboxTier, Slug, Stamp};
+use crate::core::{AccountView, FeatureView, RunView, Stage, View, Wait};
+use crate::model::{Containment, FailureKind, ProcessTier, SandboxTier, Slug, Stamp};
 use std::fmt::Write as _;
 
 /// Stages in the order in which counts are told.
@@ -120,9 +120,54 @@ fn wait_text(wait: &Wait, now: Stamp) -> String {
         Wait::After(slug) => format!("comes after {slug}"),
         Wait::Clash(slug) => format!("shares a path or lock with {slug}"),
         Wait::Time(at) => format!("again in {}", elapsed(at.since_ms(now))),
+        Wait::Account(name, until) => account_text(name, *until, now),
         Wait::Slot => "for a free slot".to_owned(),
         Wait::Stopped => "nothing new is started".to_owned(),
     }
+}
+
+fn account_text(name: &str, until: Option<Stamp>, now: Stamp) -> String {
+    match until {
+        Some(until) => format!(
+            "the account {} can be used again in {}",
+            shown(name, 40),
+            elapsed(until.since_ms(now))
+        ),
+        None => format!("the account {} cannot be used", shown(name, 40)),
+    }
+}
+
+/// What is the matter with an account, and whether a person must act.
+pub(super) fn account_words(account: &AccountView, now: Stamp) -> (String, bool) {
+    let name = shown(&account.name, 40);
+    let at_once = account.at_once.unwrap_or(u32::MAX);
+    if !account.closed {
+        return (
+            format!("the account {name} is being tried again, {at_once} at once"),
+            false,
+        );
+    }
+    let what = match account.kind {
+        Some(FailureKind::Limit) => "its limit is reached",
+        Some(FailureKind::Overloaded) => "its service is overloaded",
+        Some(FailureKind::Network) => "its service cannot be reached",
+        Some(FailureKind::Billing) => "it must be paid",
+        _ => "it is not logged in",
+    };
+    let scope = account
+        .scope
+        .as_ref()
+        .map(|scope| format!(" ({})", shown(scope, 40)));
+    let when = match account.until {
+        Some(until) => format!("; tried again in {}", elapsed(until.since_ms(now))),
+        None => String::new(),
+    };
+    let said = reason(&account.text, 400);
+    let words = format!(
+        "the account {name}: {what}{}{when}: {said}",
+        scope.unwrap_or_default()
+    );
+    (words, account.until.is_none())
 }
 
 /// Columns for [`about`] where nothing forces a line to be short: what a person must read to act is not

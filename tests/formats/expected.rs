@@ -2,13 +2,17 @@
 
 use super::parts::{
     auth, digest, failed, first_settings, full_report, ground, oid, red, report, settings, slug,
-    specs, started,
+    specs, started, with_agents,
 };
 use harness::model::{
-    Candidate, Chain, Ending, Event, Evidence, FailureKind, GateId, InfraKind, IterationReport,
-    MergeVerdict, OnHalt, ParkReason, ProcessTier, Red, Relation, SandboxTier, SkipReason, Stamp,
-    Step, StopLevel, Trial, WorktreeName,
+    AgentFailure, Candidate, Chain, Ending, Event, Evidence, FailureKind, GateId, InfraKind,
+    IterationReport, MergeVerdict, OnHalt, OnLimit, ParkReason, ProcessTier, Red, Relation,
+    SandboxTier, SkipReason, Stamp, Step, StopLevel, Trial, WorktreeName,
 };
+
+fn exit_1() -> Ending {
+    Ending::Exited { code: 1 }
+}
 
 fn ended() -> Vec<Event> {
     let other = failed(Ending::TimedOut, FailureKind::Other, "[exit 1]");
@@ -34,6 +38,21 @@ fn ended() -> Vec<Event> {
             FailureKind::Machine,
             "no more processes",
         ),
+        failed(exit_1(), FailureKind::Billing, "billing"),
+        failed(exit_1(), FailureKind::Overloaded, "overloaded"),
+        failed(exit_1(), FailureKind::Network, "network"),
+        failed(exit_1(), FailureKind::Context, "context"),
+        failed(exit_1(), FailureKind::Refused, "refused"),
+        failed(exit_1(), FailureKind::Crashed, "crashed"),
+        IterationReport {
+            failure: Some(AgentFailure {
+                kind: FailureKind::Limit,
+                text: "weekly limit".into(),
+                resets_at: Some(1_795_438_800),
+                scope: Some("weekly".into()),
+            }),
+            ..report(exit_1())
+        },
     ];
     let event = |(iteration, report)| Event::IterationEnded {
         slug: auth(),
@@ -155,6 +174,15 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
                 settings(OnHalt::Isolate, ProcessTier::Cgroup, SandboxTier::Bwrap),
                 Relation::Behind,
             ),
+            started(
+                with_agents(OnLimit::Wait, 21_600_000, &[]),
+                Relation::Behind,
+            ),
+            started(with_agents(OnLimit::Halt, 0, &[]), Relation::Behind),
+            started(
+                with_agents(OnLimit::Switch, 3_600_000, &["codex", "mine"]),
+                Relation::Behind,
+            ),
         ],
         "backlog_changed" => vec![
             Event::BacklogChanged {
@@ -274,7 +302,13 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
             why: why.into(),
         })
         .into(),
-        "iteration_started" => vec![Event::IterationStarted { slug, iteration: 3 }],
+        "iteration_started" => [(3, None), (4, Some("codex"))]
+            .map(|(iteration, instead)| Event::IterationStarted {
+                slug: auth(),
+                iteration,
+                instead: instead.map(str::to_owned),
+            })
+            .into(),
         "iteration_lost" => vec![Event::IterationLost { slug, iteration: 3 }],
         "claimed" => vec![Event::Claimed {
             slug,

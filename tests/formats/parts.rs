@@ -1,9 +1,12 @@
 //! Values that journalled events are made of. Written out in full: who adds a field says here what it is.
 
+use std::collections::BTreeMap;
+
 use harness::model::{
-    AgentChoice, AgentFailure, BreakerSettings, Containment, Ending, Event, FailureKind,
-    FeatureSpec, Ground, IterationReport, MergeSettings, MergeVerdict, Oid, OnHalt, ProcessTier,
-    Red, Relation, RunId, SandboxTier, Settings, Slug, StuckRule, Usage,
+    AgentChoice, AgentFailure, AgentSettings, BreakerSettings, Containment, Ending, Event,
+    FailureKind, FeatureSpec, Ground, IterationReport, LimitSettings, MergeSettings, MergeVerdict,
+    Oid, OnHalt, OnLimit, ProcessTier, Red, Relation, RunId, SandboxTier, Settings, Slug,
+    StuckRule, Usage,
 };
 
 pub(crate) fn slug(name: &str) -> Slug {
@@ -56,7 +59,7 @@ pub(crate) fn breakers() -> BreakerSettings {
     }
 }
 
-/// Before there were `merge`, `containment` and `only`.
+/// Before there were `merge`, `containment`, `agents`, `limits` and `only`.
 pub(crate) fn first_settings() -> Settings {
     Settings {
         parallel: 1,
@@ -78,7 +81,34 @@ pub(crate) fn first_settings() -> Settings {
             processes: ProcessTier::Groups,
             sandbox: SandboxTier::Off,
         },
+        agent: String::new(),
+        agents: BTreeMap::new(),
+        limits: LimitSettings {
+            on_limit: OnLimit::Wait,
+            max_wait_ms: 21_600_000,
+            fallback: vec![],
+        },
         only: None,
+    }
+}
+
+pub(crate) fn with_agents(on_limit: OnLimit, max_wait_ms: u64, fallback: &[&str]) -> Settings {
+    let agent = |account: &str, parallel| AgentSettings {
+        account: account.into(),
+        parallel,
+    };
+    Settings {
+        agent: "claude".into(),
+        agents: BTreeMap::from([
+            ("claude".into(), agent("work", Some(1))),
+            ("codex".into(), agent("codex", Some(2))),
+        ]),
+        limits: LimitSettings {
+            on_limit,
+            max_wait_ms,
+            fallback: fallback.iter().map(|name| (*name).into()).collect(),
+        },
+        ..settings(OnHalt::Isolate, ProcessTier::Cgroup, SandboxTier::Bwrap)
     }
 }
 
@@ -171,6 +201,8 @@ pub(crate) fn failed(ending: Ending, kind: FailureKind, text: &str) -> Iteration
         failure: Some(AgentFailure {
             kind,
             text: text.into(),
+            resets_at: None,
+            scope: None,
         }),
         ..report(ending)
     }
@@ -190,6 +222,8 @@ pub(crate) fn full_report() -> IterationReport {
         failure: Some(AgentFailure {
             kind: FailureKind::Limit,
             text: "quota used up".into(),
+            resets_at: None,
+            scope: None,
         }),
         tip: Some(oid('d')),
         changed: true,

@@ -9,6 +9,25 @@ use harness::model::{
 };
 
 impl Sim {
+    /// Why an account cannot be used, and until when.
+    fn account_failure(&mut self) -> AgentFailure {
+        let dice = &mut self.dice;
+        let (kind, text) = match dice.roll(10) {
+            0 => (FailureKind::Auth, "not logged in"),
+            1 => (FailureKind::Billing, "no credit"),
+            2 => (FailureKind::Overloaded, "overloaded"),
+            3 => (FailureKind::Network, "no connection"),
+            _ => (FailureKind::Limit, "the limit is reached"),
+        };
+        let told = kind == FailureKind::Limit && dice.chance(60);
+        let hours = if dice.chance(10) { 40 } else { 3 };
+        let reset = self.now.plus_ms(dice.roll(hours * 3_600_000)).0 / 1000;
+        AgentFailure {
+            resets_at: told.then(|| i64::try_from(reset).unwrap()),
+            ..AgentFailure::new(kind, text)
+        }
+    }
+
     /// One iteration: what its agent did, and its report.
     pub(super) fn iterate(
         &mut self,
@@ -39,20 +58,15 @@ impl Sim {
         let dice = &mut self.dice;
         let quiet = dice.chance(weak);
         let starved = self.dice.chance(self.faults.spawn);
-        let failure = (self.dice.chance(weak) || starved).then(|| AgentFailure {
-            kind: match starved {
-                true => FailureKind::Machine,
-                false => FailureKind::Other,
-            },
-            text: format!(
-                "error {}",
-                ["a", "b", "c"][usize::try_from(version % 3).unwrap()]
-            ),
-        });
-        let account = self.dice.chance(self.faults.account).then(|| AgentFailure {
-            kind: FailureKind::Limit,
-            text: "the limit is reached".into(),
-        });
+        let kind = match starved {
+            true => FailureKind::Machine,
+            false => FailureKind::Other,
+        };
+        let error = ["a", "b", "c"][usize::try_from(version % 3).unwrap()];
+        let failure = (self.dice.chance(weak) || starved)
+            .then(|| AgentFailure::new(kind, format!("error {error}")));
+        let account = self.dice.chance(self.faults.account);
+        let account = account.then(|| self.account_failure());
         let dice = &mut self.dice;
         IterationReport {
             elapsed_ms: dice.roll(4_000),

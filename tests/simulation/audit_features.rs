@@ -1,5 +1,6 @@
 //! What the auditor makes of records about one feature and its agents.
 
+use super::audit_accounts::is_the_accounts;
 use super::auditor::{Auditor, Where};
 use harness::model::{
     Ending, Event, FailureKind, IterationReport, MergeVerdict, OnHalt, SkipReason, Slug, Stamp,
@@ -19,7 +20,10 @@ impl Auditor {
                 self.moves(slug, &Where::Preparing, Where::Idle);
                 self.get(slug).fails(at);
             }
-            Event::IterationStarted { iteration, .. } => {
+            Event::IterationStarted {
+                iteration, instead, ..
+            } => {
+                self.uses_account(slug, instead.as_deref(), at);
                 self.iteration_started(slug, *iteration, at);
             }
             Event::IterationEnded {
@@ -92,8 +96,10 @@ impl Auditor {
     pub(super) fn started(&mut self, slug: &Slug, worktree: WorktreeName, at: Stamp) {
         self.assert_admits("a feature was started");
         let parallel = usize::try_from(self.settings.parallel).unwrap();
+        // Who waits for its account leaves its slot to others.
+        let waits = self.an_account_is_closed(at);
         assert!(
-            self.slots() < parallel,
+            self.active() < parallel && (waits || self.slots() < parallel),
             "{slug} was started without a free slot"
         );
         assert!(
@@ -184,8 +190,8 @@ impl Auditor {
         self.moves(slug, &Where::Running(iteration), Where::Between);
         let failure = report.failure.as_ref();
         let of = |kind| failure.is_some_and(|failure| failure.kind == kind);
-        let account = of(FailureKind::Limit) || of(FailureKind::Auth);
-        self.account |= account;
+        let account = failure.is_some_and(is_the_accounts);
+        self.hears_of_account(slug, report, at);
         let sleep = self.settings.sleep_between_ms;
         let known = self.get(slug);
         known.not_before = at.plus_ms(sleep);

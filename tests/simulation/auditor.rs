@@ -1,6 +1,7 @@
 //! A second reading of the journal, which shares no code with the first: what each record may follow on. The state
 //! under test can be wrong about itself; this one judges it by what it wrote down.
 
+use super::audit_accounts::Account;
 use harness::model::{
     Chain, Event, FeatureSpec, GateId, Ground, IterationReport, Oid, Record, Settings, SkipReason,
     Slug, Stamp, StopLevel, Trial, WorktreeName,
@@ -40,6 +41,8 @@ pub(super) struct Known {
     pub(super) silent: u32,
     pub(super) idle: u32,
     pub(super) last: Option<IterationReport>,
+    /// Whose account its last iteration used; empty: its own.
+    pub(super) profile: String,
 }
 
 impl Known {
@@ -79,7 +82,7 @@ pub(super) struct Auditor {
     pub(super) seq: u64,
     pub(super) at: Stamp,
     pub(super) live: bool,
-    pub(super) account: bool,
+    pub(super) accounts: BTreeMap<String, Account>,
     pub(super) halted_by: bool,
     pub(super) strained: bool,
     pub(super) tip: Option<Oid>,
@@ -152,6 +155,13 @@ impl Auditor {
         only.is_none_or(|only| only.contains(slug))
     }
 
+    /// Features that an agent is at work on, or is about to be.
+    pub(super) fn active(&self) -> usize {
+        let places = self.features.values().map(|known| &known.place);
+        let active = places.filter(|place| matches!(place, Where::Preparing | Where::Running(_)));
+        active.count()
+    }
+
     pub(super) fn slots(&self) -> usize {
         let places = self.features.values().map(|known| &known.place);
         places
@@ -160,8 +170,9 @@ impl Auditor {
     }
 
     pub(super) fn run_started(&mut self, settings: &Settings, ground: &Ground) {
-        self.settings = settings.clone();
-        (self.stop, self.account, self.halted_by, self.strained) = (None, false, false, false);
+        let before = std::mem::replace(&mut self.settings, settings.clone());
+        self.accounts_begin_anew(&before);
+        (self.stop, self.halted_by, self.strained) = (None, false, false);
         (self.live, self.run_iterations) = (true, 0);
         self.tip = Some(ground.tip.clone());
         self.attempts.retain(|_, attempt| {
@@ -226,7 +237,6 @@ impl Auditor {
         assert!(self.live, "{what} outside of a run");
         assert!(self.stop.is_none(), "{what} after a stop was asked for");
         assert!(!self.halt, "{what} under HALT");
-        assert!(!self.account, "{what} on an account that is used up");
         assert!(!self.halted_by, "{what} after a halt that stops the run");
         assert!(
             self.run_iterations < self.settings.max_iterations,

@@ -90,6 +90,6 @@ faults! {
     weak: 30,
     /// Agents ask, leave things half done, or reach into what is not theirs.
     odd: 12,
-    /// The agents' account is used up.
-    account: 3,
+    /// The agents' account cannot be used.
+    account: 8,
 }

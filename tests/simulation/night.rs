@@ -8,7 +8,10 @@ use super::world::{Fate, Sim};
 use super::{checkers, number};
 use harness::core::{State, wake_at};
 use harness::driver::turn::{Engine, Observation, TurnError};
-use harness::model::{Backlog, Input, MergeSettings, OnHalt, Record, RunId, Settings, Slug, Stamp};
+use harness::model::{
+    Backlog, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record, RunId, Settings, Slug,
+    Stamp,
+};
 
 /// More turns than any run needs.
 const MOST_TURNS: usize = 20_000;
@@ -316,6 +319,15 @@ fn settings(dice: &mut Dice) -> Settings {
             max_conflict_rounds: rounds,
             publish: !dice.chance(6),
             ..MergeSettings::default()
+        },
+        limits: LimitSettings {
+            on_limit: match dice.roll(4) {
+                0 => OnLimit::Halt,
+                1 => OnLimit::Switch,
+                _ => OnLimit::Wait,
+            },
+            fallback: vec!["another".into()],
+            ..LimitSettings::default()
         },
         ..Settings::default()
     }

@@ -1,0 +1,284 @@
+//! Accounts of agents: which can be used, since when again, and by how many at once.
+//!
+//! One feature that hears of a limit hears it for all that use the account. A closed account opens at its reset; then one
+//! iteration tries it, and each that goes well lets one more in beside it. All of it is a fold over the reports, so a
+//! wait survives a restart. This file must never know which program an account belongs to.
+
+use super::feature::{Feature, Phase};
+use super::state::{Run, State};
+use crate::model::{AgentFailure, Ending, FailureKind, IterationReport, OnLimit, Settings, Stamp};
+
+/// The shortest wait, whatever reset was told.
+const FLOOR_MS: u64 = 5_000;
+/// Clocks differ: so long after the reset it is tried.
+const MARGIN_MS: u64 = 2_000;
+/// First and longest wait for a limit of which nobody knows when it ends.
+const UNKNOWN_MS: (u64, u64) = (5 * 60_000, 60 * 60_000);
+/// First and longest wait for a service that is overloaded or cannot be reached.
+const PASSING_MS: (u64, u64) = (15_000, 10 * 60_000);
+
+/// One account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Account {
+    /// Why it could not be used when that was last heard of; gone when an iteration has gone well since.
+    pub(super) closed: Option<Closed>,
+    /// So many at once, while it is being tried again; `None`: no such bound.
+    pub(super) ramp: Option<u32>,
+    /// Failures in a row, each heard after the wait for the one before.
+    failures: u32,
+}
+
+/// An account that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Closed {
+    /// What the agent said.
+    pub(super) failure: AgentFailure,
+    /// When the first failure in a row was heard.
+    pub(super) since: Stamp,
+    /// Until when; `None`: until a person has helped, or the next run begins.
+    pub(super) until: Option<Stamp>,
+}
+
+impl Account {
+    pub(super) fn is_closed(&self, now: Stamp) -> bool {
+        let closed = self.closed.as_ref();
+        closed.is_some_and(|closed| closed.until.is_none_or(|until| until > now))
+    }
+
+    /// Whether this run has nothing more to hope from it.
+    pub(super) fn is_lost(&self) -> bool {
+        let closed = self.closed.as_ref();
+        closed.is_some_and(|closed| closed.until.is_none())
+    }
+
+    /// An iteration failed because of the account, which is reset then, if that was told.
+    fn close(
+        &mut self,
+        failure: &AgentFailure,
+        reset: Option<Stamp>,
+        settings: &Settings,
+        (at, salt): (Stamp, u64),
+    ) {
+        let is_closed = self.is_closed(at);
+        let earlier = self.closed.take();
+        if let Some(earlier) = earlier.as_ref().filter(|_| is_closed) {
+            // Who had begun before it was closed brings no news, unless it must be waited for longer.
+            let until = reset.map(|at| at.plus_ms(MARGIN_MS));
+            let until = earlier.until.map(|known| known.max(until.unwrap_or(known)));
+            self.closed = Some(Closed {
+                until: until.filter(|until| is_worth_it(*until, earlier.since, settings)),
+                ..earlier.clone()
+            });
+            return;
+        }
+        let since = earlier.map_or(at, |closed| closed.since);
+        let wait = self.wait(failure, reset, (at, salt));
+        let until = wait.map(|ms| at.plus_ms(ms.max(FLOOR_MS)));
+        let is_final =
+            settings.limits.on_limit == OnLimit::Halt && failure.kind == FailureKind::Limit;
+        self.closed = Some(Closed {
+            failure: failure.clone(),
+            since,
+            until: until.filter(|until| !is_final && is_worth_it(*until, since, settings)),
+        });
+        self.ramp = Some(1);
+        self.failures += 1;
+    }
+
+    /// How long to wait, in milliseconds; `None`: time does not help.
+    fn wait(
+        &self,
+        failure: &AgentFailure,
+        reset: Option<Stamp>,
+        (at, salt): (Stamp, u64),
+    ) -> Option<u64> {
+        let doubled = |(first, longest): (u64, u64)| {
+            let wait = first.saturating_mul(1 << self.failures.min(16));
+            wait.min(longest)
+        };
+        match failure.kind {
+            FailureKind::Auth | FailureKind::Billing => None,
+            FailureKind::Limit => match reset {
+                Some(reset) => Some(reset.since_ms(at) + MARGIN_MS),
+                None => Some(doubled(UNKNOWN_MS)),
+            },
+            // Many who wait for the same service should not come back all at once.
+            _ => {
+                let wait = doubled(PASSING_MS);
+                Some(wait - salt % (wait / 4))
+            }
+        }
+    }
+
+    /// An iteration of it has gone well.
+    fn open(&mut self, slots: u32, at: Stamp) {
+        if self.is_closed(at) {
+            // It had begun before.
+            return;
+        }
+        self.closed = None;
+        self.failures = 0;
+        self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp < slots);
+    }
+}
+
+fn is_worth_it(until: Stamp, since: Stamp, settings: &Settings) -> bool {
+    until.since_ms(since) <= settings.limits.max_wait_ms
+}
+
+/// Whether a failure tells of the account and not of the feature.
+pub(super) fn is_the_accounts(failure: &AgentFailure) -> bool {
+    failure.kind.is_the_accounts() || failure.kind.passes()
+}
+
+impl State {
+    /// Takes in what an iteration of `feature` says about the account it used.
+    pub(super) fn hear_of_account(
+        &mut self,
+        profile: &str,
+        report: &IterationReport,
+        settings: &Settings,
+        at: Stamp,
+    ) {
+        let name = account_of(settings, profile);
+        let salt = self.seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+        match &report.failure {
+            Some(failure) if is_the_accounts(failure) => {
+                // Agents tell the wall's time.
+                let seconds = failure.resets_at.and_then(|at| u64::try_from(at).ok());
+                let reset = seconds.map(|at| self.journal_time(Stamp(at.saturating_mul(1000))));
+                let account = self.accounts.entry(name.to_owned()).or_default();
+                account.close(failure, reset, settings, (at, salt));
+            }
+            // The agent came to no end that would say anything about its account.
+            _ if report.ending.killed_by_us()
+                || matches!(
+                    report.ending,
+                    Ending::NotStarted { .. } | Ending::Signalled { .. }
+                ) => {}
+            _ => {
+                if let Some(account) = self.accounts.get_mut(name) {
+                    account.open(settings.parallel, at);
+                    if *account == Account::default() {
+                        self.accounts.remove(name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What only a person could mend may have been mended; what time mends is still waited for.
+    pub(super) fn try_accounts_again(&mut self) {
+        self.accounts.retain(|_, account| !account.is_lost());
+    }
+
+    /// The account that can be used for a feature no more in this run, if that is so.
+    pub(super) fn lost_account<'a>(&self, run: &'a Run, feature: &'a Feature) -> Option<&'a str> {
+        let mut profiles = profiles(run, feature).peekable();
+        let own = account_of(&run.settings, profiles.peek()?);
+        let lost = |profile| self.account(run, profile).is_some_and(Account::is_lost);
+        profiles.all(lost).then_some(own)
+    }
+
+    /// The account that a feature waits for, and until when; see [`State::reopens`].
+    pub(super) fn closed_account<'a>(
+        &self,
+        run: &'a Run,
+        feature: &'a Feature,
+        now: Stamp,
+    ) -> Option<(&'a str, Option<Stamp>)> {
+        let own = account_of(&run.settings, own_profile(run, feature));
+        if self.lost_account(run, feature).is_some() {
+            return Some((own, None));
+        }
+        let until = self.reopens(run, feature, now)?;
+        Some((own, Some(until)))
+    }
+
+    fn account(&self, run: &Run, profile: &str) -> Option<&Account> {
+        self.accounts.get(account_of(&run.settings, profile))
+    }
+
+    /// When a feature's account can be used again, if it is closed for a while and nothing stands in for it.
+    pub(super) fn reopens(&self, run: &Run, feature: &Feature, now: Stamp) -> Option<Stamp> {
+        let mut opens = Vec::new();
+        for profile in profiles(run, feature) {
+            let account = self
+                .account(run, profile)
+                .filter(|account| account.is_closed(now));
+            opens.push(account?.closed.as_ref()?.until);
+        }
+        opens.into_iter().flatten().min()
+    }
+
+    /// The profile that may begin an iteration of the feature now.
+    pub(super) fn profile_for<'a>(
+        &self,
+        run: &'a Run,
+        feature: &'a Feature,
+        now: Stamp,
+    ) -> Option<&'a str> {
+        let is_open = |profile: &&str| {
+            !self
+                .account(run, profile)
+                .is_some_and(|account| account.is_closed(now))
+        };
+        let profile = profiles(run, feature).find(is_open)?;
+        let own = &feature.spec.slug;
+        let others = |same: &dyn Fn(&str) -> bool| {
+            let busy = self.in_slots.iter().filter(|slug| *slug != own);
+            let busy = busy
+                .filter_map(|slug| self.features.get(slug))
+                .filter(|other| is_active(other) && same(used_by(run, other)));
+            u32::try_from(busy.count()).unwrap_or(u32::MAX)
+        };
+        let account = account_of(&run.settings, profile);
+        let ramp = self.account(run, profile).and_then(|account| account.ramp);
+        let most = run
+            .settings
+            .agents
+            .get(profile)
+            .and_then(|agent| agent.parallel);
+        let fits = ramp
+            .is_none_or(|ramp| others(&|used| account_of(&run.settings, used) == account) < ramp)
+            && most.is_none_or(|most| others(&|used| used == profile) < most);
+        fits.then_some(profile)
+    }
+}
+
+/// Whether an agent is at work on it, or will be when its worktree is ready.
+pub(super) fn is_active(feature: &Feature) -> bool {
+    matches!(
+        feature.phase,
+        Phase::Preparing | Phase::Working { running: Some(_) }
+    )
+}
+
+/// The profiles that may work on a feature, the best first.
+fn profiles<'a>(run: &'a Run, feature: &'a Feature) -> impl Iterator<Item = &'a str> {
+    let limits = &run.settings.limits;
+    let fallback = limits
+        .fallback
+        .iter()
+        .filter(|_| limits.on_limit == OnLimit::Switch);
+    std::iter::once(own_profile(run, feature)).chain(fallback.map(String::as_str))
+}
+
+/// The profile that is at work on a feature, or will be.
+pub(super) fn used_by<'a>(run: &'a Run, feature: &'a Feature) -> &'a str {
+    feature
+        .instead
+        .as_deref()
+        .unwrap_or_else(|| own_profile(run, feature))
+}
+
+pub(super) fn own_profile<'a>(run: &'a Run, feature: &'a Feature) -> &'a str {
+    let own = feature.spec.agent.profile.as_deref();
+    own.unwrap_or(&run.settings.agent)
+}
+
+/// Profiles that nothing is known of have an account of their own.
+fn account_of<'a>(settings: &'a Settings, profile: &'a str) -> &'a str {
+    let known = settings.agents.get(profile);
+    known.map_or(profile, |agent| agent.account.as_str())
+}
