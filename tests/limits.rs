@@ -115,7 +115,11 @@ fn a_limit_is_waited_out_by_the_next_run_too_and_one_tries_it_first() {
     let after: Vec<&str> = all.iter().skip(before).map(String::as_str).collect();
     assert_eq!(after[..2], ["started", "ended"], "one tries it: {all:?}");
     assert_eq!(after.len(), 4, "no call was wasted on the limit: {all:?}");
-    assert_eq!(status(&site)["run"]["accounts"], Value::Array(Vec::new()));
+    let run = &status(&site)["run"];
+    assert_eq!(
+        (&run["accounts"], &run["account"]),
+        (&Value::Array(Vec::new()), &Value::Null)
+    );
 }
 
 #[test]
@@ -150,6 +154,8 @@ fn what_no_wait_mends_ends_the_run_with_6_and_says_how_to_mend_it() {
         assert_eq!(ran.code, Some(6), "{}{}", ran.out, ran.err);
         assert_eq!(site.read("other.txt").trim(), "ok", "the others land");
         assert!(ran.err.contains(text), "{}", ran.err);
+        let said = status(&site)["run"]["account"].to_string();
+        assert!(said.contains(text), "{said}");
         std::fs::remove_file(site.path(file)).unwrap();
         let ran = site.harness(&["run"]);
         assert_landed(&site, &ran, &["a", "b"]);

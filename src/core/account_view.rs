@@ -25,6 +25,12 @@ pub struct AccountView {
     pub at_once: Option<u32>,
 }
 
+/// What the agent said of the first account that a person must help.
+pub(super) fn lost_account(state: &State) -> Option<String> {
+    let mut lost = state.accounts.values().filter(|account| account.is_lost());
+    Some(lost.next()?.closed.as_ref()?.failure.text.clone())
+}
+
 /// All that cannot be used at `now`, by the journal's time, or are being tried again.
 pub(super) fn accounts(state: &State, now: Stamp) -> Vec<AccountView> {
     let accounts = state.accounts.iter().map(|(name, account)| {

@@ -3,7 +3,7 @@
 //! Computed when somebody looks; it may scan everything. Whoever looks says what the wall clock reads, and gets
 //! all times by the wall clock as it stands now: the journal's own time does not follow when that is set.
 
-use super::account_view::{AccountView, accounts};
+use super::account_view::{AccountView, accounts, lost_account};
 use super::feature::{Feature, Phase};
 use super::graph::GraphProblem;
 use super::merge::base_failure;
@@ -72,6 +72,8 @@ pub struct RunView {
     pub strain: Option<String>,
     /// Accounts of agents that cannot be used, or are being tried again.
     pub accounts: Vec<AccountView>,
+    /// What the agent said of the first account that this run can use no more.
+    pub account: Option<String>,
 }
 
 /// A feature.
@@ -224,6 +226,7 @@ pub fn view(state: &State, now: Stamp) -> View {
             stop: run.stop,
             strain: run.strain.clone(),
             accounts: accounts(state, now),
+            account: lost_account(state),
         }),
         halt: state.halt.clone(),
         ahead,

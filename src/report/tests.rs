@@ -66,6 +66,7 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             stop: None,
             strain: None,
             accounts: Vec::new(),
+            account: None,
         }),
         halt: None,
         ahead: None,

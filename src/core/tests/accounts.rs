@@ -86,7 +86,8 @@ fn a_limit_that_should_have_ended_is_tried_soon_and_then_less_and_less() {
     let just_now = Stamp(story.now.0 - 1_000);
     for expected in [5_000, 10_000, 20_000] {
         story.end("a", failed(FailureKind::Limit, Some(just_now)));
-        assert_eq!(story.sleep(), expected);
+        let slept = story.sleep();
+        assert!(slept <= expected && expected - slept < 1_000, "{slept}");
     }
 }
 
