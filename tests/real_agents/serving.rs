@@ -1,0 +1,1 @@
+//! The model itself: what it answers through each interface, what it counts, and how it fails.
