@@ -12,12 +12,16 @@
 mod backlog;
 #[path = "real_agents/cli.rs"]
 mod cli;
+#[path = "real_agents/faults.rs"]
+mod faults;
+#[path = "real_agents/limits.rs"]
+mod limits;
 #[path = "real_agents/model/mod.rs"]
 mod model;
 #[path = "real_agents/night.rs"]
 mod night;
 #[path = "real_agents/serving.rs"]
 mod serving;
+mod support;
 #[path = "real_agents/whole.rs"]
 mod whole;
-mod support;

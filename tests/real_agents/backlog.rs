@@ -59,7 +59,8 @@ pub(crate) fn next(ask: &Ask) -> Say {
         2 => shell(
             ask,
             &format!(
-                "git add -A && git commit -q -m 'Write {feature}' && echo 'wrote {feature}' > .harness/done"
+                "git add -A && (git diff --cached --quiet || git commit -q -m 'Write {feature}') && \
+                 echo 'wrote {feature}' > .harness/done"
             ),
         ),
         _ => Say::Text(format!("{feature}.txt is written.")),

@@ -93,9 +93,20 @@ impl Night {
         }
     }
 
-    /// The journal's events of a kind, in order.
+    /// The journal's events as far as they are written, in order.
+    pub(crate) fn journal(&self) -> Vec<Value> {
+        let path = self.site.repo.join(".harness/journal.jsonl");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let whole = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        let events = whole.map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.map(|line| line["event"].clone()).collect()
+    }
+
+    /// Those of one kind.
     pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
-        let journal = self.site.journal().into_iter();
+        let journal = self.journal().into_iter();
         journal.filter(|event| event["event"] == kind).collect()
     }
 }
@@ -108,7 +119,9 @@ pub(crate) fn wait(child: Child) -> Ran {
     std::thread::spawn(move || tell.send(end(child)));
     told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
         // Nobody has waited for it, so the number is still its own.
-        let kill = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        let kill = std::process::Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status();
         assert!(kill.is_ok());
         let ran = told.recv().unwrap();
         panic!("harness does not come to an end: {}{}", ran.out, ran.err)

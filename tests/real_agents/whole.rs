@@ -33,7 +33,10 @@ fn write_all(cli: &Cli, report: &Report) {
     let mut all = features.to_vec();
     all.sort_unstable();
     assert_eq!(landed, all);
-    assert_eq!(night.site.read("join.txt"), "base\nleft\nbase\nright\njoin\n");
+    assert_eq!(
+        night.site.read("join.txt"),
+        "base\nleft\nbase\nright\njoin\n"
+    );
     for feature in features {
         let counts = |served: &Served| served.has_tools || report.has_asides;
         let mut served = night.model.usage_of(feature, counts);
@@ -45,7 +48,11 @@ fn write_all(cli: &Cli, report: &Report) {
         assert_ne!(served, Usage::default(), "{feature}");
         assert_eq!(night.told(feature), served, "{}: {feature}", cli.name);
     }
-    assert_eq!(night.wanted_out(), BTreeSet::new(), "somebody asked elsewhere");
+    assert_eq!(
+        night.wanted_out(),
+        BTreeSet::new(),
+        "somebody asked elsewhere"
+    );
     night.site.assert_no_litter();
 }
 
@@ -87,5 +94,11 @@ fn goose() {
 #[test]
 #[ignore = "needs scripts/real-agents"]
 fn opencode() {
-    write_all(&OPENCODE, &Report { has_asides: false, ..ALL });
+    write_all(
+        &OPENCODE,
+        &Report {
+            has_asides: false,
+            ..ALL
+        },
+    );
 }

@@ -72,9 +72,7 @@ pub(crate) fn now_ms() -> u64 {
 
 impl Model {
     /// Starts one that does as the script says.
-    pub(crate) fn start(
-        script: impl Fn(&Ask, &[Served]) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn start(script: impl Fn(&Ask, &[Served]) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {

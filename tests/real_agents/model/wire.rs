@@ -128,7 +128,8 @@ fn chat(ask: &Ask, id: u64, say: &Say, usage: Usage) -> Vec<String> {
         });
         format!("data: {chunk}\n\n")
     };
-    let choice = |delta: Value, end: Value| json!([{"index": 0, "delta": delta, "finish_reason": end}]);
+    let choice =
+        |delta: Value, end: Value| json!([{"index": 0, "delta": delta, "finish_reason": end}]);
     vec![
         chunk(choice(chat_message(id, say), Value::Null), Value::Null),
         chunk(choice(json!({}), chat_end(say).into()), Value::Null),
