@@ -94,8 +94,10 @@ fn claude(url: &str, pays: Pays) -> Value {
 }
 
 fn codex(url: &str) -> (Value, Value) {
+    // What fails is told at once: harness is under test, not for how long each program tries by itself.
     let provider = format!(
-        "model_providers.fake={{name=\"fake\",base_url=\"{url}/v1\",env_key=\"FAKE_KEY\",wire_api=\"responses\"}}"
+        "model_providers.fake={{name=\"fake\",base_url=\"{url}/v1\",env_key=\"FAKE_KEY\",wire_api=\"responses\",\
+         request_max_retries=0,stream_max_retries=0}}"
     );
     let args = json!([
         "--disable",

@@ -3,7 +3,7 @@
 
 use crate::backlog;
 use crate::cli::{CLAUDE, CLAUDE_OLD, CODEX, Cli, GOOSE, OPENCODE, Pays};
-use crate::model::{Fault, Model, Reply};
+use crate::model::{Fault, Model, Reply, now_ms};
 use crate::night::Night;
 
 /// One iteration, and a service that fails is not waited for.
@@ -81,4 +81,69 @@ fn claude() {
             ],
         );
     }
+}
+
+/// In an hour, in whole minutes: not all tell seconds.
+fn used_up() -> Fault {
+    let resets_at = (now_ms() / 60_000 + 60) * 60;
+    Fault::Limit { resets_at }
+}
+
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn codex() {
+    check(
+        &CODEX,
+        &[
+            (AFTER, "overloaded", 6),
+            (used_up(), "limit", 6),
+            (Fault::Overloaded, "overloaded", 6),
+            (Fault::Failing, "overloaded", 6),
+            (Fault::Login, "auth", 6),
+            (Fault::Billing, "billing", 6),
+            (Fault::Context, "context", 1),
+            (Fault::Garbage, "network", 6),
+            (Fault::Disconnect, "network", 6),
+            (Fault::Broken, "network", 6),
+            (Fault::Hang, "timed_out", 1),
+            (Fault::Stall, "timed_out", 1),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn goose() {
+    check(
+        &GOOSE,
+        &[
+            (AFTER, "overloaded", 6),
+            (used_up(), "limit", 6),
+            (Fault::Overloaded, "overloaded", 6),
+            (Fault::Failing, "overloaded", 6),
+            (Fault::Login, "auth", 6),
+            (Fault::Billing, "billing", 6),
+            (Fault::Context, "context", 1),
+            (Fault::Garbage, "other", 1),
+            (Fault::Disconnect, "network", 6),
+            (Fault::Broken, "network", 6),
+            (Fault::Hang, "timed_out", 1),
+            (Fault::Stall, "timed_out", 1),
+        ],
+    );
+}
+
+/// Only what it does not try again for more than a minute.
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn opencode() {
+    check(
+        &OPENCODE,
+        &[
+            (Fault::Login, "auth", 6),
+            (Fault::Context, "context", 1),
+            (Fault::Garbage, "other", 1),
+            (Fault::Hang, "timed_out", 1),
+        ],
+    );
 }
