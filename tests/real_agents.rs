@@ -20,6 +20,8 @@ mod limits;
 mod model;
 #[path = "real_agents/night.rs"]
 mod night;
+#[path = "real_agents/quick.rs"]
+mod quick;
 #[path = "real_agents/serving.rs"]
 mod serving;
 mod support;

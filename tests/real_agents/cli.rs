@@ -33,7 +33,7 @@ pub(crate) const CODEX: Cli = Cli {
 pub(crate) const GOOSE: Cli = Cli {
     name: "goose-0.20.1",
     kind: "goose",
-    // Its launcher opens a window of its own.
+    // What the package calls `goose` is another program, for terminals.
     program: "node_modules/@aaif/goose-binary-linux-x64/bin/goose",
 };
 pub(crate) const OPENCODE: Cli = Cli {
