@@ -140,6 +140,22 @@ fn with_switch_the_features_go_on_with_another_agent() {
     assert_eq!(instead.count(), 2);
 }
 
+/// It has to be found when the run begins although no feature asks for it.
+#[test]
+fn who_only_stands_in_for_others_is_checked_when_the_run_begins() {
+    let site = site("fallback: [scripted]\nlimits: {on_limit: switch}");
+    site.spec("other", "agent: claude");
+    site.commit("nobody asks for the other agent");
+    for name in ["a", "b"] {
+        let text =
+            format!("write {name}.txt ok\nnote it is written by the other\ndone it is there\n");
+        site.script(name, &text);
+    }
+    std::fs::write(site.path("limit"), (now_s() + 3600).to_string()).unwrap();
+    let ran = site.harness(&["run"]);
+    assert_landed(&site, &ran, &["a", "b", "other"]);
+}
+
 #[test]
 fn what_no_wait_mends_ends_the_run_with_6_and_says_how_to_mend_it() {
     for (more, file, text) in [

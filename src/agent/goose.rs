@@ -55,8 +55,9 @@ pub(super) const GOOSE: Cli = Cli {
 };
 
 /// How its own messages begin that say that something went wrong.
-const BEGINNINGS: [&str; 3] = [
+const BEGINNINGS: [&str; 4] = [
     "Network error: ",
+    "Ran into this error trying to compact: ",
     "Unable to continue: ",
     "I've reached the maximum number of actions",
 ];

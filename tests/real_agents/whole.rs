@@ -1,0 +1,130 @@
+//! Each program writes a backlog of six features with dependencies, three at a time, and what `status` tells of its
+//! tokens is what the model has served.
+
+use crate::backlog::{self, FEATURES};
+use crate::cli::{CLAUDE, CLAUDE_OLD, CODEX, Cli, GOOSE, OPENCODE, Pays};
+use crate::model::{Model, Reply, Served, Usage};
+use crate::night::Night;
+
+/// What of a program's own report differs from what it was served, and whom it asks whatever it is told.
+struct Report {
+    /// It tells of titles and the like, too.
+    has_asides: bool,
+    /// It tells apart what was read from the cache.
+    has_cache: bool,
+    /// Where it wants to go besides.
+    wants_out: &'static [&'static str],
+}
+
+const ALL: Report = Report {
+    has_asides: true,
+    has_cache: true,
+    wants_out: &[],
+};
+
+/// Writes the features with it, which must be all that anybody needs.
+pub(crate) fn write(cli: &Cli, features: &[&str]) {
+    write_and_check(cli, &ALL, features);
+}
+
+fn write_all(cli: &Cli, report: &Report) {
+    write_and_check(cli, report, &FEATURES.map(|(name, _)| name));
+}
+
+fn write_and_check(cli: &Cli, report: &Report, features: &[&str]) {
+    let model = Model::start(|ask, _| Reply::Say(backlog::next(ask)));
+    let agents = [(cli.kind, cli, Pays::Key, &[][..])];
+    let Some(night) = Night::new(model, features, &agents, "") else {
+        return;
+    };
+    let ran = night.run();
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    check_order(&night, features);
+    for feature in features {
+        let counts = |served: &Served| served.has_tools || report.has_asides;
+        let mut served = night.model.usage_of(feature, counts);
+        if !report.has_cache {
+            served.input += std::mem::take(&mut served.cache_read);
+        }
+        println!("{} {feature}: {served:?}", cli.name);
+        assert_ne!(served, Usage::default(), "{feature}");
+        assert_eq!(night.told(feature), served, "{}: {feature}", cli.name);
+    }
+    let mut out = night.wanted_out();
+    out.retain(|there| !report.wants_out.contains(&there.as_str()));
+    assert!(out.is_empty(), "{} asks elsewhere: {out:?}", cli.name);
+    night.site.assert_no_litter();
+}
+
+/// Every feature has landed, after what it needs, with its agent's own commit, in one iteration.
+fn check_order(night: &Night, features: &[&str]) {
+    let landed = night.site.landed();
+    let place = |name: &str| landed.iter().position(|it| it == name);
+    assert_eq!(landed.len(), features.len(), "{landed:?}");
+    let commits = night.site.git(&["log", "--format=%s", "main"]);
+    for (name, needs) in FEATURES {
+        if features.contains(&name) {
+            assert!(place(name).is_some(), "{name}: {landed:?}");
+            let is_after = needs.iter().all(|need| place(need) < place(name));
+            assert!(is_after, "{name}: {landed:?}");
+            let own = format!("Write {name}");
+            assert!(commits.lines().any(|line| line == own), "{commits}");
+        }
+    }
+    assert_eq!(night.events("iteration_started").len(), features.len());
+    // No more than three at a time.
+    let mut at_work = 0;
+    for event in night.journal() {
+        match event["event"].as_str() {
+            Some("iteration_started") => at_work += 1,
+            Some("iteration_ended") => at_work -= 1,
+            _ => {}
+        }
+        assert!(at_work <= 3, "{event}");
+    }
+}
+
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn claude() {
+    write_all(&CLAUDE, &ALL);
+}
+
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn an_older_claude() {
+    write_all(&CLAUDE_OLD, &ALL);
+}
+
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn codex() {
+    write_all(&CODEX, &ALL);
+}
+
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn goose() {
+    write_all(
+        &GOOSE,
+        &Report {
+            has_asides: false,
+            has_cache: false,
+            ..ALL
+        },
+    );
+}
+
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn opencode() {
+    write_all(
+        &OPENCODE,
+        &Report {
+            has_asides: false,
+            // A plugin of its own, which nothing turns off; it does without.
+            wants_out: &["registry.npmjs.org:443"],
+            ..ALL
+        },
+    );
+}
