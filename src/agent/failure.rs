@@ -96,7 +96,7 @@ impl Complaint {
             scope = self.scope.clone().or_else(|| scope_in(&self.text));
             let is_five_hours = scope.as_deref() == Some("five_hour");
             resets_at = match self.resets_at {
-                Some(epoch) => resets::to_come(epoch, at),
+                Some(epoch) => resets::credible(epoch, at),
                 None => resets::reset(&self.text, is_five_hours, at),
             };
         }

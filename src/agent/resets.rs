@@ -1,7 +1,7 @@
 //! When a limit ends, from the words of a CLI: an epoch, a duration, a date, or a time of the clock.
 //!
-//! Reads no clock: `at`, the moment when the call ended on the clock that the CLI went by, is handed in. A moment that is
-//! already past is none: then the account can be tried at once.
+//! Reads no clock: `at`, the moment when the call ended on the clock that the CLI went by, is handed in. A moment may have
+//! gone by while the call ended; one that is longer past is misread.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -34,6 +34,8 @@ const MONTHS: [&str; 12] = [
 const DAY_S: i64 = 24 * 3600;
 /// Limits that end later are misread.
 const FARTHEST_S: i64 = 370 * DAY_S;
+/// So are limits that had ended this long before.
+const GONE_BY_S: i64 = 3600;
 /// A time of the clock without a date is less than a day away when it is printed. One that comes only after this long
 /// has just gone by.
 const CLOCK_S: i64 = 23 * 3600;
@@ -42,18 +44,18 @@ const FIVE_HOURS_S: i64 = 5 * 3600 + 900;
 /// A date without a year lies within this of the present.
 const HALF_A_YEAR_S: i64 = 183 * DAY_S;
 
-/// The moment at which `text` says that a limit ends, in seconds since 1970, if that is still to come.
+/// The moment at which `text` says that a limit ends, in seconds since 1970.
 pub(super) fn reset(text: &str, is_five_hours: bool, at: &ZonedDateTime) -> Option<i64> {
     let text = text.to_lowercase();
     let now = at.timestamp().as_second();
     let found = piped(&text)
         .or_else(|| duration(&text).and_then(|seconds| now.checked_add(seconds)))
         .or_else(|| moment(&text, is_five_hours, at));
-    found.and_then(|found| to_come(found, at))
+    found.and_then(|found| credible(found, at))
 }
 
-/// An epoch as a CLI or a service tells it, if it is still to come.
-pub(super) fn to_come(epoch: i64, at: &ZonedDateTime) -> Option<i64> {
+/// An epoch as a CLI or a service tells it, in seconds, if a limit that was met at `at` can end then.
+pub(super) fn credible(epoch: i64, at: &ZonedDateTime) -> Option<i64> {
     // Milliseconds are told apart by their size.
     let epoch = if epoch > 100_000_000_000 {
         epoch / 1000
@@ -61,7 +63,7 @@ pub(super) fn to_come(epoch: i64, at: &ZonedDateTime) -> Option<i64> {
         epoch
     };
     let wait = epoch.checked_sub(at.timestamp().as_second())?;
-    (0 < wait && wait < FARTHEST_S).then_some(epoch)
+    (-GONE_BY_S < wait && wait < FARTHEST_S).then_some(epoch)
 }
 
 /// `...reached|1795438800`.
@@ -425,6 +427,10 @@ mod tests {
             "2026-11-23T18:30:00Z",
         ),
         ("the quota resets at 18:30", "2026-11-23T17:30:00Z"),
+        (
+            "Claude AI usage limit reached|1795424395",
+            "2026-11-23T08:59:55Z",
+        ),
     ];
 
     #[test]
@@ -435,9 +441,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_past_or_cannot_be_read_is_no_moment() {
+    fn what_is_long_past_or_cannot_be_read_is_no_moment() {
         for text in [
-            "Claude AI usage limit reached|1795424400",
+            "Claude AI usage limit reached|1795420800",
             "Claude AI usage limit reached|179542",
             "Limit reached · resets 9:45am (Europe/Berlin)",
             "You've hit your session limit · resets 4:49am (Europe/Berlin)",

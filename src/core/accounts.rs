@@ -99,7 +99,9 @@ impl Account {
         match failure.kind {
             FailureKind::Auth | FailureKind::Billing => None,
             FailureKind::Limit => match reset {
-                Some(reset) => Some(reset.since_ms(at) + MARGIN_MS),
+                Some(reset) if reset > at => Some(reset.since_ms(at) + MARGIN_MS),
+                // It should have ended by now.
+                Some(_) => Some(doubled((FLOOR_MS, UNKNOWN_MS.1))),
                 None => Some(doubled(UNKNOWN_MS)),
             },
             // Many who wait for the same service should not come back all at once.

@@ -21,7 +21,8 @@ impl Sim {
         };
         let told = kind == FailureKind::Limit && dice.chance(60);
         let hours = if dice.chance(10) { 40 } else { 3 };
-        let reset = self.now.plus_ms(dice.roll(hours * 3_600_000)).0 / 1000;
+        // It may have ended while the call did.
+        let reset = self.now.plus_ms(dice.roll(hours * 3_600_000)).0 / 1000 - 60;
         AgentFailure {
             resets_at: told.then(|| i64::try_from(reset).unwrap()),
             ..AgentFailure::new(kind, text)

@@ -46,6 +46,10 @@ impl Account {
                 self.is_dead = true;
                 (0, 0)
             }
+            (FailureKind::Limit, Some(reset)) if reset <= at => {
+                let wait = times(5_000, 3_600_000);
+                (wait, wait)
+            }
             (FailureKind::Limit, Some(reset)) => {
                 let wait = reset.since_ms(at);
                 (wait.max(5_000), (wait + 2_000).max(5_000))

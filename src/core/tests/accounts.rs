@@ -80,6 +80,17 @@ impl Story {
 }
 
 #[test]
+fn a_limit_that_should_have_ended_is_tried_soon_and_then_less_and_less() {
+    let mut story = Story::with(settings(1), many(&["a"]));
+    story.prepare();
+    let just_now = Stamp(story.now.0 - 1_000);
+    for expected in [5_000, 10_000, 20_000] {
+        story.end("a", failed(FailureKind::Limit, Some(just_now)));
+        assert_eq!(story.sleep(), expected);
+    }
+}
+
+#[test]
 fn a_limit_parks_all_of_the_account_and_one_tries_it_at_the_reset() {
     let mut story = Story::with(settings(3), many(&["a", "b", "c", "d"]));
     story.prepare();
