@@ -87,6 +87,12 @@ impl Auditor {
             .retain(|_, account| !account.may_be_lost(before));
     }
 
+    /// Whether this run may have ended because of an account.
+    pub(super) fn an_account_may_be_lost(&self) -> bool {
+        let mut accounts = self.accounts.values();
+        accounts.any(|account| account.may_be_lost(&self.settings))
+    }
+
     pub(super) fn an_account_is_closed(&self, at: Stamp) -> bool {
         self.accounts.values().any(|account| account.is_closed(at))
     }

@@ -159,6 +159,20 @@ fn landed_work_is_there(sim: &Sim, state: &State) {
     }
 }
 
+/// When the target has moved: what the journal does not hold to be unpublished is in it.
+pub(super) fn published(sim: &Sim, state: &State) {
+    let repo = &sim.disk.repo;
+    let unpublished: BTreeSet<&Slug> = state.unpublished().map(|(slug, _)| slug).collect();
+    let landings = state.landings().into_iter();
+    for (slug, _) in landings.flat_map(|(_, landings)| landings) {
+        let public = !unpublished.contains(slug) && !state.landed_empty(slug);
+        assert!(
+            !public || repo.rewritten || repo.holds(repo.target, slug),
+            "{slug} is called public, and it is not"
+        );
+    }
+}
+
 /// What an agent left and no snapshot holds stays in a worktree that its feature holds.
 fn unsaved_work_is_kept(sim: &Sim, state: &State) {
     for (name, (slug, unsaved)) in &sim.disk.worktrees {

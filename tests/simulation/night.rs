@@ -9,8 +9,8 @@ use super::{checkers, number};
 use harness::core::{State, wake_at};
 use harness::driver::turn::{Engine, Observation, TurnError};
 use harness::model::{
-    Backlog, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record, RunId, Settings, Slug,
-    Stamp,
+    Backlog, Event, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record, RunId, Settings,
+    Slug, Stamp,
 };
 
 /// More turns than any run needs.
@@ -169,6 +169,10 @@ impl Night {
             };
             records.iter().for_each(|record| shadow.apply(record));
             checkers::turn(&self.sim, engine.state(), &shadow, turn);
+            let published = |record: &Record| matches!(record.event, Event::Published { .. });
+            if records.iter().any(published) {
+                checkers::published(&self.sim, engine.state());
+            }
             if let Some(code) = engine.state().exit_code().filter(|_| engine.is_idle()) {
                 checkers::run(&self.sim, engine.state(), code);
                 // What was under way is done.
