@@ -50,6 +50,8 @@ pub(super) enum Args {
     Plan(PlanArgs),
     /// Show where every feature stands
     Status(StatusArgs),
+    /// Show why a feature is not running or not merged, down to the last reason
+    Why(WhyArgs),
     /// Show a feature's log
     Logs(LogsArgs),
     /// Show the merge queue: what is being tried, who comes next, who waits for what
@@ -186,6 +188,15 @@ pub(super) struct LogsArgs {
     /// The agent's raw output of its last iteration instead
     #[arg(long)]
     pub(super) output: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct WhyArgs {
+    /// Which feature
+    pub(super) slug: String,
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

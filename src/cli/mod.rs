@@ -23,6 +23,7 @@ mod run;
 mod shell;
 mod status;
 mod undo;
+mod why;
 
 use crate::config::{self as configuration, Config, Loaded};
 use crate::core::State;
@@ -71,6 +72,7 @@ pub fn main() -> u8 {
         Args::Run(args) => run::run(&desk, *args),
         Args::Plan(args) => plan::plan(&desk, args),
         Args::Status(args) => status::status(&desk, &args),
+        Args::Why(args) => why::why(&desk, &args),
         Args::Logs(args) => logs::logs(&desk, &args),
         Args::Queue(args) => queue::queue(&desk, &args),
         Args::Recover(args) => recover::recover(&desk, &args),

@@ -4,7 +4,7 @@ use super::args::StatusArgs;
 use super::desk::{Failure, show};
 use super::{Desk, out, plan};
 use crate::config::Flags;
-use crate::core::{View, view};
+use crate::core::{State, View, Wait, view};
 use crate::driver::{Place, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
 use crate::model::{Problem, Slug, Stamp};
@@ -42,15 +42,16 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
 }
 
 /// One look.
-struct Seen {
+pub(super) struct Seen {
+    pub(super) state: State,
     view: View,
-    now: Stamp,
+    pub(super) now: Stamp,
     live: Option<String>,
     words: BTreeMap<Slug, String>,
 }
 
 impl Seen {
-    fn glance(&self) -> Glance<'_> {
+    pub(super) fn glance(&self) -> Glance<'_> {
         Glance {
             view: &self.view,
             now: self.now,
@@ -60,7 +61,7 @@ impl Seen {
     }
 }
 
-fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
+pub(super) fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
     let reading = place.read()?;
     let now = wall_clock();
     let live = reading
@@ -96,8 +97,14 @@ fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
         // The journal knows of the HALT file only what the last run saw.
         let halt = Memory::at(&place.state_dir).halt();
         view.halt = halt.unwrap_or(view.halt);
+        // What only a run could give is not what is missing.
+        for feature in &mut view.features {
+            let of_a_run = |wait: &Wait| matches!(wait, Wait::Slot | Wait::Stopped);
+            feature.waits.retain(|wait| !of_a_run(wait));
+        }
     }
     Ok(Seen {
+        state,
         view,
         now,
         live,

@@ -39,5 +39,7 @@ pub use invariants::broken_invariant;
 pub use queue_view::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView, queue};
 pub use schedule::next;
 pub use state::State;
-pub use view::{FeatureView, Planned, RunView, Stage, View, Wait, plan, unselected, view};
+pub use view::{
+    FeatureView, Planned, RunView, SentBack, Stage, View, Wait, plan, unselected, view,
+};
 pub use wanted::{wake_at, wanted};

@@ -97,6 +97,8 @@ pub struct FeatureView {
     pub detail: Option<String>,
     /// What it waits for.
     pub waits: Vec<Wait>,
+    /// Why the merge queue gave it back to its agent, which has not been done with it since.
+    pub sent_back: Option<SentBack>,
     /// What it depends on.
     pub depends_on: Vec<Slug>,
     /// Length of the longest chain of features that begins with it.
@@ -109,6 +111,17 @@ pub struct FeatureView {
     pub unselected: bool,
     /// Tokens and money so far.
     pub usage: Usage,
+}
+
+/// What the merge queue found wrong with a feature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SentBack {
+    /// The command that fails on the merge; `None`: it conflicts.
+    pub red: Option<String>,
+    /// Where it conflicts.
+    pub paths: Vec<String>,
+    /// Which round this is, from 1.
+    pub round: u32,
 }
 
 /// Where a feature stands.
@@ -281,6 +294,11 @@ fn feature_view(
         last_words: feature.last_words.clone(),
         detail,
         waits: waits(state, feature, hopeless, now),
+        sent_back: feature.handback.as_ref().map(|back| SentBack {
+            red: back.red.as_ref().map(|red| red.command.clone()),
+            paths: feature.conflicts.clone(),
+            round: back.round,
+        }),
         depends_on: feature.spec.depends_on.clone(),
         chain: state.graph.chain(slug),
         commit: match &feature.phase {

@@ -17,6 +17,7 @@ mod status;
 mod summary;
 mod table;
 mod text;
+mod why;
 mod words;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use queue::{queue_json, queue_text};
 pub use status::status;
 pub use summary::summary;
 pub use table::{status_json, status_plain};
+pub use why::{why_json, why_text};
 
 use crate::core::View;
 use crate::model::{Slug, Stamp};

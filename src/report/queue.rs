@@ -91,7 +91,7 @@ fn attempt_line(attempt: &AttemptView, live: bool, now: Stamp) -> String {
     format!("merge {}: {what}  {step}{since}\n", attempt.number)
 }
 
-fn waiting_words(waiting: &QueuedView, gate_ms: Option<u64>, now: Stamp) -> String {
+pub(super) fn waiting_words(waiting: &QueuedView, gate_ms: Option<u64>, now: Stamp) -> String {
     match (&waiting.waits, waiting.gates_ahead) {
         (Some(QueueWait::Attempt), _) => "conflicts with what is being tried; after it".to_owned(),
         (Some(QueueWait::Base), _) => {

@@ -5,6 +5,7 @@
 use super::Glance;
 use super::status::standing;
 use super::text::{elapsed, escaped, rfc3339, width};
+use super::why::first_reason;
 use super::words::{about, is_active, room, stage_name, stage_shown};
 use crate::model::Stamp;
 use serde_json::{Map, Value, json};
@@ -80,6 +81,10 @@ pub fn status_json(glance: &Glance<'_>) -> Value {
                 (&mut value, glance.words.get(&feature.slug))
             {
                 fields.insert("output".to_owned(), Value::String(escaped(output)));
+            }
+            if let Value::Object(fields) = &mut value {
+                let (code, text) = first_reason(glance, feature);
+                fields.insert("reason".to_owned(), json!({ "code": code, "text": text }));
             }
             value
         })

@@ -32,6 +32,7 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
         last_words: String::new(),
         detail: None,
         waits: Vec::new(),
+        sent_back: None,
         depends_on: Vec::new(),
         chain: 1,
         commit: (stage == Stage::Merged).then(|| oid('a')),

@@ -110,7 +110,7 @@ fn why_waiting(feature: &FeatureView, halted: bool, now: Stamp) -> String {
     }
 }
 
-fn wait_text(wait: &Wait, now: Stamp) -> String {
+pub(super) fn wait_text(wait: &Wait, now: Stamp) -> String {
     let all = |slugs: &[Slug]| names(slugs.iter().map(Slug::as_str));
     match wait {
         Wait::Dependencies(slugs) => format!("needs {}", all(slugs)),

@@ -1,0 +1,137 @@
+//! Chains of reasons on pages small enough to read here.
+
+use super::*;
+use crate::core::{QueuedView, SentBack, View};
+use crate::model::Stamp;
+use crate::report::tests::{feature, view_of};
+
+fn slug(name: &str) -> Slug {
+    Slug::new(name).unwrap()
+}
+
+fn told(features: Vec<FeatureView>, queue: &QueueView, live: bool, name: &str) -> String {
+    let now = features[0].since.plus_ms(90_000);
+    let view = view_of(features);
+    let glance = Glance {
+        view: &view,
+        now,
+        live: live.then(|| "process 42 on here".to_owned()),
+        words: &BTreeMap::new(),
+    };
+    why_text(&glance, queue, &slug(name)).unwrap()
+}
+
+fn waiting(name: &str, waits: Vec<Wait>) -> FeatureView {
+    let mut feature = feature(name, Stage::Waiting);
+    feature.waits = waits;
+    feature
+}
+
+#[test]
+fn a_chain_ends_at_what_a_person_can_change() {
+    let mut cart = feature("cart", Stage::Blocked);
+    cart.detail = Some("Which currency?".to_owned());
+    let payment = waiting("payment", vec![Wait::Hopeless(vec![slug("cart")])]);
+    let both = vec![slug("payment"), slug("cart")];
+    let checkout = waiting("checkout", vec![Wait::Hopeless(both)]);
+    assert_eq!(
+        told(
+            vec![cart, payment, checkout],
+            &QueueView::default(),
+            true,
+            "checkout"
+        ),
+        "\
+checkout: waiting: needs payment, cart, which will not merge without you
+  payment: waiting: needs cart, which will not merge without you
+    cart: blocked: Which currency?
+      $ harness unblock cart -m \"…\"
+  cart: as told
+"
+    );
+}
+
+#[test]
+fn who_waits_for_a_slot_is_told_who_has_them() {
+    let a = feature("a", Stage::Working);
+    let b = waiting("b", vec![Wait::Slot]);
+    assert_eq!(
+        told(vec![a, b], &QueueView::default(), true, "b"),
+        "\
+b: waiting: for a free slot
+  a has a slot: working for 1m30s
+"
+    );
+}
+
+#[test]
+fn a_stop_says_who_asked_for_it() {
+    let mut view = view_of(vec![waiting("a", vec![Wait::Stopped])]);
+    let run = view.run.as_mut().unwrap();
+    (run.iterations, run.max_iterations) = (7, 7);
+    let tell = |view: &View| {
+        let glance = Glance {
+            view,
+            now: Stamp(0),
+            live: Some("somebody".to_owned()),
+            words: &BTreeMap::new(),
+        };
+        why_json(&glance, &QueueView::default(), &slug("a")).unwrap()["why"].clone()
+    };
+    assert_eq!(tell(&view)["because"][0]["code"], "iterations");
+    view.halt = Some("deploying".to_owned());
+    let why = tell(&view);
+    assert_eq!(why["code"], "stopped");
+    assert_eq!(why["because"][0]["text"], "HALT: deploying");
+    assert_eq!(why["because"][0]["command"], "harness resume");
+}
+
+#[test]
+fn what_is_done_says_what_keeps_it_from_the_target() {
+    let queue = QueueView {
+        target: "refs/heads/main".to_owned(),
+        waiting: vec![QueuedView {
+            slug: slug("a"),
+            since: feature("a", Stage::Queued).since,
+            waits: Some(QueueWait::RightOfWay(slug("b"))),
+            gates_ahead: None,
+        }],
+        ..QueueView::default()
+    };
+    let mut b = feature("b", Stage::Between);
+    b.sent_back = Some(SentBack {
+        red: None,
+        paths: vec!["src/shop.rs".to_owned()],
+        round: 2,
+    });
+    assert_eq!(
+        told(vec![feature("a", Stage::Queued), b], &queue, true, "a"),
+        "\
+a: done, waiting to be merged
+  claimed 1m30s ago; waits for b, which goes first
+    b: after iteration 3: between for 1m30s
+      sent back by the merge queue (round 2): it conflicts with what has landed in src/shop.rs
+"
+    );
+}
+
+#[test]
+fn a_chain_of_thousands_is_told_as_far_as_anybody_reads() {
+    let names: Vec<String> = (0..5_000).map(|n| format!("f{n}")).collect();
+    let chain = names.iter().zip(names.iter().skip(1));
+    let mut features: Vec<FeatureView> = chain
+        .map(|(name, next)| waiting(name, vec![Wait::Dependencies(vec![slug(next)])]))
+        .collect();
+    features.push(feature("f4999", Stage::Working));
+    let text = told(features, &QueueView::default(), true, "f0");
+    assert_eq!(text.lines().count(), DEEPEST + 2);
+    assert!(text.ends_with("f101, and so on\n"), "{text}");
+}
+
+#[test]
+fn no_text_steers_a_terminal() {
+    let mut a = feature("a", Stage::Tripped);
+    a.detail = Some("stuck: \u{1b}[2J".to_owned());
+    let text = told(vec![a], &QueueView::default(), true, "a");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
