@@ -41,6 +41,8 @@ pub(super) struct Feature {
     pub(super) instead: Option<String>,
     pub(super) summary: String,
     pub(super) last: Option<Last>,
+    /// Where its last iteration left its branch.
+    pub(super) tip: Option<Oid>,
     pub(super) last_words: String,
     /// Number of the last write about this feature.
     pub(super) last_write: u64,
@@ -146,6 +148,7 @@ impl Feature {
             instead: None,
             summary: String::new(),
             last: None,
+            tip: None,
             last_words: String::new(),
             last_write: 0,
             marker_write: 0,
@@ -222,6 +225,7 @@ impl Feature {
             tampered: report.tampered.clone(),
             stopped: report.ending == crate::model::Ending::Stopped,
         });
+        self.tip.clone_from(&report.tip);
         let words = [&report.note, &report.message]
             .into_iter()
             .flat_map(|text| text.lines())

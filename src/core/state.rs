@@ -171,6 +171,12 @@ impl State {
         waiting.map(|(slug, _)| slug)
     }
 
+    /// The number of a feature's last iteration, and where that left its branch.
+    pub fn left_at(&self, slug: &Slug) -> Option<(u32, &Oid)> {
+        let feature = self.features.get(slug)?;
+        Some((feature.iterations, feature.tip.as_ref()?))
+    }
+
     /// Features that have landed and are not in the target, with their branches' tips.
     pub fn unpublished(&self) -> impl Iterator<Item = (&Slug, &Oid)> {
         self.merging

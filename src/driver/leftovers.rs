@@ -7,7 +7,7 @@ use super::crew::token;
 use super::error::DriverError;
 use super::place::Place;
 use crate::core::{State, wanted};
-use crate::git::{Litter, Worktrees};
+use crate::git::{GivenUp, Litter, Worktrees};
 use crate::model::{Effect, EffectKey};
 use crate::process;
 use std::time::{Duration, Instant};
@@ -69,6 +69,7 @@ pub(super) fn clear(
         told.extend(worktrees.clear_litter(target)?.iter().map(removed));
     }
     told.extend(place.repo.finish_moves(GIT_PATIENCE)?);
+    told.extend(worktrees.give_up_old()?.iter().map(given_up));
     for path in process::left_behind(&std::env::temp_dir()) {
         // What cannot be removed is in nobody's way.
         let _ = process::remove(&path);
@@ -88,6 +89,18 @@ pub(super) fn clear(
 pub(super) fn removed(litter: &Litter) -> String {
     let (path, what) = (litter.path.display(), litter.what);
     format!("removed {path}: {what}, left by a command that was killed")
+}
+
+/// A worktree that is not gone on in, and where what it held is.
+fn given_up(old: &GivenUp) -> String {
+    let path = old.path.display();
+    let kept = old.kept.as_ref().map_or_else(
+        || "nothing in it was uncommitted".to_owned(),
+        |kept| format!("what was uncommitted in it is kept as {kept}"),
+    );
+    format!(
+        "made {path} anew: the machine was started since it was made, and may have lost what was written there last; {kept}"
+    )
 }
 
 /// A lock that is nobody's business but its owner's.

@@ -9,7 +9,7 @@ use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
 use crate::git::{BrokenFilter, GitError, Target, Worktrees, integration_ref};
 use crate::model::{FeatureSpec, Isolation, Oid, Problem, Severity, Slug};
-use crate::process::Keeper;
+use crate::process::{self, Keeper};
 use crate::spec::{Loaded, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -91,6 +91,7 @@ pub fn preflight(
         None => None,
     };
     let worktrees = Worktrees::new(place.repo.clone(), &config.worktrees.dir)?;
+    let worktrees = worktrees.in_boot(process::boot_id());
     let around = surroundings(&place, &worktrees, &survey.features, config.isolation)?;
     survey.warnings.extend(around);
     let keeper = Keeper::find();

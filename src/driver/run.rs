@@ -132,7 +132,7 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
     }
     let mut gone = Vec::new();
     for slug in state.awaiting_merge().chain(&lost) {
-        if repo.tip(&format!("refs/heads/harness/{slug}"))?.is_none() {
+        if repo.has_forgotten(slug, state.left_at(slug))? {
             gone.push(slug.clone());
         }
     }

@@ -243,8 +243,20 @@ impl Repo {
         }
         let mended = forward.mend()?;
         let mut told = words(place, &forward.record, &mended);
-        if mended.is_forward && forward.stands_at(&[from])? && forward.move_branch()?.code == 0 {
-            told.push_str("; it has been brought to its end");
+        if mended.is_forward && forward.stands_at(&[from])? {
+            let moved = forward.move_branch()?;
+            if moved.code == 0 {
+                told.push_str("; it has been brought to its end");
+            } else if forward.stands_at(&[from])? {
+                // Files and index are ahead of the branch. Without the record nobody would know whose work that is.
+                sync_files(&place.path, &mended.paths);
+                let why = moved.complaint();
+                told.push_str(&format!(
+                    "; {} cannot follow yet: {why}",
+                    short(&forward.record.target)
+                ));
+                return Ok(Some(told));
+            }
         }
         forward.end(&mended.paths)?;
         Ok(Some(told))

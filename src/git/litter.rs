@@ -29,6 +29,9 @@ const OWN_LOCK: &str = "harness-lock";
 const SCRATCH: &str = "harness-index-";
 const DRAFT: &str = "new";
 
+/// Where candidates are pinned.
+const CANDIDATES: &str = "refs/harness/candidates";
+
 /// Something that a killed command left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Litter {
@@ -173,6 +176,13 @@ impl Worktrees {
                         false => found.ours(lock, "a lock on a ref of harness's"),
                     }
                 }
+            }
+        }
+        for path in entries(&git_dir.join(CANDIDATES))? {
+            // Not synced when it was written; with its commit it could be made again.
+            let names_one = fs::read_to_string(&path).is_ok_and(|text| Oid::parse(&text).is_some());
+            if path.is_file() && !is_lock(&path) && !names_one {
+                found.ours(path, "a candidate's ref that names nothing");
             }
         }
         for dir in ["refs/heads", "refs/tags", "refs/remotes"] {

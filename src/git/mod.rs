@@ -23,6 +23,7 @@ mod child;
 mod claim;
 mod cli;
 mod differ;
+mod earlier;
 mod error;
 mod filters;
 mod forward;
@@ -69,6 +70,7 @@ mod worktrees;
 #[cfg(test)]
 mod tests;
 
+pub use earlier::GivenUp;
 pub use error::GitError;
 pub use filters::BrokenFilter;
 pub use forward::CutOff;

@@ -5,9 +5,10 @@
 //! log, a commit of an agent elsewhere. Here the directory is renamed into its place and out of it. This file
 //! never touches the files of a worktree, and knows nothing of features.
 
+use super::earlier::BOOT_FILE;
 use super::error::GitError;
 use super::repo::Repo;
-use super::tree::{make_dir, remove_any, write};
+use super::tree::{make_dir, remove_any, write_synced};
 use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::fs;
@@ -26,16 +27,26 @@ impl Repo {
     ///
     /// # Errors
     /// The disk failed.
-    pub(super) fn register(&self, path: &Path, commit: &Oid) -> Result<PathBuf, GitError> {
+    pub(super) fn register(
+        &self,
+        path: &Path,
+        commit: &Oid,
+        boot: Option<&str>,
+    ) -> Result<PathBuf, GitError> {
         let made = self.git_dir().join(APART);
         remove_any(&made)?;
         make_dir(&made)?;
         let link = path.join(".git");
         let link = [link.as_os_str().as_encoded_bytes(), b"\n"].concat();
-        write(&made.join("locked"), b"initializing\n")?;
-        write(&made.join("HEAD"), format!("{commit}\n").as_bytes())?;
-        write(&made.join("commondir"), b"../..\n")?;
-        write(&made.join("gitdir"), &link)?;
+        let head = format!("{commit}\n");
+        // On the disk before they have their names: after a power cut every git command would die of an empty one.
+        write_synced(&made.join("locked"), b"initializing\n")?;
+        write_synced(&made.join("HEAD"), head.as_bytes())?;
+        write_synced(&made.join("commondir"), b"../..\n")?;
+        write_synced(&made.join("gitdir"), &link)?;
+        if let Some(boot) = boot {
+            write_synced(&made.join(BOOT_FILE), boot.as_bytes())?;
+        }
         self.hand_settings_on(&made)?;
         let all = self.git_dir().join("worktrees");
         make_dir(&all)?;

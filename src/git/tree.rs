@@ -423,6 +423,17 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
         .map_err(GitError::io("write", path))
 }
 
+/// Writes a file, and sees to it that what it holds is on the disk.
+pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
+    fault::at(Point::GitFileCreate)
+        .and_then(|()| fs::File::create(path))
+        .and_then(|mut file| {
+            fault::write(Point::GitFileWrite, &mut file, bytes)?;
+            file.sync_data()
+        })
+        .map_err(GitError::io("write", path))
+}
+
 /// Writes a file whole or not at all, whatever happens meanwhile.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), GitError> {
     let draft = path.with_added_extension("new");

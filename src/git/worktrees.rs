@@ -20,6 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Worktrees {
     pub(super) repo: Repo,
     pub(super) dir: PathBuf,
+    /// The kernel's name for this boot, where it has one.
+    pub(super) boot: Option<String>,
     lock: Arc<Mutex<()>>,
 }
 
@@ -58,8 +60,15 @@ impl Worktrees {
         Ok(Self {
             repo,
             dir,
+            boot: None,
             lock: Arc::default(),
         })
+    }
+
+    /// The same pool in this boot: what is made now says so, see [`Worktrees::give_up_old`].
+    #[must_use]
+    pub fn in_boot(self, boot: Option<String>) -> Self {
+        Self { boot, ..self }
     }
 
     /// The directory of the pool.
@@ -218,7 +227,11 @@ impl Worktrees {
     /// A new worktree at `path`, where nothing is, HEAD detached.
     pub(super) fn add(&self, path: &Path, commit: &Oid) -> Result<Tree, GitError> {
         make_dir(path)?;
-        let tree = Tree::at(&self.repo, path, self.repo.register(path, commit)?);
+        let tree = Tree::at(
+            &self.repo,
+            path,
+            self.repo.register(path, commit, self.boot.as_deref())?,
+        );
         fault::past(Point::WorktreeRegistered);
         tree.heal(None, &self.repo)?;
         tree.switch(commit)?;
@@ -269,8 +282,12 @@ impl Worktrees {
                     .strip_prefix(b"gitdir: ")
                     .unwrap_or_default()
                     .trim_ascii_end();
+                // One that names nothing, as a power cut leaves it, is nobody's.
                 let admin = path.join(super::repo::to_path(named));
-                if admin.is_dir() && !resolved(&admin).starts_with(self.repo.git_dir()) {
+                if !named.is_empty()
+                    && admin.is_dir()
+                    && !resolved(&admin).starts_with(self.repo.git_dir())
+                {
                     return refused("it is a worktree of another repository");
                 }
                 Ok(())
@@ -281,11 +298,16 @@ impl Worktrees {
     /// Keeps what a worktree holds and no ref does, under `refs/harness/lost/`. Gives the ref, if one
     /// was needed.
     pub(super) fn rescue(&self, tree: &Tree) -> Result<Option<String>, GitError> {
+        self.rescue_as(&tree.path, tree)
+    }
+
+    /// The same, under the last part of this path as a name.
+    pub(super) fn rescue_as(&self, whose: &Path, tree: &Tree) -> Result<Option<String>, GitError> {
         tree.heal(None, &self.repo)?;
         let head = tree.head(&self.repo)?;
         let on_branch = head.branch.is_some();
         if let Some(stash) = tree.autostash() {
-            self.pin_lost(&tree.path, &stash)?;
+            self.pin_lost(whose, &stash)?;
         }
         let Some(head) = head.commit else {
             // Unborn or broken: everything in it is new.
@@ -306,7 +328,7 @@ impl Worktrees {
         if kept == head && (on_branch || self.is_on_a_ref(&head)?) {
             return Ok(None);
         }
-        self.pin_lost(&tree.path, &kept).map(Some)
+        self.pin_lost(whose, &kept).map(Some)
     }
 
     /// Keeps the files of a directory that git does not know as a worktree.

@@ -136,7 +136,9 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
     Some(match event {
         Event::FoundDone { .. } => "found its .done marker; counts as merged".to_owned(),
         Event::Requeued { .. } => "back in the queue: its .done marker is gone".to_owned(),
-        Event::Abandoned { .. } => "begins anew: its branch is gone".to_owned(),
+        Event::Abandoned { .. } => {
+            "begins anew: its branch is gone, or without what was done".to_owned()
+        }
         Event::Started { worktree, .. } => format!("started in {worktree}"),
         Event::PrepareFailed { kind, why, .. } => {
             let whose = match kind {

@@ -46,15 +46,16 @@ pub enum Step {
 }
 
 /// A call, joined where another process's came in between.
-struct Call {
-    pid: u32,
-    begin: usize,
-    end: usize,
-    text: String,
+pub struct Call {
+    pub pid: u32,
+    /// The lines of the trace on which it began and ended.
+    pub begin: usize,
+    pub end: usize,
+    pub text: String,
 }
 
-/// Reads what `strace -f -y -qq -s 0` wrote.
-pub fn steps(text: &str) -> Vec<Step> {
+/// Reads what `strace -f -y -qq` wrote: calls in the order of their ends, since names mean what they meant then.
+pub fn calls(text: &str) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     let mut open: BTreeMap<u32, usize> = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
@@ -85,11 +86,15 @@ pub fn steps(text: &str) -> Vec<Step> {
             });
         }
     }
+    calls.sort_by_key(|call| call.end);
+    calls
+}
+
+/// Reads what `strace -f -y -qq -s 0` wrote.
+pub fn steps(text: &str) -> Vec<Step> {
     let mut places = Places::default();
     let mut steps: Vec<(usize, Step)> = Vec::new();
-    // In the order of their ends, since names mean what they meant then.
-    calls.sort_by_key(|call| call.end);
-    for call in &calls {
+    for call in &calls(text) {
         if let Some((is_begin, step)) = places.step(call) {
             steps.push((if is_begin { call.begin } else { call.end }, step));
         }

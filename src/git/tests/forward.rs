@@ -248,3 +248,21 @@ fn an_index_in_parts_and_a_sparse_checkout_move_forward_too() {
     s.assert_whole("sparse");
     assert!(!s.f.root.join("new").exists());
 }
+
+#[test]
+fn a_branch_that_cannot_follow_its_files_follows_later() {
+    let scene = Scene::new();
+    scene.cut_short(Cut::Installed);
+    let lock = scene.f.root.join(".git/HEAD.lock");
+    fs::write(&lock, "").unwrap();
+    for _ in 0..2 {
+        let told = scene.repo().finish_moves(NOW).unwrap();
+        assert!(told[0].contains("main cannot follow yet: "), "{told:?}");
+        assert_eq!(scene.f.oid("main"), scene.from);
+    }
+    fs::remove_file(&lock).unwrap();
+    let told = scene.repo().finish_moves(NOW).unwrap();
+    assert!(told[0].contains("brought to its end"), "{told:?}");
+    assert_eq!(scene.f.oid("main"), scene.to);
+    scene.assert_whole("it has followed");
+}
