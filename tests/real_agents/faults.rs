@@ -7,8 +7,13 @@ use crate::model::{Fault, Model, Reply, now_ms};
 use crate::night::Night;
 
 /// One iteration, and a service that fails is not waited for.
-const HASTY: &str = "run: {max_iterations_per_feature: 1, iteration_timeout: 20s, grace: 2s}
-limits: {max_wait: 1s}";
+fn hasty(cli: &Cli) -> String {
+    // Some take half a minute to begin.
+    let seconds = if cli.kind == "opencode" { 90 } else { 20 };
+    format!(
+        "run: {{max_iterations_per_feature: 1, iteration_timeout: {seconds}s, grace: 2s}}\nlimits: {{max_wait: 1s}}"
+    )
+}
 
 /// What becomes of a fault that never ends: the kind of failure, and the exit code.
 fn outcome(cli: &Cli, fault: Fault) -> Option<(String, Option<i32>)> {
@@ -19,7 +24,7 @@ fn outcome(cli: &Cli, fault: Fault) -> Option<(String, Option<i32>)> {
     });
     let env = [("CLAUDE_CODE_MAX_RETRIES", "0")];
     let agents = [(cli.kind, cli, Pays::Key, &env[..])];
-    let night = Night::new(model, &["alone"], &agents, HASTY)?;
+    let night = Night::new(model, &["alone"], &agents, &hasty(cli))?;
     let ran = night.run();
     let ended = night.events("iteration_ended");
     assert_eq!(ended.len(), 1, "{}{}", ran.out, ran.err);

@@ -5,9 +5,9 @@
 //! the limit would show in the exit code.
 
 use crate::backlog::{self, FEATURES};
-use crate::cli::{CLAUDE, CODEX, Cli, Pays};
+use crate::cli::{CLAUDE, CODEX, Pays};
 use crate::model::{Api, Ask, Fault, Model, Reply, Served, now_ms};
-use crate::night::{Night, wait};
+use crate::night::{Agent, Night, wait};
 use crate::support::{end, signal};
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -17,13 +17,13 @@ breakers: {stuck: {limit: 1}, idle: {limit: 1}, repeat: {limit: 1}}";
 /// So many answers come before the limit.
 const BEFORE: usize = 5;
 
-/// A model whose Messages interface has a limit, reset so many seconds after it was reached.
-fn limited(seconds: u64) -> Model {
-    let reset = OnceLock::new();
+/// A model with a limit on one of its interfaces, which is reset as said when it is reached.
+fn limited(api: Api, reset: impl Fn() -> u64 + Send + Sync + 'static) -> Model {
+    let first = OnceLock::new();
     Model::start(move |ask: &Ask, log: &[Served]| {
-        let is_reached = ask.api == Api::Messages && log.len() >= BEFORE;
+        let is_reached = ask.api == api && log.len() >= BEFORE;
         if is_reached {
-            let resets_at = *reset.get_or_init(|| now_ms() / 1000 + seconds);
+            let resets_at = *first.get_or_init(&reset);
             if now_ms() < resets_at * 1000 {
                 return Reply::Fail(Fault::Limit { resets_at });
             }
@@ -32,11 +32,12 @@ fn limited(seconds: u64) -> Model {
     })
 }
 
-fn night(
-    model: Model,
-    agents: &[(&str, &Cli, Pays, &[(&str, &str)])],
-    more: &str,
-) -> Option<Night> {
+/// So many seconds from now, in seconds since 1970.
+fn in_seconds(seconds: u64) -> u64 {
+    now_ms() / 1000 + seconds
+}
+
+fn night(model: Model, agents: &[Agent<'_>], more: &str) -> Option<Night> {
     let features = FEATURES.map(|(name, _)| name);
     Night::new(model, &features, agents, &format!("{STRICT}\n{more}"))
 }
@@ -122,6 +123,10 @@ fn check_wait(night: &Night) {
         .iter()
         .all(|served| served.feature == canary[0].feature);
     assert!(alone, "{canary:?}");
+}
+
+/// Nothing of what was served is missing in `status`, nor told twice.
+fn check_usage(night: &Night) {
     for (feature, _) in FEATURES {
         let served = night.model.usage_of(feature, |_| true);
         assert_eq!(night.told(feature), served, "{feature}");
@@ -132,7 +137,7 @@ fn check_wait(night: &Night) {
 #[ignore = "needs scripts/real-agents"]
 fn all_wait_for_the_reset_and_one_tries_first() {
     let agents = [("claude", &CLAUDE, Pays::Plan, &[][..])];
-    let Some(night) = night(limited(12), &agents, "") else {
+    let Some(night) = night(limited(Api::Messages, || in_seconds(12)), &agents, "") else {
         return;
     };
     let child = night.start();
@@ -143,6 +148,7 @@ fn all_wait_for_the_reset_and_one_tries_first() {
     assert_eq!(account["closed"], true, "{account}");
     assert_eq!(account["scope"], "five_hour", "{account}");
     check_wait(&night);
+    check_usage(&night);
     assert_eq!(night.status()["run"]["iterations"], 6, "none is charged");
     assert_eq!(resets(&night).len(), 3, "all three heard of it");
 }
@@ -151,7 +157,7 @@ fn all_wait_for_the_reset_and_one_tries_first() {
 #[ignore = "needs scripts/real-agents"]
 fn a_wait_survives_the_death_of_harness() {
     let agents = [("claude", &CLAUDE, Pays::Plan, &[][..])];
-    let Some(night) = night(limited(30), &agents, "") else {
+    let Some(night) = night(limited(Api::Messages, || in_seconds(30)), &agents, "") else {
         return;
     };
     let child = night.start();
@@ -167,6 +173,22 @@ fn a_wait_survives_the_death_of_harness() {
     assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
     assert!(begun <= 3, "nobody else began");
     check_wait(&night);
+    check_usage(&night);
+}
+
+/// It tells the minute only, and nothing of the tokens of a call that has failed.
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn codex_waits_for_the_minute_that_it_is_told() {
+    let agents = [("codex", &CODEX, Pays::Key, &[][..])];
+    let minute = || in_seconds(75) / 60 * 60;
+    let Some(night) = night(limited(Api::Responses, minute), &agents, "") else {
+        return;
+    };
+    let ran = night.run();
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    check_wait(&night);
+    assert_eq!(night.status()["run"]["iterations"], 6, "none is charged");
 }
 
 #[test]
@@ -177,7 +199,7 @@ fn another_program_goes_on_meanwhile() {
         ("codex", &CODEX, Pays::Key, &[]),
     ];
     let more = "fallback: [codex]\nlimits: {on_limit: switch}";
-    let Some(night) = night(limited(3600), &agents, more) else {
+    let Some(night) = night(limited(Api::Messages, || in_seconds(3600)), &agents, more) else {
         return;
     };
     let child = night.start();
