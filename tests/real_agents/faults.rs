@@ -147,7 +147,6 @@ fn opencode() {
         &[
             (Fault::Login, "auth", 6),
             (Fault::Context, "context", 1),
-            (Fault::Garbage, "other", 1),
             (Fault::Hang, "timed_out", 1),
         ],
     );
