@@ -14,15 +14,15 @@ use std::sync::OnceLock;
 
 const STRICT: &str = "run: {max_iterations_per_feature: 1}
 breakers: {stuck: {limit: 1}, idle: {limit: 1}, repeat: {limit: 1}}";
-/// So many answers come before the limit.
-const BEFORE: usize = 5;
+/// Where in its work the first agent is when something goes wrong: its file is written, and nothing is claimed.
+const MIDDLE: usize = 2;
 
 /// A model with a limit on one of its interfaces, which is reset as said when it is reached.
 fn limited(api: Api, reset: impl Fn() -> u64 + Send + Sync + 'static) -> Model {
     let first = OnceLock::new();
-    Model::start(move |ask: &Ask, log: &[Served]| {
-        let is_reached = ask.api == api && log.len() >= BEFORE;
-        if is_reached {
+    Model::start(move |ask: &Ask, _: &[Served]| {
+        let is_reached = first.get().is_some() || ask.turns == MIDDLE;
+        if ask.api == api && is_reached {
             let resets_at = *first.get_or_init(&reset);
             if now_ms() < resets_at * 1000 {
                 return Reply::Fail(Fault::Limit { resets_at });
@@ -46,6 +46,11 @@ fn is_limited(ended: &Value) -> bool {
     ended["report"]["failure"]["kind"] == "limit"
 }
 
+/// Whether a call failed because of its account or its service.
+fn is_refused(ended: &Value) -> bool {
+    is_limited(ended) || ended["report"]["failure"]["kind"] == "overloaded"
+}
+
 /// When the limit is reset, as harness has understood each that it heard of, in milliseconds since 1970.
 fn resets(night: &Night) -> Vec<u64> {
     let ended = night.events("iteration_ended").into_iter();
@@ -64,10 +69,10 @@ fn waits(night: &Night) -> bool {
     started.len() == ended.len() && ended.iter().any(is_limited)
 }
 
-/// After the last that heard of the limit: how many are at work, at most, before the first, the second, ... goes well.
+/// After the last that was refused: how many are at work, at most, before the first, the second, ... goes well.
 fn ramp(night: &Night) -> Vec<u32> {
     let journal = night.journal();
-    let last = journal.iter().rposition(is_limited).unwrap();
+    let last = journal.iter().rposition(is_refused).unwrap();
     let (mut most, mut at_work) = (vec![0], 0_u32);
     for event in &journal[last + 1..] {
         match event["event"].as_str() {
@@ -137,7 +142,7 @@ fn check_usage(night: &Night) {
 #[ignore = "needs scripts/real-agents"]
 fn all_wait_for_the_reset_and_one_tries_first() {
     let agents = [("claude", &CLAUDE, Pays::Plan, &[][..])];
-    let Some(night) = night(limited(Api::Messages, || in_seconds(12)), &agents, "") else {
+    let Some(night) = night(limited(Api::Messages, || in_seconds(20)), &agents, "") else {
         return;
     };
     let child = night.start();
@@ -189,6 +194,33 @@ fn codex_waits_for_the_minute_that_it_is_told() {
     assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
     check_wait(&night);
     assert_eq!(night.status()["run"]["iterations"], 6, "none is charged");
+}
+
+/// Nobody knows when it is over: it is tried again after a while, in the same way.
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn a_service_that_is_overloaded_for_a_while_is_waited_for() {
+    let model = Model::start(|ask: &Ask, log: &[Served]| {
+        let failed = log.iter().filter(|served| served.fault.is_some()).count();
+        if failed < 3 && (failed > 0 || ask.turns == MIDDLE) {
+            return Reply::Fail(Fault::Overloaded);
+        }
+        Reply::Say(backlog::next(ask))
+    });
+    let env = [("CLAUDE_CODE_MAX_RETRIES", "0")];
+    let agents = [("claude", &CLAUDE, Pays::Key, &env[..])];
+    let Some(night) = night(model, &agents, "") else {
+        return;
+    };
+    let ran = night.run();
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    let ramp = ramp(&night);
+    println!("then at work: {ramp:?}");
+    assert_eq!(ramp[0], 1, "one tries first: {ramp:?}");
+    let refused = night.events("iteration_ended").into_iter();
+    assert_eq!(refused.filter(is_refused).count(), 3);
+    assert_eq!(night.status()["run"]["iterations"], 6, "none is charged");
+    check_usage(&night);
 }
 
 #[test]
