@@ -5,25 +5,25 @@
 //! the limit would show in the exit code.
 
 use crate::backlog::{self, FEATURES};
-use crate::cli::{CLAUDE, CODEX, Cli, Pays};
+use crate::cli::{CLAUDE, CODEX, Pays};
 use crate::model::{Api, Ask, Fault, Model, Reply, Served, now_ms};
-use crate::night::{Night, wait};
+use crate::night::{Agent, Night, wait};
 use crate::support::{end, signal};
 use serde_json::Value;
 use std::sync::OnceLock;
 
 const STRICT: &str = "run: {max_iterations_per_feature: 1}
 breakers: {stuck: {limit: 1}, idle: {limit: 1}, repeat: {limit: 1}}";
-/// So many answers come before the limit.
-const BEFORE: usize = 5;
+/// Where in its work the first agent is when something goes wrong: its file is written, and nothing is claimed.
+const MIDDLE: usize = 2;
 
-/// A model whose Messages interface has a limit, reset so many seconds after it was reached.
-fn limited(seconds: u64) -> Model {
-    let reset = OnceLock::new();
-    Model::start(move |ask: &Ask, log: &[Served]| {
-        let is_reached = ask.api == Api::Messages && log.len() >= BEFORE;
-        if is_reached {
-            let resets_at = *reset.get_or_init(|| now_ms() / 1000 + seconds);
+/// A model with a limit on one of its interfaces, which is reset as said when it is reached.
+fn limited(api: Api, reset: impl Fn() -> u64 + Send + Sync + 'static) -> Model {
+    let first = OnceLock::new();
+    Model::start(move |ask: &Ask, _: &[Served]| {
+        let is_reached = first.get().is_some() || ask.turns == MIDDLE;
+        if ask.api == api && is_reached {
+            let resets_at = *first.get_or_init(&reset);
             if now_ms() < resets_at * 1000 {
                 return Reply::Fail(Fault::Limit { resets_at });
             }
@@ -32,17 +32,23 @@ fn limited(seconds: u64) -> Model {
     })
 }
 
-fn night(
-    model: Model,
-    agents: &[(&str, &Cli, Pays, &[(&str, &str)])],
-    more: &str,
-) -> Option<Night> {
+/// So many seconds from now, in seconds since 1970.
+fn in_seconds(seconds: u64) -> u64 {
+    now_ms() / 1000 + seconds
+}
+
+fn night(model: Model, agents: &[Agent<'_>], more: &str) -> Option<Night> {
     let features = FEATURES.map(|(name, _)| name);
     Night::new(model, &features, agents, &format!("{STRICT}\n{more}"))
 }
 
 fn is_limited(ended: &Value) -> bool {
     ended["report"]["failure"]["kind"] == "limit"
+}
+
+/// Whether a call failed because of its account or its service.
+fn is_refused(ended: &Value) -> bool {
+    is_limited(ended) || ended["report"]["failure"]["kind"] == "overloaded"
 }
 
 /// When the limit is reset, as harness has understood each that it heard of, in milliseconds since 1970.
@@ -63,10 +69,10 @@ fn waits(night: &Night) -> bool {
     started.len() == ended.len() && ended.iter().any(is_limited)
 }
 
-/// After the last that heard of the limit: how many are at work, at most, before the first, the second, ... goes well.
+/// After the last that was refused: how many are at work, at most, before the first, the second, ... goes well.
 fn ramp(night: &Night) -> Vec<u32> {
     let journal = night.journal();
-    let last = journal.iter().rposition(is_limited).unwrap();
+    let last = journal.iter().rposition(is_refused).unwrap();
     let (mut most, mut at_work) = (vec![0], 0_u32);
     for event in &journal[last + 1..] {
         match event["event"].as_str() {
@@ -122,6 +128,10 @@ fn check_wait(night: &Night) {
         .iter()
         .all(|served| served.feature == canary[0].feature);
     assert!(alone, "{canary:?}");
+}
+
+/// Nothing of what was served is missing in `status`, nor told twice.
+fn check_usage(night: &Night) {
     for (feature, _) in FEATURES {
         let served = night.model.usage_of(feature, |_| true);
         assert_eq!(night.told(feature), served, "{feature}");
@@ -132,7 +142,7 @@ fn check_wait(night: &Night) {
 #[ignore = "needs scripts/real-agents"]
 fn all_wait_for_the_reset_and_one_tries_first() {
     let agents = [("claude", &CLAUDE, Pays::Plan, &[][..])];
-    let Some(night) = night(limited(12), &agents, "") else {
+    let Some(night) = night(limited(Api::Messages, || in_seconds(20)), &agents, "") else {
         return;
     };
     let child = night.start();
@@ -143,6 +153,7 @@ fn all_wait_for_the_reset_and_one_tries_first() {
     assert_eq!(account["closed"], true, "{account}");
     assert_eq!(account["scope"], "five_hour", "{account}");
     check_wait(&night);
+    check_usage(&night);
     assert_eq!(night.status()["run"]["iterations"], 6, "none is charged");
     assert_eq!(resets(&night).len(), 3, "all three heard of it");
 }
@@ -151,7 +162,7 @@ fn all_wait_for_the_reset_and_one_tries_first() {
 #[ignore = "needs scripts/real-agents"]
 fn a_wait_survives_the_death_of_harness() {
     let agents = [("claude", &CLAUDE, Pays::Plan, &[][..])];
-    let Some(night) = night(limited(30), &agents, "") else {
+    let Some(night) = night(limited(Api::Messages, || in_seconds(30)), &agents, "") else {
         return;
     };
     let child = night.start();
@@ -167,6 +178,49 @@ fn a_wait_survives_the_death_of_harness() {
     assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
     assert!(begun <= 3, "nobody else began");
     check_wait(&night);
+    check_usage(&night);
+}
+
+/// It tells the minute only, and nothing of the tokens of a call that has failed.
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn codex_waits_for_the_minute_that_it_is_told() {
+    let agents = [("codex", &CODEX, Pays::Key, &[][..])];
+    let minute = || in_seconds(75) / 60 * 60;
+    let Some(night) = night(limited(Api::Responses, minute), &agents, "") else {
+        return;
+    };
+    let ran = night.run();
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    check_wait(&night);
+    assert_eq!(night.status()["run"]["iterations"], 6, "none is charged");
+}
+
+/// Nobody knows when it is over: it is tried again after a while, in the same way.
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn a_service_that_is_overloaded_for_a_while_is_waited_for() {
+    let model = Model::start(|ask: &Ask, log: &[Served]| {
+        let failed = log.iter().filter(|served| served.fault.is_some()).count();
+        if failed < 3 && (failed > 0 || ask.turns == MIDDLE) {
+            return Reply::Fail(Fault::Overloaded);
+        }
+        Reply::Say(backlog::next(ask))
+    });
+    let env = [("CLAUDE_CODE_MAX_RETRIES", "0")];
+    let agents = [("claude", &CLAUDE, Pays::Key, &env[..])];
+    let Some(night) = night(model, &agents, "") else {
+        return;
+    };
+    let ran = night.run();
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    let ramp = ramp(&night);
+    println!("then at work: {ramp:?}");
+    assert_eq!(ramp[0], 1, "one tries first: {ramp:?}");
+    let refused = night.events("iteration_ended").into_iter();
+    assert_eq!(refused.filter(is_refused).count(), 3);
+    assert_eq!(night.status()["run"]["iterations"], 6, "none is charged");
+    check_usage(&night);
 }
 
 #[test]
@@ -177,7 +231,7 @@ fn another_program_goes_on_meanwhile() {
         ("codex", &CODEX, Pays::Key, &[]),
     ];
     let more = "fallback: [codex]\nlimits: {on_limit: switch}";
-    let Some(night) = night(limited(3600), &agents, more) else {
+    let Some(night) = night(limited(Api::Messages, || in_seconds(3600)), &agents, more) else {
         return;
     };
     let child = night.start();

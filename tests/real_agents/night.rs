@@ -8,7 +8,7 @@ use crate::model::{Model, Usage};
 use crate::support::{Ran, Site, end};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::Child;
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// The longest a night takes. It bounds a failure, never a success.
 const PATIENCE: Duration = Duration::from_secs(420);
+
+/// A profile: its name, its program, how that pays, and more variables.
+pub(crate) type Agent<'a> = (&'a str, &'a Cli, Pays, &'a [(&'a str, &'a str)]);
 
 /// One.
 pub(crate) struct Night {
@@ -30,7 +33,7 @@ impl Night {
     pub(crate) fn new(
         model: Model,
         features: &[&str],
-        agents: &[(&str, &Cli, Pays, &[(&str, &str)])],
+        agents: &[Agent<'_>],
         more: &str,
     ) -> Option<Self> {
         let mut site = Site::new();
@@ -142,6 +145,10 @@ fn way_out() -> (u16, Arc<Mutex<Vec<String>>>) {
             let _ = BufReader::new(&stream).read_line(&mut line);
             let target = line.split(' ').nth(1).unwrap_or("somewhere");
             noted.lock().unwrap().push(target.to_owned());
+            // An answer, so that nobody tries again.
+            let refusal =
+                "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = (&stream).write_all(refusal.as_bytes());
         }
     });
     (port, wanted)

@@ -4,7 +4,7 @@
 use crate::backlog::{self, FEATURES};
 use crate::cli::{CLAUDE, CLAUDE_OLD, CODEX, Cli, GOOSE, OPENCODE, Pays};
 use crate::model::{Model, Reply, Served, Usage};
-use crate::night::Night;
+use crate::night::{Agent, Night};
 
 /// What of a program's own report differs from what it was served, and whom it asks whatever it is told.
 struct Report {
@@ -22,25 +22,36 @@ const ALL: Report = Report {
     wants_out: &[],
 };
 
-/// Writes the features with it, which must be all that anybody needs.
+/// Names of profiles.
+const NAMES: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
+
+/// Writes the features with a program that needs nothing said of it.
 pub(crate) fn write(cli: &Cli, features: &[&str]) {
-    write_and_check(cli, &ALL, features);
+    write_and_check(&[(cli, &ALL)], features);
 }
 
-fn write_all(cli: &Cli, report: &Report) {
-    write_and_check(cli, report, &FEATURES.map(|(name, _)| name));
+fn write_all(crew: &[(&Cli, &Report)]) {
+    write_and_check(crew, &FEATURES.map(|(name, _)| name));
 }
 
-fn write_and_check(cli: &Cli, report: &Report, features: &[&str]) {
+/// Each feature with the next of these programs.
+fn write_and_check(crew: &[(&Cli, &Report)], features: &[&str]) {
     let model = Model::start(|ask, _| Reply::Say(backlog::next(ask)));
-    let agents = [(cli.kind, cli, Pays::Key, &[][..])];
-    let Some(night) = Night::new(model, features, &agents, "") else {
+    let named = NAMES.iter().zip(crew);
+    let agents: Vec<Agent<'_>> = named
+        .map(|(name, (cli, _))| (*name, *cli, Pays::Key, &[][..]))
+        .collect();
+    let mut more = "features:\n".to_owned();
+    for (feature, name) in features.iter().zip(NAMES[..crew.len()].iter().cycle()) {
+        more += &format!("  {feature}: {{agent: {name}}}\n");
+    }
+    let Some(night) = Night::new(model, features, &agents, &more) else {
         return;
     };
     let ran = night.run();
     assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
     check_order(&night, features);
-    for feature in features {
+    for (feature, (cli, report)) in features.iter().zip(crew.iter().cycle()) {
         let counts = |served: &Served| served.has_tools || report.has_asides;
         let mut served = night.model.usage_of(feature, counts);
         if !report.has_cache {
@@ -51,8 +62,11 @@ fn write_and_check(cli: &Cli, report: &Report, features: &[&str]) {
         assert_eq!(night.told(feature), served, "{}: {feature}", cli.name);
     }
     let mut out = night.wanted_out();
-    out.retain(|there| !report.wants_out.contains(&there.as_str()));
-    assert!(out.is_empty(), "{} asks elsewhere: {out:?}", cli.name);
+    out.retain(|there| {
+        let wants = |report: &Report| report.wants_out.contains(&there.as_str());
+        !crew.iter().any(|(_, report)| wants(report))
+    });
+    assert!(out.is_empty(), "they ask elsewhere: {out:?}");
     night.site.assert_no_litter();
 }
 
@@ -84,47 +98,58 @@ fn check_order(night: &Night, features: &[&str]) {
     }
 }
 
+/// It tells neither of titles nor of the cache.
+const OF_GOOSE: Report = Report {
+    has_asides: false,
+    has_cache: false,
+    ..ALL
+};
+
+const OF_OPENCODE: Report = Report {
+    has_asides: false,
+    // A plugin of its own, which nothing turns off; it does without.
+    wants_out: &["registry.npmjs.org:443"],
+    ..ALL
+};
+
 #[test]
 #[ignore = "needs scripts/real-agents"]
 fn claude() {
-    write_all(&CLAUDE, &ALL);
+    write_all(&[(&CLAUDE, &ALL)]);
 }
 
 #[test]
 #[ignore = "needs scripts/real-agents"]
 fn an_older_claude() {
-    write_all(&CLAUDE_OLD, &ALL);
+    write_all(&[(&CLAUDE_OLD, &ALL)]);
 }
 
 #[test]
 #[ignore = "needs scripts/real-agents"]
 fn codex() {
-    write_all(&CODEX, &ALL);
+    write_all(&[(&CODEX, &ALL)]);
 }
 
 #[test]
 #[ignore = "needs scripts/real-agents"]
 fn goose() {
-    write_all(
-        &GOOSE,
-        &Report {
-            has_asides: false,
-            has_cache: false,
-            ..ALL
-        },
-    );
+    write_all(&[(&GOOSE, &OF_GOOSE)]);
 }
 
 #[test]
 #[ignore = "needs scripts/real-agents"]
 fn opencode() {
-    write_all(
-        &OPENCODE,
-        &Report {
-            has_asides: false,
-            // A plugin of its own, which nothing turns off; it does without.
-            wants_out: &["registry.npmjs.org:443"],
-            ..ALL
-        },
-    );
+    write_all(&[(&OPENCODE, &OF_OPENCODE)]);
+}
+
+#[test]
+#[ignore = "needs scripts/real-agents"]
+fn all_of_them_in_one_night() {
+    write_all(&[
+        (&CLAUDE, &ALL),
+        (&CODEX, &ALL),
+        (&GOOSE, &OF_GOOSE),
+        (&OPENCODE, &OF_OPENCODE),
+        (&CLAUDE_OLD, &ALL),
+    ]);
 }
