@@ -8,6 +8,7 @@ mod landing;
 mod laying;
 mod lending;
 mod litter;
+mod many;
 mod planted;
 mod pool;
 mod radar;
