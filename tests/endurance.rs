@@ -132,9 +132,10 @@ fn the_table() {
              verify: {{commands: ['test -d work']}}\nrun: {{max_iterations: 1000000, max_iterations_per_feature: 100000}}\n"
         ),
     );
-    site.write("work/readme", "what the agents write\n");
+    // All files are there from the beginning: what goes on is the work, and what grows is history, not the project.
     for n in 0..features {
         site.spec(&format!("f{n:05}"), "");
+        site.write(&format!("work/f{n:05}"), "what the agents write\n");
     }
     site.commit("specs");
 

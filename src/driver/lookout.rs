@@ -48,8 +48,8 @@ impl Lookout {
         // A directory that does not exist cannot be watched.
         let inbox = crew.place.inbox();
         let _ = fault::at(Point::StateCreate).and_then(|()| std::fs::create_dir_all(&inbox));
-        watch.cover(&inbox, About::State);
-        watch.cover(&crew.place.state_dir, About::State);
+        watch.cover(&inbox, About::Inbox);
+        watch.cover(&crew.place.state_dir, About::Markers);
         let first: Vec<FeatureSpec> = crew.features.borrow().values().cloned().collect();
         let mut lookout = Self {
             crew,

@@ -3,6 +3,8 @@
 //! On Linux by inotify; elsewhere, and on file systems without events, by a slow timer. It says *that*
 //! something changed and where to look, never what.
 
+#[cfg(target_os = "linux")]
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,8 +20,24 @@ const FALLBACK: Duration = Duration::from_secs(2);
 pub(super) enum About {
     /// Specs, their directories, the order file.
     Backlog,
-    /// Markers, HALT, the inbox.
-    State,
+    /// Markers and HALT, beside which harness itself makes files all the time.
+    Markers,
+    /// Commands of people: whatever is put there.
+    Inbox,
+}
+
+impl About {
+    /// Whether it tells something that a file of this name came or went. Each look at the markers lists all files there,
+    /// and a night makes thousands.
+    #[cfg(target_os = "linux")]
+    fn is_told_by(self, name: Option<&OsStr>) -> bool {
+        let is_one = |name: &OsStr| {
+            let is_marker = Path::new(name).extension().is_some_and(|end| end == "done");
+            is_marker || name == "HALT" || name == "inbox"
+        };
+        // Without a name it is the directory itself.
+        self != Self::Markers || name.is_none_or(is_one)
+    }
 }
 
 /// What may have changed.
@@ -39,15 +57,16 @@ impl Changed {
 #[cfg(target_os = "linux")]
 mod events {
     use super::{About, Changed};
-    use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+    use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+    use std::collections::BTreeMap;
     use std::path::Path;
     use std::sync::Arc;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     pub(super) struct Events {
         source: Arc<Inotify>,
-        seen: UnboundedReceiver<Vec<WatchDescriptor>>,
-        about: Vec<(WatchDescriptor, About)>,
+        seen: UnboundedReceiver<Vec<InotifyEvent>>,
+        about: BTreeMap<WatchDescriptor, About>,
     }
 
     impl Events {
@@ -58,8 +77,7 @@ mod events {
             let reader = Arc::clone(&source);
             std::thread::spawn(move || {
                 while let Ok(events) = reader.read_events() {
-                    let which = events.iter().map(|event| event.wd).collect();
-                    if sender.send(which).is_err() {
+                    if sender.send(events).is_err() {
                         return;
                     }
                 }
@@ -67,7 +85,7 @@ mod events {
             Some(Self {
                 source,
                 seen,
-                about: Vec::new(),
+                about: BTreeMap::new(),
             })
         }
 
@@ -86,9 +104,7 @@ mod events {
                 Ok(descriptor) => {
                     // Watching again what is watched gives the same descriptor; a directory that was
                     // removed and made anew gives a new one.
-                    if !self.about.iter().any(|(known, _)| *known == descriptor) {
-                        self.about.push((descriptor, about));
-                    }
+                    self.about.entry(descriptor).or_insert(about);
                 }
                 // The slow timer covers what the kernel refuses.
                 Err(error) => tracing::debug!(%error, dir = %dir.display(), "not watched"),
@@ -96,16 +112,19 @@ mod events {
         }
 
         pub(super) async fn next(&mut self) -> Changed {
-            let Some(which) = self.seen.recv().await else {
-                return std::future::pending().await;
-            };
             let mut changed = Changed::default();
-            for descriptor in which {
-                match self.about.iter().find(|(known, _)| *known == descriptor) {
-                    Some((_, About::State)) => changed.state = true,
-                    Some((_, About::Backlog)) => changed.backlog = true,
-                    // The queue overflowed.
-                    None => changed = Changed::ALL,
+            while changed == Changed::default() {
+                let Some(seen) = self.seen.recv().await else {
+                    return std::future::pending().await;
+                };
+                for event in seen {
+                    match self.about.get(&event.wd) {
+                        Some(about) if !about.is_told_by(event.name.as_deref()) => {}
+                        Some(About::Markers | About::Inbox) => changed.state = true,
+                        Some(About::Backlog) => changed.backlog = true,
+                        // The queue overflowed.
+                        None => changed = Changed::ALL,
+                    }
                 }
             }
             changed
@@ -164,6 +183,40 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn of_the_files_beside_the_markers_none_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let [state, inbox, specs] = ["state", "inbox", "specs"].map(|name| dir.path().join(name));
+        for dir in [&state, &inbox, &specs] {
+            std::fs::create_dir(dir).unwrap();
+        }
+        let mut watch = Watch::new();
+        watch.cover(&state, About::Markers);
+        watch.cover(&inbox, About::Inbox);
+        watch.cover(&specs, About::Backlog);
+        let told = |state, backlog| Changed { state, backlog };
+        for name in ["a.log", ".new-1-x", "journal.jsonl"] {
+            std::fs::write(state.join(name), "").unwrap();
+        }
+        // What happened first is told first.
+        std::fs::create_dir(specs.join("b")).unwrap();
+        assert_eq!(watch.changed().await, told(false, true));
+        for (dir, name) in [(&state, "HALT"), (&state, "a.done"), (&inbox, "1.json")] {
+            std::fs::write(dir.join(name), "").unwrap();
+            assert_eq!(watch.changed().await, told(true, false), "{name}");
+        }
+        std::fs::remove_file(state.join("a.done")).unwrap();
+        assert_eq!(watch.changed().await, told(true, false));
+        for name in [None, Some("HALT"), Some("inbox"), Some("a.done")] {
+            assert!(About::Markers.is_told_by(name.map(OsStr::new)), "{name:?}");
+        }
+        for name in ["a.log", "run.log", "done", "a.done.x", "HALT.log"] {
+            assert!(!About::Markers.is_told_by(Some(OsStr::new(name))), "{name}");
+            assert!(About::Inbox.is_told_by(Some(OsStr::new(name))), "{name}");
+        }
+    }
 
     /// The run stops waiting for a change whenever something else happens, and then waits anew.
     #[tokio::test]

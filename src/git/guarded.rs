@@ -9,19 +9,16 @@
 //! (an agent's deed and a person's cannot be told apart by the ref), and only what loses commits is told.
 
 use super::error::{GitError, visible};
-use super::loose::{Reader, Refs, Value};
+use super::ledger::{BRANCHES, Book, Displaced, OURS};
+use super::loose::{Refs, Value};
 use super::pins::PINS;
-use super::repo::{RefEdit, Repo, branch_of, short};
+use super::repo::{RefEdit, Repo, short};
 use super::snapshot::lost_ref;
 use super::tree::remove_file;
 use crate::model::{Oid, Slug};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Where harness's own refs are, and the branches of features.
-const OURS: &str = "refs/harness/";
-const BRANCHES: &str = "refs/heads/harness/";
 /// Most refs that are told of at a time.
 const TOLD: usize = 10;
 
@@ -34,225 +31,38 @@ pub struct MovedRef {
     pub is_ours: bool,
 }
 
-/// The record of one repository; empty until it is begun.
-#[derive(Debug, Default)]
-pub(super) struct Ledger {
-    moving: RwLock<()>,
-    book: Mutex<Option<Book>>,
-}
-
-#[derive(Debug, Default)]
-struct Book {
-    /// Whether nobody has looked yet.
-    is_new: bool,
-    reader: Reader,
-    /// Where harness left each ref that is its own.
-    ours: BTreeMap<String, Oid>,
-    /// Branches of features that others may move now.
-    free: BTreeMap<String, Free>,
-    features: BTreeSet<Slug>,
-    /// Refs that are to be compared at the next look, though they look as they did at the last.
-    due: BTreeSet<String>,
-    /// Whether that is all of them, since more of them may be harness's now.
-    all_due: bool,
-    /// How many refs of kept iterations could not be packed.
-    unpacked: usize,
-    /// All refs as they were last seen, and the main checkout's HEAD.
-    seen: Refs,
-    head: String,
-    /// What was put back between two looks.
-    found: Vec<MovedRef>,
-}
-
-/// Why a branch is not held to the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Free {
-    /// Its agent is at work.
-    Lent,
-    /// It has landed or was given up: it is for a person.
-    Left,
-    /// Where it stands is not known; it counts from when it is looked at.
-    Unknown,
-}
-
-impl Ledger {
-    /// To be held while refs of ours are moved and noted.
-    pub(super) fn moving(&self) -> RwLockReadGuard<'_, ()> {
-        self.moving.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn still(&self) -> RwLockWriteGuard<'_, ()> {
-        self.moving.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn book(&self) -> MutexGuard<'_, Option<Book>> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// These edits were made.
-    pub(super) fn note(&self, edits: &[RefEdit<'_>]) {
-        if let Some(book) = &mut *self.book() {
-            for edit in edits {
-                match edit {
-                    RefEdit::Set(name, to) | RefEdit::Move(name, _, to) => book.note(name, to),
-                    RefEdit::Delete(name, _) => drop(book.ours.remove(*name)),
-                }
-            }
-        }
-    }
-
-    /// One ref was set.
-    pub(super) fn note_set(&self, name: &str, to: &Oid) {
-        if let Some(book) = &mut *self.book() {
-            book.note(name, to);
-        }
-    }
-
-    /// Nobody knows whether these edits were made.
-    pub(super) fn doubt(&self, edits: &[RefEdit<'_>]) {
-        if let Some(book) = &mut *self.book() {
-            for edit in edits {
-                let (RefEdit::Set(name, _) | RefEdit::Move(name, ..) | RefEdit::Delete(name, _)) =
-                    edit;
-                book.free.entry((*name).to_owned()).or_insert(Free::Unknown);
-            }
-        }
-    }
-}
-
-impl Book {
-    fn begin(&mut self, now: Refs, head: String) {
-        let names = now.names().into_iter();
-        let names = names.filter(|name| name.starts_with(OURS) || name.starts_with(BRANCHES));
-        let ours = names.filter_map(|name| match now.get(name) {
-            Some(Value::At(oid)) => Some((name.to_owned(), oid)),
-            _ => None,
-        });
-        self.ours = ours.collect();
-        self.free.retain(|_, why| *why != Free::Unknown);
-        self.seen = now;
-        self.head = head;
-    }
-
-    fn note(&mut self, name: &str, to: &Oid) {
-        if name.starts_with(OURS) || name.starts_with(BRANCHES) {
-            self.ours.insert(name.to_owned(), to.clone());
-            self.due.insert(name.to_owned());
-            // What harness itself has set it to is known: of a feature whose agent has ended, by its snapshot.
-            if self.free.get(name).is_some_and(|why| *why != Free::Left) {
-                self.free.remove(name);
-            }
-        }
-    }
-
-    /// Whether nobody but harness has business with a ref of this name.
-    fn is_ours(&self, name: &str) -> bool {
-        let Some(below) = name.strip_prefix(BRANCHES) else {
-            return name.starts_with(OURS);
-        };
-        // Below a feature's branch: it would keep the branch itself from being made.
-        let slug = below.split('/').next().unwrap_or_default();
-        let slug = Slug::new(slug).ok();
-        slug.is_some_and(|slug| {
-            let left = self.free.get(&branch_of(&slug)) == Some(&Free::Left);
-            self.features.contains(&slug) && !left
-        })
-    }
-
-    /// Takes the branches that others may move as they stand.
-    fn accept(&mut self, now: &Refs) {
-        let Self { free, ours, .. } = self;
-        free.retain(|name, why| {
-            match now.get(name) {
-                Some(Value::At(oid)) if ours.get(name) == Some(&oid) => {}
-                Some(Value::At(oid)) => drop(ours.insert(name.clone(), oid)),
-                _ => drop(ours.remove(name)),
-            }
-            *why != Free::Unknown
-        });
-    }
-
-    /// Refs of ours that are not where harness left them.
-    fn displaced(&self, now: &Refs) -> Vec<Displaced> {
-        let mut names = now.suspects(&self.seen);
-        names.extend(self.due.iter().map(String::as_str));
-        if self.all_due {
-            names.extend(now.names());
-            names.extend(self.ours.keys().map(String::as_str));
-        }
-        let names = names.into_iter();
-        let of = |name: &str| Displaced {
-            name: name.to_owned(),
-            known: self.ours.get(name).cloned(),
-            stands: now.get(name),
-        };
-        names
-            .map(of)
-            .filter(|one| one.stands != one.known.clone().map(Value::At) && self.is_ours(&one.name))
-            .collect()
-    }
-}
-
-/// A ref of ours, where it should be, and what is there.
-struct Displaced {
-    name: String,
-    known: Option<Oid>,
-    stands: Option<Value>,
-}
-
 impl Repo {
     /// Begins the record. What stands at the first look is taken as it is, which must be before any agent runs: a git
     /// command of a run that was killed may still come to its end until then.
     pub fn begin_record(&self) {
-        let _still = self.ledger().still();
-        let is_new = true;
-        *self.ledger().book() = Some(Book {
-            is_new,
-            ..Book::default()
-        });
+        self.ledger().begin();
     }
 
     /// There is this feature, so that its branch is harness's. Where it stands is taken as it is.
     pub fn expect_branch(&self, slug: &Slug) {
-        if let Some(book) = &mut *self.ledger().book()
-            && book.features.insert(slug.clone())
-        {
-            book.free.entry(branch_of(slug)).or_insert(Free::Unknown);
-            book.all_due = true;
+        if let Some(book) = &mut *self.ledger().book() {
+            book.expect(slug);
         }
     }
 
     /// The feature's agent begins to work on its branch.
     pub fn lend(&self, slug: &Slug) {
         if let Some(book) = &mut *self.ledger().book() {
-            book.free.insert(branch_of(slug), Free::Lent);
+            book.lend(slug);
         }
     }
 
     /// The feature's agent has ended.
     pub fn take_back(&self, slug: &Slug) {
         if let Some(book) = &mut *self.ledger().book() {
-            let name = branch_of(slug);
-            if book.free.get(&name) != Some(&Free::Lent) {
-                return;
-            }
-            // Of the snapshot harness would know; without one it counts as it stands at the next look.
-            book.free.insert(name, Free::Unknown);
+            book.take_back(slug);
         }
     }
 
     /// Whether the feature's branch is for a person now (`true`), or harness's again, from where it stands.
     pub fn leave(&self, slug: &Slug, to_a_person: bool) {
         if let Some(book) = &mut *self.ledger().book() {
-            let name = branch_of(slug);
-            match (to_a_person, book.free.get(&name)) {
-                (true, _) => drop(book.free.insert(name, Free::Left)),
-                (false, Some(Free::Left)) => {
-                    book.free.insert(name, Free::Unknown);
-                    book.all_due = true;
-                }
-                (false, _) => {}
-            }
+            book.leave(slug, to_a_person);
         }
     }
 
@@ -272,22 +82,20 @@ impl Repo {
         }
         let now = book.reader.read(self.git_dir())?;
         if std::mem::take(&mut book.is_new) {
-            book.begin(now, self.main_head());
+            book.open(now, self.main_head());
             return Ok(Vec::new());
         }
         let mut found = std::mem::take(&mut book.found);
         // Before what stands now is taken as known.
-        let losses = self.losses(book, &now)?;
-        book.accept(&now);
-        let displaced = book.displaced(&now);
-        // One that cannot be put back is looked at again.
-        book.due = displaced.iter().map(|one| one.name.clone()).collect();
-        book.all_due = false;
+        let suspects = book.suspects(&now);
+        let losses = self.losses(book, &now, &suspects)?;
+        book.accept(&now, &suspects);
+        let displaced = book.displaced(&now, &suspects);
         if !displaced.is_empty() {
             found.extend(self.put_back(book, displaced)?);
         }
         found.extend(losses);
-        book.unpacked = self.pack_pins(now.loose_below(PINS), book.unpacked);
+        book.unpacked = self.pack_settled(&book.settled(&now), book.unpacked);
         book.seen = now;
         Ok(found)
     }
@@ -302,7 +110,7 @@ impl Repo {
         let Some(book) = &mut *guard else {
             return Ok(());
         };
-        if book.is_new || !book.is_ours(name) || book.free.contains_key(name) {
+        if book.is_new || !book.is_ours(name) || book.is_free(name) {
             return Ok(());
         }
         self.unlink_above(name)?;
@@ -435,9 +243,14 @@ impl Repo {
     }
 
     /// Refs of the user's that no longer lead to what they led to, and a HEAD that was switched.
-    fn losses(&self, book: &mut Book, now: &Refs) -> Result<Vec<MovedRef>, GitError> {
+    fn losses(
+        &self,
+        book: &mut Book,
+        now: &Refs,
+        suspects: &BTreeSet<String>,
+    ) -> Result<Vec<MovedRef>, GitError> {
         let mut found = Vec::new();
-        for name in now.suspects(&book.seen) {
+        for name in suspects.iter().map(String::as_str) {
             let (before, after) = (book.seen.get(name), now.get(name));
             let by_us = || match &after {
                 Some(Value::At(oid)) => book.ours.get(name) == Some(oid),

@@ -27,10 +27,13 @@ pub(super) enum Value {
     Other,
 }
 
+/// Refs in files of their own, and the stamps of the files when they were read.
+type Loose = BTreeMap<String, (Stamp, Value)>;
+
 /// All refs at one moment. Packed ones are shared by all moments between which nobody packed any.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refs {
-    loose: BTreeMap<String, Value>,
+    loose: Arc<Loose>,
     packed: Arc<BTreeMap<String, Oid>>,
 }
 
@@ -38,7 +41,8 @@ impl Refs {
     /// What one of them holds.
     pub(super) fn get(&self, name: &str) -> Option<Value> {
         let packed = || self.packed.get(name).cloned().map(Value::At);
-        self.loose.get(name).cloned().or_else(packed)
+        let loose = self.loose.get(name);
+        loose.map(|(_, value)| value.clone()).or_else(packed)
     }
 
     /// Names of all of them.
@@ -47,30 +51,37 @@ impl Refs {
         all.map(String::as_str).collect()
     }
 
-    /// Names of all whose values may differ between two moments. So many as are packed need not be compared at every
-    /// look.
-    pub(super) fn suspects<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
-        if Arc::ptr_eq(&self.packed, &before.packed) {
-            let loose = self.loose.keys().chain(before.loose.keys());
-            return loose.map(String::as_str).collect();
-        }
-        let mut all = self.names();
-        all.extend(before.names());
-        all
+    /// Names of those in files of their own, sorted.
+    pub(super) fn loose(&self) -> impl Iterator<Item = &str> {
+        self.loose.keys().map(String::as_str)
     }
 
-    /// How many are in files of their own below this.
-    pub(super) fn loose_below(&self, prefix: &str) -> usize {
-        let from = self.loose.range(prefix.to_owned()..);
-        from.take_while(|(name, _)| name.starts_with(prefix))
-            .count()
+    /// Names of those that hold other values than at a moment before. So many as are packed are compared only if
+    /// somebody packed any in between.
+    pub(super) fn changed<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
+        let mut names: BTreeSet<&str> = self.loose().chain(before.loose()).collect();
+        if !Arc::ptr_eq(&self.packed, &before.packed) {
+            names.extend(differing(&self.packed, &before.packed));
+            names.extend(differing(&before.packed, &self.packed));
+        }
+        names.retain(|name| self.get(name) != before.get(name));
+        names
     }
+}
+
+/// Keys under which one map holds what another does not.
+fn differing<'a>(
+    one: &'a BTreeMap<String, Oid>,
+    other: &BTreeMap<String, Oid>,
+) -> impl Iterator<Item = &'a str> {
+    let differs = |(name, oid): &(&String, &Oid)| other.get(*name) != Some(*oid);
+    one.iter().filter(differs).map(|(name, _)| name.as_str())
 }
 
 /// Reads refs, and remembers what it has read.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    loose: BTreeMap<String, (Stamp, Value)>,
+    loose: Arc<Loose>,
     packed_at: Option<Stamp>,
     packed: Arc<BTreeMap<String, Oid>>,
 }
@@ -90,13 +101,10 @@ impl Reader {
             }
             self.walk(git_dir, root, &mut found)?;
         }
-        self.loose = found;
+        self.loose = Arc::new(found);
         self.read_packed(git_dir)?;
-        let loose = self.loose.iter();
         Ok(Refs {
-            loose: loose
-                .map(|(name, (_, value))| (name.clone(), value.clone()))
-                .collect(),
+            loose: Arc::clone(&self.loose),
             packed: Arc::clone(&self.packed),
         })
     }
@@ -118,12 +126,7 @@ impl Reader {
         Ok(self.packed.get(name).cloned().map(Value::At))
     }
 
-    fn walk(
-        &self,
-        git_dir: &Path,
-        dir: &str,
-        found: &mut BTreeMap<String, (Stamp, Value)>,
-    ) -> Result<(), GitError> {
+    fn walk(&self, git_dir: &Path, dir: &str, found: &mut Loose) -> Result<(), GitError> {
         let path = git_dir.join(dir);
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,

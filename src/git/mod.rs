@@ -37,6 +37,7 @@ mod import;
 mod include;
 mod land;
 mod landed;
+mod ledger;
 mod lend;
 mod litter;
 mod loan;

@@ -154,6 +154,36 @@ impl Repo {
             .map_err(GitError::read(format!("read the history of {oid}")))
     }
 
+    /// Those of the commits that a tip's history is seen to hold, newest first, until it is older than all of them. One
+    /// walk for many; of those that are not among them nothing is said, because clocks may have gone wrong.
+    pub(super) fn held_lately(
+        &self,
+        tip: &Oid,
+        mut commits: BTreeSet<Oid>,
+    ) -> Result<BTreeSet<Oid>, GitError> {
+        let library = self.library()?;
+        let read = || GitError::read(format!("read the history of {tip}"));
+        let mut oldest = i64::MAX;
+        for oid in &commits {
+            if let Ok(commit) = library.find_commit(raw(oid)?) {
+                oldest = oldest.min(commit.time().seconds());
+            }
+        }
+        let mut walk = library.revwalk().map_err(read())?;
+        // Without a sorting of its own, which would read all of the history first.
+        walk.push(raw(tip)?).map_err(read())?;
+        let mut held = BTreeSet::new();
+        for oid in walk {
+            let oid = oid.map_err(read())?;
+            let commit = library.find_commit(oid).map_err(read())?;
+            if commits.is_empty() || commit.time().seconds() < oldest {
+                break;
+            }
+            held.extend(commits.take(&wrapped(oid)?));
+        }
+        Ok(held)
+    }
+
     /// A digest of some bytes, as git would name them; nothing is written.
     ///
     /// # Errors

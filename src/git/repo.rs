@@ -4,7 +4,7 @@
 
 use super::cli::{Git, Output};
 use super::error::GitError;
-use super::guarded::Ledger;
+use super::ledger::Ledger;
 use super::loan;
 use super::near::distance;
 use super::planted::Planted;

@@ -9,6 +9,7 @@ mod landing;
 mod laying;
 mod lending;
 mod litter;
+mod many;
 mod planted;
 mod pool;
 mod radar;

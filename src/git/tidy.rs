@@ -25,6 +25,21 @@ pub struct Cleaned {
     pub strangers: Vec<String>,
 }
 
+/// A branch that is to go.
+struct Going {
+    branch: String,
+    tip: Oid,
+    /// Where its commits are kept, if nothing else holds them.
+    old: Option<String>,
+}
+
+impl Going {
+    fn edits(&self) -> impl Iterator<Item = RefEdit<'_>> {
+        let kept = self.old.iter().map(|old| RefEdit::Set(old, &self.tip));
+        std::iter::once(RefEdit::Delete(&self.branch, &self.tip)).chain(kept)
+    }
+}
+
 impl Worktrees {
     /// Removes the gate's worktree and all others but `keep`, the branches of landed features that still
     /// stand where they landed, and all candidates and pins of merges. Uncommitted work goes to `refs/harness/lost/` first.
@@ -46,14 +61,14 @@ impl Worktrees {
             }
         }
         fault::past(Point::TidyWorktrees);
-        let target = self.repo.tip(target_ref)?;
-        for (slug, oid) in landed {
-            let branch = branch_of(slug);
-            if let (Some(target), Some(tip)) = (&target, self.repo.tip(&branch)?)
-                && tip == *oid
-            {
-                self.drop_branch(&branch, &tip, target, false, &mut done)?;
+        if let Some(target) = self.repo.tip(target_ref)? {
+            let mut branches = Vec::new();
+            for (slug, oid) in landed {
+                let branch = branch_of(slug);
+                let tip = self.repo.tip(&branch)?.filter(|tip| tip == oid);
+                branches.extend(tip.map(|tip| (branch, tip)));
             }
+            self.drop_branches(branches, &target, false, &mut done)?;
         }
         fault::past(Point::TidyBranches);
         self.drop_pins()?;
@@ -78,9 +93,8 @@ impl Worktrees {
             self.remove_kept(&listed, &mut done)?;
         }
         let target = self.repo.expect_tip(target_ref)?;
-        for (branch, tip) in self.repo.refs("refs/heads/harness/")? {
-            self.drop_branch(&branch, &tip, &target, force, &mut done)?;
-        }
+        let branches = self.repo.refs("refs/heads/harness/")?;
+        self.drop_branches(branches, &target, force, &mut done)?;
         self.drop_pins()?;
         self.drop_integration(force, &mut done)?;
         self.drop_dir();
@@ -109,12 +123,13 @@ impl Worktrees {
             }
         }
         let target = self.repo.expect_tip(target_ref)?;
+        let mut branches = Vec::new();
         for slug in slugs {
             let branch = branch_of(slug);
-            if let Some(tip) = self.repo.tip(&branch)? {
-                self.drop_branch(&branch, &tip, &target, false, &mut done)?;
-            }
+            let tip = self.repo.tip(&branch)?;
+            branches.extend(tip.map(|tip| (branch, tip)));
         }
+        self.drop_branches(branches, &target, false, &mut done)?;
         self.drop_dir();
         Ok(done)
     }
@@ -138,38 +153,62 @@ impl Worktrees {
         Ok(())
     }
 
-    /// Deletes a branch whose commits are in the target, or, with `force`, any.
-    fn drop_branch(
+    /// Deletes branches whose commits are in the target, or, with `force`, any: all at once, since a night leaves hundreds
+    /// and each change of packed refs writes all of them anew.
+    fn drop_branches(
         &self,
-        branch: &str,
-        tip: &Oid,
+        branches: Vec<(String, Oid)>,
         target: &Oid,
         force: bool,
         done: &mut Cleaned,
     ) -> Result<(), GitError> {
-        let name = short(branch);
-        let checkouts = self.repo.checkouts()?;
-        let mut checkouts = checkouts.iter();
-        let in_use = checkouts.find(|checkout| checkout.branch.as_deref() == Some(branch));
-        let why = match in_use {
-            Some(checkout) => format!("it is checked out in {}", checkout.path.display()),
-            None if force || self.repo.is_absorbed(target, tip)? => String::new(),
-            None => "its work has not landed".to_owned(),
-        };
-        if !why.is_empty() {
-            done.kept_branches.push((name.to_owned(), why));
+        if branches.is_empty() {
             return Ok(());
         }
-        let slug = name.strip_prefix("harness/").unwrap_or(name);
-        let old = format!("refs/harness/old/{slug}/{}", tip.short());
-        let mut edits = vec![RefEdit::Delete(branch, tip)];
-        if !self.repo.descends(target, tip)? {
+        let checkouts = self.repo.checkouts()?;
+        let tips = branches.iter().map(|(_, tip)| tip.clone()).collect();
+        let held = self.repo.held_lately(target, tips)?;
+        let mut going = Vec::new();
+        for (branch, tip) in branches {
+            let name = short(&branch);
+            let mut in_use = checkouts.iter();
+            let in_use = in_use.find(|checkout| checkout.branch.as_deref() == Some(&branch));
+            let is_held = held.contains(&tip) || self.repo.descends(target, &tip)?;
+            let why = match in_use {
+                Some(checkout) => format!("it is checked out in {}", checkout.path.display()),
+                None if force || is_held || self.repo.is_absorbed(target, &tip)? => String::new(),
+                None => "its work has not landed".to_owned(),
+            };
+            if !why.is_empty() {
+                done.kept_branches.push((name.to_owned(), why));
+                continue;
+            }
+            let slug = name.strip_prefix("harness/").unwrap_or(name);
             // Squashed or forced: the target's history does not hold these commits.
-            edits.push(RefEdit::Set(&old, tip));
+            let old = (!is_held).then(|| format!("refs/harness/old/{slug}/{}", tip.short()));
+            going.push(Going { branch, tip, old });
         }
-        self.repo.update_refs("harness: tidy", &edits)?;
-        done.branches.push(name.to_owned());
+        self.drop_all(&going)?;
+        let names = going.iter().map(|going| short(&going.branch).to_owned());
+        done.branches.extend(names);
         Ok(())
+    }
+
+    /// Deletes all of them in one step; where that fails, one by one, so that one that cannot be deleted keeps no other.
+    fn drop_all(&self, going: &[Going]) -> Result<(), GitError> {
+        let edits: Vec<RefEdit<'_>> = going.iter().flat_map(Going::edits).collect();
+        let Err(error) = self.repo.update_refs("harness: tidy", &edits) else {
+            return Ok(());
+        };
+        if going.len() == 1 {
+            return Err(error);
+        }
+        let each = going.iter().map(|one| {
+            let edits: Vec<RefEdit<'_>> = one.edits().collect();
+            self.repo.update_refs("harness: tidy", &edits)
+        });
+        // All are tried before the first that failed is told.
+        each.fold(Ok(()), Result::and)
     }
 
     /// Deletes integration refs whose targets hold all of them, or, with `force`, all; what no target holds
