@@ -452,18 +452,12 @@ fn tokens(value: &Value, [input, output, cache_read, cache_write]: &Names) -> Us
         output: count(output),
         cache_read: count(cache_read),
         cache_write: count(cache_write),
-        micro_usd: 0,
+        ..Usage::default()
     }
 }
 
 pub(super) fn sum(all: impl Iterator<Item = Usage>) -> Usage {
-    all.fold(Usage::default(), |a, b| Usage {
-        input: a.input.saturating_add(b.input),
-        output: a.output.saturating_add(b.output),
-        cache_read: a.cache_read.saturating_add(b.cache_read),
-        cache_write: a.cache_write.saturating_add(b.cache_write),
-        micro_usd: a.micro_usd.saturating_add(b.micro_usd),
-    })
+    all.fold(Usage::default(), Usage::plus)
 }
 
 #[expect(
@@ -539,6 +533,7 @@ mod tests {
             cache_read: 5000,
             cache_write: 250,
             micro_usd: 9063,
+            estimated: false,
         };
         assert_eq!(
             verdict,
@@ -555,6 +550,7 @@ mod tests {
                 cache_read: 1000,
                 cache_write: 50,
                 micro_usd: 0,
+                estimated: false,
             })
         };
         assert_eq!(

@@ -152,6 +152,6 @@ fn usage(record: &Value) -> Usage {
         output: count("output_tokens"),
         cache_read: cached,
         cache_write: written,
-        micro_usd: 0,
+        ..Usage::default()
     }
 }

@@ -144,10 +144,9 @@ fn used(data: &Value, heard: &mut Heard, tell: Tell<'_>) {
     let cached = count_at(data, "/cacheReadTokens");
     let request = Usage {
         input: count_at(data, "/inputTokens").saturating_sub(cached),
-        output: 0,
         cache_read: cached,
         cache_write: count_at(data, "/cacheWriteTokens"),
-        micro_usd: 0,
+        ..Usage::default()
     };
     let known = heard.usage.unwrap_or_default();
     let usage = super::claude::sum([known, request].into_iter());

@@ -156,6 +156,7 @@ fn step(record: &Value) -> Usage {
         cache_read: count("cache/read"),
         cache_write: count("cache/write"),
         micro_usd: super::claude::micros(cost.unwrap_or(0.0)),
+        ..Usage::default()
     }
 }
 

@@ -129,6 +129,12 @@ pub(super) struct RunArgs {
     /// What one feature's halt does to the others: isolate, stop
     #[arg(long, value_name = "WHAT")]
     pub(super) on_halt: Option<String>,
+    /// Start no iteration any more when the run has used so many US dollars: 20, 2.50
+    #[arg(long, value_name = "USD")]
+    pub(super) budget_usd: Option<String>,
+    /// Start no iteration any more when the run has used so many tokens
+    #[arg(long, value_name = "N")]
+    pub(super) budget_tokens: Option<String>,
     /// What holds agents to what they may write and see: off, auto, bwrap, landlock
     #[arg(long, value_name = "HOW")]
     pub(super) sandbox: Option<String>,
@@ -150,6 +156,8 @@ impl RunArgs {
             agent: self.agent,
             model: self.model,
             on_halt: self.on_halt,
+            budget_usd: self.budget_usd,
+            budget_tokens: self.budget_tokens,
             sandbox: self.sandbox,
             dry_run: self.dry_run,
         }

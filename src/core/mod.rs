@@ -12,6 +12,8 @@ mod apply_ground;
 mod apply_merge;
 mod apply_verdict;
 mod breaker;
+mod budget;
+mod caches;
 mod decide;
 mod decide_merge;
 mod exit;
@@ -39,5 +41,7 @@ pub use invariants::broken_invariant;
 pub use queue_view::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView, queue};
 pub use schedule::next;
 pub use state::State;
-pub use view::{FeatureView, Planned, RunView, Stage, View, Wait, plan, unselected, view};
+pub use view::{
+    BudgetView, FeatureView, Planned, RunView, Stage, View, Wait, plan, unselected, view,
+};
 pub use wanted::{wake_at, wanted};

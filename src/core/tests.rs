@@ -58,6 +58,7 @@ fn report() -> IterationReport {
         changed: true,
         merge: None,
         usage: None,
+        prompt: None,
     }
 }
 

@@ -395,6 +395,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
             .and_then(|snapshot| snapshot.merge.clone()),
         tip: snapshot.map(|snapshot| snapshot.tip),
         usage: called.usage,
+        prompt: None,
     }
 }
 

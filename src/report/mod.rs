@@ -11,6 +11,7 @@ mod doctor;
 mod kept;
 mod line;
 mod merge_line;
+mod money;
 mod plan;
 mod queue;
 mod status;

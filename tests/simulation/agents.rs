@@ -5,7 +5,7 @@ use super::repository::Repository;
 use super::world::Sim;
 use harness::model::{
     AgentFailure, BuildOutcome, Effect, Ending, FailureKind, GateOutcome, Input, IterationReport,
-    LandOutcome, MergeVerdict, PublishOutcome, Slug, WorktreeName,
+    LandOutcome, MergeVerdict, PromptFigures, PublishOutcome, Slug, Usage, WorktreeName,
 };
 
 impl Sim {
@@ -67,6 +67,7 @@ impl Sim {
             .then(|| AgentFailure::new(kind, format!("error {error}")));
         let account = self.dice.chance(self.faults.account);
         let account = account.then(|| self.account_failure());
+        let usage = self.usage();
         let dice = &mut self.dice;
         IterationReport {
             elapsed_ms: dice.roll(4_000),
@@ -95,9 +96,26 @@ impl Sim {
                     findings: vec!["markers are left".into()],
                 },
             }),
-            usage: None,
+            usage: started.then_some(usage).flatten(),
+            prompt: Some(PromptFigures {
+                hash: ["a", "b"][usize::from(dice.chance(2))].into(),
+                ..PromptFigures::default()
+            }),
             ending,
         }
+    }
+
+    /// What an iteration used, if its agent says so.
+    fn usage(&mut self) -> Option<Usage> {
+        let dice = &mut self.dice;
+        dice.chance(90).then(|| Usage {
+            input: dice.roll(1_000),
+            output: dice.roll(1_000),
+            cache_read: dice.roll(20_000),
+            cache_write: dice.roll(1_000),
+            micro_usd: dice.roll(1_000_000),
+            estimated: dice.chance(30),
+        })
     }
 
     fn ending(&mut self, stopped: bool) -> Ending {

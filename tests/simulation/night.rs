@@ -9,8 +9,8 @@ use super::{checkers, number};
 use harness::core::{State, wake_at};
 use harness::driver::turn::{Engine, Observation, TurnError};
 use harness::model::{
-    Backlog, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record, RunId, Settings, Slug,
-    Stamp,
+    Backlog, Budget, BudgetSettings, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record,
+    RunId, Settings, Slug, Stamp,
 };
 
 /// More turns than any run needs.
@@ -88,7 +88,7 @@ impl Night {
     /// When a promise is broken.
     pub(super) fn play(&mut self) {
         let sim = &mut self.sim;
-        sim.settings = settings(&mut sim.dice);
+        sim.settings = sim.draw_settings();
         let disturbed = sim.dice.roll(5);
         let mut died = false;
         for _ in 0..disturbed {
@@ -134,7 +134,7 @@ impl Night {
         }
         sim.somebody_tidies_up();
         if sim.dice.chance(20) {
-            sim.settings = settings(&mut sim.dice);
+            sim.settings = sim.draw_settings();
         }
         let only = sim.selection();
         sim.settings.only = sim.dice.chance(10).then_some(only);
@@ -289,6 +289,29 @@ impl Night {
             batch.push(Input::Tick.into());
         }
         batch
+    }
+}
+
+impl Sim {
+    /// What a run is asked to do.
+    fn draw_settings(&mut self) -> Settings {
+        Settings {
+            budget: BudgetSettings {
+                run: self.draw_budget(20_000_000),
+                feature: self.draw_budget(4_000_000),
+            },
+            ..settings(&mut self.dice)
+        }
+    }
+
+    /// A budget of at most so many millionths of a dollar, and some tokens.
+    pub(super) fn draw_budget(&mut self, most: u64) -> Budget {
+        let rate = self.faults.budget / 2;
+        let dice = &mut self.dice;
+        Budget {
+            micro_usd: dice.chance(rate).then(|| dice.roll(most)),
+            tokens: dice.chance(rate).then(|| dice.roll(most / 40)),
+        }
     }
 }
 
