@@ -29,6 +29,8 @@ mod faults;
 mod night;
 #[path = "simulation/people.rs"]
 mod people;
+#[path = "simulation/purse.rs"]
+mod purse;
 #[path = "simulation/repository.rs"]
 mod repository;
 #[path = "simulation/world.rs"]

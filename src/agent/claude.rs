@@ -4,7 +4,7 @@
 //! them. Tolerates everything: plain text, several results, cut lines, unknown fields.
 
 use super::call::Progress;
-use super::cli::{Cli, Place};
+use super::cli::{Cli, Place, Tells};
 use super::failure::{Complaint, of_exit};
 use super::reader::{End, Reader, Stage, Tell, Verdict, denied, str_at};
 use super::text::{FAILURE_CHARS, STATUS_CHARS, Text, cap, clip, last_line, visible};
@@ -64,6 +64,7 @@ pub(super) const CLAUDE: Cli = Cli {
             settings: &[],
         },
     ],
+    tells: Tells::Money,
     litter: None,
     reader: || Box::new(Records::default()),
 };
@@ -84,6 +85,8 @@ struct Records {
     retry: Option<Complaint>,
     /// Usage by message id: a message is told once per block, each time with all of its input.
     seen: BTreeMap<String, Usage>,
+    /// The model that spoke last.
+    model: Option<String>,
     /// Commands and helpers of the agent's that have not ended.
     background: usize,
     stage: Stage,
@@ -195,6 +198,7 @@ impl Reader for Records {
             message: cap(&visible(message.trim())),
             failure,
             usage,
+            model: self.model,
             turns,
             stop_reason,
             session,
@@ -262,6 +266,8 @@ impl Records {
 
     fn assistant(&mut self, record: &Value, tell: Tell<'_>) {
         let is_synthetic = str_at(record, "/message/model") == Some("<synthetic>");
+        let model = str_at(record, "/message/model").filter(|_| !is_synthetic);
+        self.model = model.map(cap).or(self.model.take());
         let is_sub_agent = str_at(record, "/parent_tool_use_id").is_some();
         let blocks = record.pointer("/message/content").and_then(Value::as_array);
         for block in blocks.into_iter().flatten() {

@@ -3,7 +3,7 @@
 //! What failed it says in words: in an event, or on stderr. It tells no tokens but those of each answer.
 
 use super::call::Progress;
-use super::cli::{Cli, Place};
+use super::cli::{Cli, Place, Tells};
 use super::failure::Complaint;
 use super::reader::{Heard, Protocol, Records, Stage, Tell, count_at, str_at};
 use super::text::{MESSAGE_BYTES, STATUS_CHARS, cap, clip, last_line, visible};
@@ -39,6 +39,7 @@ pub(super) const COPILOT: Cli = Cli {
             "skills",
         ],
     }],
+    tells: Tells::Tokens,
     litter: None,
     reader: Records::<Events>::boxed,
 };

@@ -76,7 +76,7 @@ pub(super) enum Args {
     Config(ConfigArgs),
     /// Print the JSON Schema of harness.yaml
     Schema,
-    /// Print the exact prompt of a feature's next iteration
+    /// Print the exact prompt of a feature's next iteration, or where two that it was given part
     Prompt(PromptArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
@@ -298,6 +298,15 @@ pub(super) struct ConfigArgs {
 pub(super) struct PromptArgs {
     /// Which feature
     pub(super) slug: String,
+    /// Compare two prompts that it was given, its last two unless iterations are named: the first byte that differs
+    #[arg(long)]
+    pub(super) diff: bool,
+    /// With --diff: the earlier iteration
+    #[arg(requires = "diff")]
+    pub(super) from: Option<u32>,
+    /// With --diff: the later iteration; the next one unless named
+    #[arg(requires = "diff")]
+    pub(super) to: Option<u32>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -4,7 +4,6 @@
 
 use super::kind::Usd;
 use super::resolve::Resolver;
-use super::resolved::{Config, Profile};
 use crate::model::{self, BudgetSettings, Problem, list_price};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,18 +110,8 @@ impl Resolver<'_> {
     }
 }
 
-impl Config {
-    /// What a model costs: by the user's word, else by the list.
-    #[must_use]
-    pub fn price(&self, model: &str) -> Option<model::Price> {
-        let own = self.prices.get(model).copied();
-        own.or_else(|| list_price(model))
-    }
-
-    /// The model that a feature's agent is asked for; `None`: it chooses itself.
-    #[must_use]
-    pub fn model_of<'a>(&'a self, profile: &'a Profile, own: Option<&'a str>) -> Option<&'a str> {
-        let asked = self.model.as_deref().or(own);
-        asked.or(profile.model.as_deref())
-    }
+/// What a model costs: by the user's word, else by the list.
+#[must_use]
+pub fn price(own: &BTreeMap<String, model::Price>, model: &str) -> Option<model::Price> {
+    own.get(model).copied().or_else(|| list_price(model))
 }

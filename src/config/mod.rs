@@ -23,6 +23,7 @@ mod unavailable;
 mod words;
 pub mod yaml;
 
+pub use budget::price;
 pub use feature::{FeatureKeys, Reference};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::{fuzz, fuzz_front_matter};

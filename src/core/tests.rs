@@ -11,6 +11,7 @@ use crate::model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 mod accounts;
+mod budget;
 mod cut_off;
 mod queue;
 mod time;

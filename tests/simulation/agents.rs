@@ -5,7 +5,7 @@ use super::repository::Repository;
 use super::world::Sim;
 use harness::model::{
     AgentFailure, BuildOutcome, Effect, Ending, FailureKind, GateOutcome, Input, IterationReport,
-    LandOutcome, MergeVerdict, PromptFigures, PublishOutcome, Slug, Usage, WorktreeName,
+    LandOutcome, MergeVerdict, PublishOutcome, Slug, WorktreeName,
 };
 
 impl Sim {
@@ -67,7 +67,7 @@ impl Sim {
             .then(|| AgentFailure::new(kind, format!("error {error}")));
         let account = self.dice.chance(self.faults.account);
         let account = account.then(|| self.account_failure());
-        let usage = self.usage();
+        let (usage, prompt) = (self.purse.usage(), self.purse.prompt());
         let dice = &mut self.dice;
         IterationReport {
             elapsed_ms: dice.roll(4_000),
@@ -97,25 +97,9 @@ impl Sim {
                 },
             }),
             usage: started.then_some(usage).flatten(),
-            prompt: Some(PromptFigures {
-                hash: ["a", "b"][usize::from(dice.chance(2))].into(),
-                ..PromptFigures::default()
-            }),
+            prompt,
             ending,
         }
-    }
-
-    /// What an iteration used, if its agent says so.
-    fn usage(&mut self) -> Option<Usage> {
-        let dice = &mut self.dice;
-        dice.chance(90).then(|| Usage {
-            input: dice.roll(1_000),
-            output: dice.roll(1_000),
-            cache_read: dice.roll(20_000),
-            cache_write: dice.roll(1_000),
-            micro_usd: dice.roll(1_000_000),
-            estimated: dice.chance(30),
-        })
     }
 
     fn ending(&mut self, stopped: bool) -> Ending {

@@ -92,6 +92,4 @@ faults! {
     odd: 12,
     /// The agents' account cannot be used.
     account: 8,
-    /// A budget is set: for the run, for features, for one of them.
-    budget: 60,
 }

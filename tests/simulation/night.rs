@@ -9,8 +9,8 @@ use super::{checkers, number};
 use harness::core::{State, wake_at};
 use harness::driver::turn::{Engine, Observation, TurnError};
 use harness::model::{
-    Backlog, Budget, BudgetSettings, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record,
-    RunId, Settings, Slug, Stamp,
+    Backlog, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record, RunId, Settings, Slug,
+    Stamp,
 };
 
 /// More turns than any run needs.
@@ -66,7 +66,8 @@ impl Night {
             broken_base: false,
         };
         let settings = settings(&mut dice);
-        let sim = Sim::new(dice, faults, settings, Repository::new(odds));
+        let mut sim = Sim::new(dice, faults, settings, Repository::new(odds));
+        sim.purse.rate = 0;
         let lives = Vec::new();
         Self { sim, lives }
     }
@@ -296,21 +297,8 @@ impl Sim {
     /// What a run is asked to do.
     fn draw_settings(&mut self) -> Settings {
         Settings {
-            budget: BudgetSettings {
-                run: self.draw_budget(20_000_000),
-                feature: self.draw_budget(4_000_000),
-            },
+            budget: self.purse.settings(),
             ..settings(&mut self.dice)
-        }
-    }
-
-    /// A budget of at most so many millionths of a dollar, and some tokens.
-    pub(super) fn draw_budget(&mut self, most: u64) -> Budget {
-        let rate = self.faults.budget / 2;
-        let dice = &mut self.dice;
-        Budget {
-            micro_usd: dice.chance(rate).then(|| dice.roll(most)),
-            tokens: dice.chance(rate).then(|| dice.roll(most / 40)),
         }
     }
 }

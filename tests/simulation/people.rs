@@ -54,9 +54,6 @@ fn written(dice: &mut Dice, n: u64, others: &[FeatureSpec]) -> FeatureSpec {
         spec.touches.push(format!("src/{}", dice.roll(3)));
     }
     spec.priority = i64::try_from(dice.roll(3)).unwrap();
-    if dice.chance(5) {
-        spec.budget.micro_usd = Some(dice.roll(6_000_000));
-    }
     spec
 }
 
@@ -141,6 +138,7 @@ impl Sim {
             }
             (_, None) => return None,
         }
+        self.purse.revise(&mut self.disk.specs);
         Some(Deed::Files)
     }
 
