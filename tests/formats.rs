@@ -15,9 +15,9 @@ use expected::expected;
 use harness::journal::{self, Journal, JournalError};
 use harness::learnings::Memory;
 use harness::model::{
-    Command, Ending, Event, Evidence, FailureKind, InfraKind, MergeVerdict, OnHalt, OnLimit,
-    ParkReason, ProcessTier, Record, Relation, SandboxTier, SkipReason, Stamp, StopLevel, Trial,
-    WriteJob, Writing,
+    BudgetUnit, Command, Ending, Event, Evidence, FailureKind, Finding, InfraKind, MergeVerdict,
+    OnHalt, OnLimit, ParkReason, ProcessTier, Record, Relation, SandboxTier, SkipReason, Stamp,
+    StopLevel, Trial, WriteJob, Writing,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,7 @@ variants!(KINDS, kind, Event {
     MemberFailed => "member_failed", Merged => "merged", TipMoved => "tip_moved", Reconciled => "reconciled",
     ReconcileFailed => "reconcile_failed", Unlanded => "unlanded", RolledBack => "rolled_back",
     PublishStarted => "publish_started", Published => "published", PublishWaits => "publish_waits",
-    Parked => "parked", Written => "written", Tidied => "tidied", RunEnded => "run_ended",
+    Parked => "parked", Noticed => "noticed", Written => "written", Tidied => "tidied", RunEnded => "run_ended",
 });
 variants!(ENDINGS, ending, Ending {
     Exited => "exited", Signalled => "signalled", TimedOut => "timed_out", IdleTimedOut => "idle_timed_out",
@@ -65,12 +65,16 @@ variants!(MERGES, merge, MergeVerdict { Resolved => "resolved", Unresolved => "u
 variants!(INFRA, infra, InfraKind { Setup => "setup", System => "system" });
 variants!(SKIPS, skip, SkipReason {
     IterationsUsedUp => "iterations_used_up", Setup => "setup", Spawn => "spawn",
-    SpecRemoved => "spec_removed", Undone => "undone",
+    BudgetUsedUp => "budget_used_up", SpecRemoved => "spec_removed", Undone => "undone",
 });
 variants!(PARKS, park, ParkReason {
     Conflict => "conflict", Red => "red", BaseBroken => "base_broken", Dependency => "dependency",
     Infra => "infra",
 });
+variants!(FINDINGS, finding, Finding {
+    Budget => "budget", CacheDropped => "cache_dropped", PromptChanged => "prompt_changed",
+});
+variants!(UNITS, unit, BudgetUnit { MicroUsd => "micro_usd", Tokens => "tokens" });
 variants!(TRIALS, trial, Trial { Features => "features", Base => "base", Reconcile => "reconcile" });
 variants!(EVIDENCE, evidence, Evidence {
     Passed => "passed", Known => "known", Unchecked => "unchecked", Flaky => "flaky", Fixed => "fixed",
@@ -91,6 +95,9 @@ const PLACES: &[(&[&str], &str, &str)] = &[
     (INFRA, "prepare_failed", "/event/kind"),
     (SKIPS, "failed", "/event/why/why"),
     (PARKS, "parked", "/event/why/why"),
+    (FINDINGS, "noticed", "/event/what/finding"),
+    (UNITS, "noticed", "/event/what/spending/unit"),
+    (UNITS, "failed", "/event/why/spending/unit"),
     (TRIALS, "attempt_started", "/event/what"),
     (EVIDENCE, "verified", "/event/how/evidence"),
     (RELATIONS, "run_started", "/event/ground/relation"),
@@ -260,7 +267,7 @@ fn objects(value: &Value, path: &str, found: &mut Vec<String>) {
 /// A path without numbers, and which variant stands there: all objects of one make.
 fn make(line: &Value, path: &str) -> String {
     let names = path.split('/').filter(|name| name.parse::<u32>().is_err());
-    let tags = ["how", "verdict", "why", "evidence"]
+    let tags = ["how", "verdict", "why", "evidence", "finding"]
         .iter()
         .filter_map(|tag| {
             // The kind of the event is the fixture's.

@@ -13,6 +13,8 @@ mod agents;
 mod audit_accounts;
 #[path = "simulation/audit_features.rs"]
 mod audit_features;
+#[path = "simulation/audit_money.rs"]
+mod audit_money;
 #[path = "simulation/audit_queue.rs"]
 mod audit_queue;
 #[path = "simulation/auditor.rs"]
@@ -27,6 +29,8 @@ mod faults;
 mod night;
 #[path = "simulation/people.rs"]
 mod people;
+#[path = "simulation/purse.rs"]
+mod purse;
 #[path = "simulation/repository.rs"]
 mod repository;
 #[path = "simulation/world.rs"]

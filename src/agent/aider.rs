@@ -3,7 +3,7 @@
 //! It has no records, and ends with 0 whatever happens. A report of tokens ends each answer; an error of its library
 //! that stands behind the last of them is what the call ended with.
 
-use super::cli::{Cli, PROVIDERS, Place};
+use super::cli::{Cli, PROVIDERS, Place, Tells};
 use super::failure::{Complaint, of_exit};
 use super::reader::{End, Reader, Stage, Tell, Verdict};
 use super::text::Text;
@@ -44,6 +44,7 @@ pub(super) const AIDER: Cli = Cli {
         is_directory: true,
         settings: &[],
     }],
+    tells: Tells::Money,
     litter: Some(".aider.tags.cache."),
     reader: || Box::new(Lines::default()),
 };

@@ -6,8 +6,9 @@ use super::cli::Cli;
 use super::outbox::{self, blocked_line};
 use super::reader::{End, Stage, Verdict};
 use super::{AgentError, Profile, env};
+use crate::config::price;
 use crate::fault::{self, Point};
-use crate::model::{AgentFailure, Ending, FailureKind, RunId, Slug, Usage};
+use crate::model::{AgentFailure, Ending, FailureKind, Price, RunId, Slug, Usage};
 use crate::process::{self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets};
 use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
@@ -73,6 +74,8 @@ pub struct Call<'a> {
     pub output_cap: u64,
     /// Model, if not the profile's.
     pub model: Option<String>,
+    /// What models cost by the user's own word.
+    pub prices: &'a BTreeMap<String, Price>,
 }
 
 /// What a call left.
@@ -188,6 +191,9 @@ pub async fn call(
         verdict.oddities.push(odd.to_owned());
     }
     verdict.hide(&call.secrets);
+    verdict.usage = verdict
+        .usage
+        .map(|usage| priced(usage, &call, verdict.model.as_deref()));
     clear_litter(&call.worktree, cli.litter);
     let outbox = outbox::read(&call.worktree, &call.secrets);
     let mut called = assemble(finished, verdict, outbox);
@@ -199,6 +205,20 @@ pub async fn call(
         called.oddities.push(error.to_string());
     }
     called
+}
+
+/// Of an agent that tells tokens and no money, what its model's tokens cost, if that is known.
+fn priced(usage: Usage, call: &Call<'_>, model: Option<&str>) -> Usage {
+    if usage.micro_usd > 0 || usage.tokens() == 0 {
+        return usage;
+    }
+    let asked = call.model.as_deref().or(call.profile.model.as_deref());
+    let price = model.or(asked).and_then(|model| price(call.prices, model));
+    price.map_or(usage, |price| Usage {
+        micro_usd: price.of(&usage),
+        estimated: true,
+        ..usage
+    })
 }
 
 /// Resolves when an agent has told its result and then neither ends nor goes on. Such a call has ended by itself: its

@@ -4,7 +4,7 @@
 //! them. Tolerates everything: plain text, several results, cut lines, unknown fields.
 
 use super::call::Progress;
-use super::cli::{Cli, Place};
+use super::cli::{Cli, Place, Tells};
 use super::failure::{Complaint, of_exit};
 use super::reader::{End, Reader, Stage, Tell, Verdict, denied, str_at};
 use super::text::{FAILURE_CHARS, STATUS_CHARS, Text, cap, clip, last_line, visible};
@@ -64,6 +64,7 @@ pub(super) const CLAUDE: Cli = Cli {
             settings: &[],
         },
     ],
+    tells: Tells::Money,
     litter: None,
     reader: || Box::new(Records::default()),
 };
@@ -84,6 +85,8 @@ struct Records {
     retry: Option<Complaint>,
     /// Usage by message id: a message is told once per block, each time with all of its input.
     seen: BTreeMap<String, Usage>,
+    /// The model that spoke last.
+    model: Option<String>,
     /// Commands and helpers of the agent's that have not ended.
     background: usize,
     stage: Stage,
@@ -195,6 +198,7 @@ impl Reader for Records {
             message: cap(&visible(message.trim())),
             failure,
             usage,
+            model: self.model,
             turns,
             stop_reason,
             session,
@@ -262,6 +266,8 @@ impl Records {
 
     fn assistant(&mut self, record: &Value, tell: Tell<'_>) {
         let is_synthetic = str_at(record, "/message/model") == Some("<synthetic>");
+        let model = str_at(record, "/message/model").filter(|_| !is_synthetic);
+        self.model = model.map(cap).or(self.model.take());
         let is_sub_agent = str_at(record, "/parent_tool_use_id").is_some();
         let blocks = record.pointer("/message/content").and_then(Value::as_array);
         for block in blocks.into_iter().flatten() {
@@ -452,18 +458,12 @@ fn tokens(value: &Value, [input, output, cache_read, cache_write]: &Names) -> Us
         output: count(output),
         cache_read: count(cache_read),
         cache_write: count(cache_write),
-        micro_usd: 0,
+        ..Usage::default()
     }
 }
 
 pub(super) fn sum(all: impl Iterator<Item = Usage>) -> Usage {
-    all.fold(Usage::default(), |a, b| Usage {
-        input: a.input.saturating_add(b.input),
-        output: a.output.saturating_add(b.output),
-        cache_read: a.cache_read.saturating_add(b.cache_read),
-        cache_write: a.cache_write.saturating_add(b.cache_write),
-        micro_usd: a.micro_usd.saturating_add(b.micro_usd),
-    })
+    all.fold(Usage::default(), Usage::plus)
 }
 
 #[expect(
@@ -539,6 +539,7 @@ mod tests {
             cache_read: 5000,
             cache_write: 250,
             micro_usd: 9063,
+            estimated: false,
         };
         assert_eq!(
             verdict,
@@ -555,6 +556,7 @@ mod tests {
                 cache_read: 1000,
                 cache_write: 50,
                 micro_usd: 0,
+                estimated: false,
             })
         };
         assert_eq!(

@@ -22,10 +22,23 @@ pub(super) struct Cli {
     pub(super) apart: &'static [(&'static str, &'static str)],
     /// What it keeps in the user's home.
     pub(super) home: &'static [Place],
+    /// What its output tells of what it used.
+    pub(super) tells: Tells,
     /// How the names of caches begin that it leaves at the top of its worktree.
     pub(super) litter: Option<&'static str>,
     /// Reads its output.
     pub(super) reader: fn() -> Box<dyn Reader>,
+}
+
+/// What a kind of agent tells of what it used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// Nothing.
+    Nothing,
+    /// Tokens.
+    Tokens,
+    /// Tokens, and what they cost.
+    Money,
 }
 
 /// What the arguments of one call depend on.

@@ -3,7 +3,7 @@
 //! Only how the last turn ended decides: errors that it got over are events, too, and every run has some.
 
 use super::call::Progress;
-use super::cli::{Cli, Place};
+use super::cli::{Cli, Place, Tells};
 use super::failure::Complaint;
 use super::reader::{Heard, Protocol, Records, Stage, Tell, count_at, str_at};
 use super::text::{STATUS_CHARS, cap, clip, last_line, visible};
@@ -41,6 +41,7 @@ pub(super) const CODEX: Cli = Cli {
             "rules",
         ],
     }],
+    tells: Tells::Tokens,
     litter: None,
     reader: Records::<Events>::boxed,
 };
@@ -152,6 +153,6 @@ fn usage(record: &Value) -> Usage {
         output: count("output_tokens"),
         cache_read: cached,
         cache_write: written,
-        micro_usd: 0,
+        ..Usage::default()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing about records or accounts; only the exit status tells whether such a call failed.
 
-use super::cli::Cli;
+use super::cli::{Cli, Tells};
 use super::failure;
 use super::reader::{End, Reader, Stage, Tell, Verdict};
 use super::text::Text;
@@ -16,6 +16,7 @@ pub(super) const COMMAND: Cli = Cli {
     sets: &[],
     apart: &[],
     home: &[],
+    tells: Tells::Nothing,
     litter: None,
     reader: || Box::new(Plain(Text::new())),
 };

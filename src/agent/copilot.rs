@@ -3,7 +3,7 @@
 //! What failed it says in words: in an event, or on stderr. It tells no tokens but those of each answer.
 
 use super::call::Progress;
-use super::cli::{Cli, Place};
+use super::cli::{Cli, Place, Tells};
 use super::failure::Complaint;
 use super::reader::{Heard, Protocol, Records, Stage, Tell, count_at, str_at};
 use super::text::{MESSAGE_BYTES, STATUS_CHARS, cap, clip, last_line, visible};
@@ -39,6 +39,7 @@ pub(super) const COPILOT: Cli = Cli {
             "skills",
         ],
     }],
+    tells: Tells::Tokens,
     litter: None,
     reader: Records::<Events>::boxed,
 };
@@ -144,10 +145,9 @@ fn used(data: &Value, heard: &mut Heard, tell: Tell<'_>) {
     let cached = count_at(data, "/cacheReadTokens");
     let request = Usage {
         input: count_at(data, "/inputTokens").saturating_sub(cached),
-        output: 0,
         cache_read: cached,
         cache_write: count_at(data, "/cacheWriteTokens"),
-        micro_usd: 0,
+        ..Usage::default()
     };
     let known = heard.usage.unwrap_or_default();
     let usage = super::claude::sum([known, request].into_iter());

@@ -3,7 +3,7 @@
 //! Its exit code is no guide: it is what is left of an HTTP status. Its errors are records, on stdout or on stderr.
 
 use super::call::Progress;
-use super::cli::{Cli, Place};
+use super::cli::{Cli, Place, Tells};
 use super::failure::Complaint;
 use super::reader::{Heard, Protocol, Records, Stage, Tell, count_at, str_at};
 use super::text::{MESSAGE_BYTES, STATUS_CHARS, cap, clip, last_line, visible};
@@ -37,6 +37,7 @@ pub(super) const GEMINI: Cli = Cli {
             "skills",
         ],
     }],
+    tells: Tells::Tokens,
     litter: None,
     reader: Records::<Events>::boxed,
 };

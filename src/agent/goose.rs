@@ -4,7 +4,7 @@
 //! model's mouth. Such a message has no id; what the model says has one.
 
 use super::call::Progress;
-use super::cli::{Cli, PROVIDERS, Place};
+use super::cli::{Cli, PROVIDERS, Place, Tells};
 use super::failure::Complaint;
 use super::reader::{Heard, Protocol, Records, Stage, Tell, count_at, str_at};
 use super::text::{MESSAGE_BYTES, STATUS_CHARS, cap, clip, last_line, visible};
@@ -50,6 +50,7 @@ pub(super) const GOOSE: Cli = Cli {
             ],
         },
     ],
+    tells: Tells::Tokens,
     litter: None,
     reader: Records::<Messages>::boxed,
 };

@@ -24,6 +24,7 @@ mod homes;
 mod meanwhile;
 mod opencode;
 pub mod outbox;
+mod prefix;
 pub mod prompt;
 mod qwen;
 mod reader;
@@ -39,6 +40,7 @@ mod transcript_tests;
 
 pub use account::charged;
 pub use call::{Call, Called, Progress, call};
+pub use cli::Tells;
 pub use deeds::named;
 pub use env::base_env;
 #[cfg(feature = "fuzzing")]
@@ -46,6 +48,7 @@ pub(crate) use fuzz::{fuzz_outbox, fuzz_output};
 pub use handoff::{Handoff, handoff};
 pub use homes::{Home, all_homes, home};
 pub use meanwhile::{Meanwhile, meanwhile};
+pub use prefix::{figures, part_at, shared_bytes, stable_bytes};
 
 use crate::config::{Kind, Profile};
 use crate::process;
@@ -63,6 +66,12 @@ fn program(profile: &Profile) -> &str {
 #[must_use]
 pub fn usual_program(kind: Kind) -> &'static str {
     cli::Cli::of(kind).program
+}
+
+/// What a kind of agent tells of what it used.
+#[must_use]
+pub fn tells(kind: Kind) -> Tells {
+    cli::Cli::of(kind).tells
 }
 
 /// Why an agent could not be called.

@@ -3,7 +3,7 @@
 //! It has no record of the end: what a call used is the sum of its steps, and its exit is its end.
 
 use super::call::Progress;
-use super::cli::{Cli, PROVIDERS, Place};
+use super::cli::{Cli, PROVIDERS, Place, Tells};
 use super::failure::Complaint;
 use super::reader::{Heard, Protocol, Records, Tell, count_at, str_at};
 use super::text::{STATUS_CHARS, cap, clip, last_line, visible};
@@ -63,6 +63,7 @@ pub(super) const OPENCODE: Cli = Cli {
             ],
         },
     ],
+    tells: Tells::Money,
     litter: None,
     reader: Records::<Events>::boxed,
 };
@@ -156,6 +157,7 @@ fn step(record: &Value) -> Usage {
         cache_read: count("cache/read"),
         cache_write: count("cache/write"),
         micro_usd: super::claude::micros(cost.unwrap_or(0.0)),
+        ..Usage::default()
     }
 }
 

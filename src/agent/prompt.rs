@@ -1,4 +1,6 @@
-//! Builds the prompt of one iteration. What never changes comes first: prompt caches match on prefixes.
+//! Builds the prompt of one iteration. What changes least comes first, because prompt caches match on prefixes: rules, the
+//! same for all features; lessons that are settled, which change in big steps; the feature; its log, which grows at its end;
+//! then what is new.
 //!
 //! Knows nothing about the command that reads the prompt. The stable part must never hold a time, an
 //! iteration number or anything else of one feature.
@@ -30,8 +32,8 @@ pub struct Materials<'a> {
     pub iteration: u32,
     /// The end of the feature's log.
     pub prior_log: &'a str,
-    /// The end of learnings.md.
-    pub learnings: &'a str,
+    /// The end of learnings.md that is settled, and what came after that; a template gets both in one.
+    pub learnings: (&'a str, &'a str),
     /// A person's answer to what the feature was blocked on.
     pub answer: Option<&'a str>,
     /// The merge that is this iteration's task, as [`handoff`](super::handoff) words it.
@@ -75,13 +77,19 @@ fn standard(materials: &Materials<'_>) -> String {
     for paragraph in materials.extra {
         paragraph_to(&mut out, paragraph);
     }
-    block_to(&mut out, "LEARNINGS", &contained(materials.learnings));
+    let (settled, latest) = materials.learnings;
+    if !settled.is_empty() {
+        block_to(&mut out, "LEARNINGS", &contained(settled));
+    }
     feature_to(&mut out, materials);
+    block_to(&mut out, "PRIOR_LOG", &contained(materials.prior_log));
+    if settled.is_empty() || !latest.is_empty() {
+        block_to(&mut out, "LEARNINGS", &contained(latest));
+    }
     if let Some(answer) = materials.answer {
         out.push_str("\nThis feature was blocked. A person has answered; go by it:\n");
         block_to(&mut out, "ANSWER", &contained(answer));
     }
-    block_to(&mut out, "PRIOR_LOG", &contained(materials.prior_log));
     for part in [materials.meanwhile, materials.handoff]
         .into_iter()
         .flatten()
@@ -171,6 +179,7 @@ fn rendered(materials: &Materials<'_>, template: &Template<'_>) -> Result<String
         Some(text) => Value::from(contained(text)),
         None => Value::from(()),
     };
+    let learnings = [materials.learnings.0, materials.learnings.1].concat();
     let variables = Value::from_pairs([
         ("rules", Value::from(RULES)),
         ("slug", Value::from(materials.slug)),
@@ -182,7 +191,7 @@ fn rendered(materials: &Materials<'_>, template: &Template<'_>) -> Result<String
         ("spec_text", Value::from(materials.spec_text)),
         ("iteration", Value::from(materials.iteration)),
         ("prior_log", Value::from(contained(materials.prior_log))),
-        ("learnings", Value::from(contained(materials.learnings))),
+        ("learnings", Value::from(contained(&learnings))),
         ("answer", maybe(materials.answer)),
         ("handoff", maybe(materials.handoff)),
         ("meanwhile", maybe(materials.meanwhile)),
@@ -215,6 +224,7 @@ fn rendered(materials: &Materials<'_>, template: &Template<'_>) -> Result<String
 
 #[cfg(test)]
 mod tests {
+    use super::super::prefix::hash;
     use super::*;
 
     fn materials() -> Materials<'static> {
@@ -225,7 +235,7 @@ mod tests {
             spec_text: "# Log in\n\nUsers log in.\n",
             iteration: 3,
             prior_log: "",
-            learnings: "",
+            learnings: ("", ""),
             answer: None,
             handoff: None,
             meanwhile: None,
@@ -235,18 +245,11 @@ mod tests {
         }
     }
 
-    /// FNV-1a, 64 bits.
-    fn hash(text: &str) -> u64 {
-        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
-    }
-
     #[test]
     fn the_stable_part_is_pinned() {
-        assert_eq!(hash("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(hash(b"a"), 0xaf63_dc4c_8601_ec8c);
         assert_eq!(
-            hash(RULES),
+            hash(RULES.as_bytes()),
             2_821_482_623_843_121_613,
             "the prompt's stable part has changed"
         );
@@ -277,7 +280,7 @@ mod tests {
         let prompt = build(
             &Materials {
                 prior_log: "did things\n",
-                learnings: "- a lesson",
+                learnings: ("- an old lesson\n", "- a lesson"),
                 answer: Some("use OAuth"),
                 verify: &verify,
                 extra: &extra,
@@ -290,15 +293,16 @@ mod tests {
         assert_eq!(
             prompt.strip_prefix(RULES).unwrap(),
             "\nSpeak Latin.\n\
-             \n<<<LEARNINGS\n- a lesson\nLEARNINGS\n\
+             \n<<<LEARNINGS\n- an old lesson\nLEARNINGS\n\
              \n# Your feature\n\nFeature: auth-login\nTitle: Log in\n\
              Spec file: /repo/specs/auth-login/spec.md\n\
              \n<<<SPEC\n# Log in\n\nUsers log in.\nSPEC\n\
              \nWhen you claim to be done, these commands are run in a clean checkout:\n- cargo test\n\
              \nOther features are out of scope: others work on them (billing, search).\n\
+             \n<<<PRIOR_LOG\ndid things\nPRIOR_LOG\n\
+             \n<<<LEARNINGS\n- a lesson\nLEARNINGS\n\
              \nThis feature was blocked. A person has answered; go by it:\n\
-             \n<<<ANSWER\nuse OAuth\nANSWER\n\
-             \n<<<PRIOR_LOG\ndid things\nPRIOR_LOG\n"
+             \n<<<ANSWER\nuse OAuth\nANSWER\n"
         );
     }
 
@@ -310,7 +314,7 @@ mod tests {
             let mut materials = materials();
             match block {
                 "PRIOR_LOG" => materials.prior_log = hostile,
-                "LEARNINGS" => materials.learnings = hostile,
+                "LEARNINGS" => materials.learnings = ("", hostile),
                 _ => materials.answer = Some(hostile),
             }
             let prompt = build(&materials, None).unwrap();
@@ -346,7 +350,7 @@ mod tests {
         let verify = ["a && b".to_owned(), "c".to_owned()];
         let materials = Materials {
             verify: &verify,
-            learnings: "SPEC",
+            learnings: ("", "SPEC"),
             ..materials()
         };
         assert_eq!(

@@ -5,7 +5,7 @@
 
 use super::call::Progress;
 use super::claude::{denials, error_text, tool_words};
-use super::cli::{Cli, Place};
+use super::cli::{Cli, Place, Tells};
 use super::failure::Complaint;
 use super::reader::{Heard, Protocol, Records, Stage, Tell, count_at, str_at};
 use super::text::{STATUS_CHARS, cap, last_line};
@@ -35,6 +35,7 @@ pub(super) const QWEN: Cli = Cli {
             "skills",
         ],
     }],
+    tells: Tells::Tokens,
     litter: None,
     reader: Records::<Told>::boxed,
 };

@@ -54,6 +54,8 @@ pub(super) struct Verdict {
     pub(super) message: String,
     pub(super) failure: Option<AgentFailure>,
     pub(super) usage: Option<Usage>,
+    /// The model that was at work, where the records name it.
+    pub(super) model: Option<String>,
     pub(super) turns: Option<u64>,
     pub(super) stop_reason: Option<String>,
     pub(super) session: Option<String>,
@@ -99,6 +101,7 @@ pub(super) struct Heard {
     pub(super) has_result: bool,
     pub(super) stage: Stage,
     pub(super) usage: Option<Usage>,
+    pub(super) model: Option<String>,
     pub(super) turns: Option<u64>,
     pub(super) stop_reason: Option<String>,
     pub(super) session: Option<String>,
@@ -221,6 +224,9 @@ impl<P: Protocol> Reader for Records<P> {
             Found::Records(records) => {
                 self.has_records = true;
                 for record in &records {
+                    if let Some(model) = str_at(record, "/model") {
+                        self.heard.model = Some(cap(model));
+                    }
                     self.protocol.record(record, &mut self.heard, tell);
                 }
             }
@@ -262,6 +268,7 @@ impl<P: Protocol> Reader for Records<P> {
             message: cap(&visible(message.trim())),
             failure,
             usage: heard.usage,
+            model: heard.model,
             turns: heard.turns,
             stop_reason: heard.stop_reason,
             session: heard.session,

@@ -15,6 +15,7 @@ struct Bench {
     profile: Profile,
     slug: Slug,
     run: RunId,
+    prices: BTreeMap<String, crate::model::Price>,
     parent_env: BTreeMap<OsString, OsString>,
 }
 
@@ -48,6 +49,7 @@ impl Bench {
             slug: Slug::new("auth-login").unwrap(),
             run: RunId("20261123-221530-4f2a".into()),
             parent_env: parent_env.into(),
+            prices: BTreeMap::new(),
             dir,
         }
     }
@@ -78,6 +80,7 @@ impl Bench {
             secrets: crate::process::Secrets::default(),
             output_cap: 64 << 20,
             model: None,
+            prices: &self.prices,
         }
     }
 
@@ -455,4 +458,30 @@ fn aider_reads_its_prompt_from_a_file_and_leaves_no_cache() {
     let left = bench.dir.path().join("wt");
     assert!(!left.join(".aider.tags.cache.v4").exists());
     assert!(left.join(".aider.conf.yml").exists());
+}
+
+#[test]
+fn tokens_without_money_are_priced_and_marked() {
+    let turn = r#"{"type":"turn.completed","usage":{"input_tokens":3000000,"cached_input_tokens":2000000,"output_tokens":100000}}"#;
+    for (model, prices, expected) in [
+        (Some("gpt-5.4"), &[][..], (4_500_000, true)),
+        (Some("openai/gpt-5.4"), &[], (4_500_000, true)),
+        (Some("house-model"), &[], (0, false)),
+        (Some("house-model"), &["house-model"], (3_200_000, true)),
+        (None, &["house-model"], (0, false)),
+    ] {
+        let script = format!("cat >/dev/null; echo '{turn}'");
+        let mut bench = Bench::new(Kind::Codex, &script);
+        bench.profile.model = model.map(str::to_owned);
+        let price = crate::model::Price {
+            input: 1_000_000,
+            output: 2_000_000,
+            cache_read: 1_000_000,
+            cache_write: 0,
+        };
+        let own = prices.iter().map(|name| ((*name).to_owned(), price));
+        bench.prices = own.collect();
+        let usage = bench.called().usage.unwrap();
+        assert_eq!((usage.micro_usd, usage.estimated), expected, "{model:?}");
+    }
 }

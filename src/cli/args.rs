@@ -78,7 +78,7 @@ pub(super) enum Args {
     Config(ConfigArgs),
     /// Print the JSON Schema of harness.yaml
     Schema,
-    /// Print the exact prompt of a feature's next iteration
+    /// Print the exact prompt of a feature's next iteration, or where two that it was given part
     Prompt(PromptArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
@@ -131,6 +131,12 @@ pub(super) struct RunArgs {
     /// What one feature's halt does to the others: isolate, stop
     #[arg(long, value_name = "WHAT")]
     pub(super) on_halt: Option<String>,
+    /// Start no iteration any more when the run has used so many US dollars: 20, 2.50
+    #[arg(long, value_name = "USD")]
+    pub(super) budget_usd: Option<String>,
+    /// Start no iteration any more when the run has used so many tokens
+    #[arg(long, value_name = "N")]
+    pub(super) budget_tokens: Option<String>,
     /// What holds agents to what they may write and see: off, auto, bwrap, landlock
     #[arg(long, value_name = "HOW")]
     pub(super) sandbox: Option<String>,
@@ -152,6 +158,8 @@ impl RunArgs {
             agent: self.agent,
             model: self.model,
             on_halt: self.on_halt,
+            budget_usd: self.budget_usd,
+            budget_tokens: self.budget_tokens,
             sandbox: self.sandbox,
             dry_run: self.dry_run,
         }
@@ -301,6 +309,15 @@ pub(super) struct ConfigArgs {
 pub(super) struct PromptArgs {
     /// Which feature
     pub(super) slug: String,
+    /// Compare two prompts that it was given, its last two unless iterations are named: the first byte that differs
+    #[arg(long)]
+    pub(super) diff: bool,
+    /// With --diff: the earlier iteration
+    #[arg(requires = "diff")]
+    pub(super) from: Option<u32>,
+    /// With --diff: the later iteration; the next one unless named
+    #[arg(requires = "diff")]
+    pub(super) to: Option<u32>,
 }
 
 #[derive(Debug, ClapArgs)]

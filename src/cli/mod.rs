@@ -17,6 +17,7 @@ mod init;
 mod logs;
 mod out;
 mod plan;
+mod prompt;
 mod queue;
 mod recover;
 mod run;
@@ -86,7 +87,7 @@ pub fn main() -> u8 {
         Args::Doctor(args) => doctor::doctor(&desk, &args),
         Args::Config(args) => config::config(&desk, &args),
         Args::Schema => config::schema(),
-        Args::Prompt(args) => plan::prompt(&desk, &args),
+        Args::Prompt(args) => prompt::prompt(&desk, &args),
         Args::Completions(args) => shell::completions(&args),
         Args::Man(args) => shell::man(&args),
         Args::Demo(args) => demo::demo(&desk, &args),

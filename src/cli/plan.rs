@@ -1,7 +1,7 @@
-//! `harness plan`, `harness prompt` and the dry run: what would be done. Writes nothing.
+//! `harness plan` and the dry run: what would be done. Writes nothing.
 
-use super::args::{PlanArgs, PromptArgs};
-use super::{Desk, desk::Failure, features, known, out};
+use super::args::PlanArgs;
+use super::{Desk, desk::Failure, out};
 use crate::config::{Config, Flags};
 use crate::core::{self, State, decide, view};
 use crate::driver::{
@@ -51,22 +51,6 @@ pub(super) fn dry_run(desk: &Desk, place: &Place, config: &Config) -> Result<u8,
             "\nThe prompt of {slug}'s next iteration:\n\n{prompt}"
         ));
     }
-    Ok(0)
-}
-
-pub(super) fn prompt(desk: &Desk, args: &PromptArgs) -> Result<u8, Failure> {
-    let place = desk.place()?;
-    let config = desk.config(&place, Flags::default())?;
-    let survey = survey(&place, &config)?;
-    let state = place.read()?.state;
-    let slug = known(&args.slug, &features(desk, &place, &state))?;
-    out::document(&prompt_for(
-        &place,
-        &config,
-        &survey.features,
-        &slug,
-        &state,
-    )?);
     Ok(0)
 }
 

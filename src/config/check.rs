@@ -118,6 +118,7 @@ impl Checker<'_> {
         let text = match &node.value {
             Value::Text(text) => text.clone(),
             Value::Int(number) => number.to_string(),
+            Value::Float(number) if schema["x-kind"] == "usd" => number.to_string(),
             Value::Bool(value) => {
                 // What older readers of YAML make of a plain `off`.
                 let choices = schema["enum"].as_array();
@@ -143,6 +144,7 @@ impl Checker<'_> {
                 duration.is_some_and(|duration| duration.as_secs() >= least_s)
             }
             Some("size") => words::size(&text).is_some(),
+            Some("usd") => words::usd(&text).is_some(),
             Some("parallel") => Parallel::parse(&text).is_some(),
             Some("text") => true,
             Some("name") => is_name(&text),
@@ -201,6 +203,7 @@ impl Checker<'_> {
                 return format!("a duration{least} such as 30s, 10m or 1h30m{seconds}");
             }
             Some("size") => return "a size such as 500MB or 2GiB".into(),
+            Some("usd") => return "an amount in US dollars such as 20 or 2.50".into(),
             Some("parallel") => return format!("a number from 1 to {PARALLEL_MOST} or `auto`"),
             Some("name") => return "one line of text that does not begin with `-`".into(),
             Some("words") => return "text or a list of texts".into(),
@@ -314,7 +317,7 @@ fn without_null(schema: &Schema) -> (&Schema, bool) {
     }
 }
 
-fn has_type(schema: &Schema, name: &str) -> bool {
+pub(super) fn has_type(schema: &Schema, name: &str) -> bool {
     match &schema["type"] {
         Schema::String(one) => one == name,
         Schema::Array(many) => many.iter().any(|one| one == name),

@@ -5,10 +5,9 @@
 use super::check::{Checker, Key};
 use super::shape;
 use super::source::{Place, Source, Spot, quoted};
-use super::unavailable;
 use super::words::nearest;
 use super::yaml::{self, Node, Value};
-use crate::model::{Problem, Severity, Slug, StuckRule};
+use crate::model::{Budget, Problem, Severity, Slug, StuckRule};
 use serde_yaml::Value as Yaml;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -36,6 +35,8 @@ pub struct FeatureKeys {
     pub timeout: Option<Duration>,
     /// Thresholds of the stuck breaker.
     pub stuck: StuckRule,
+    /// What it may use.
+    pub budget: Budget,
     /// Verify commands.
     pub verify: Vec<String>,
 }
@@ -62,7 +63,7 @@ impl FeatureKeys {
         let mut checker = Checker {
             source,
             unknown: Severity::Warning,
-            unavailable: unavailable::IN_FRONT_MATTER,
+            unavailable: &[],
             seconds: false,
             problems: Vec::new(),
         };
@@ -105,6 +106,7 @@ impl FeatureKeys {
                 limit: shape.stuck.limit,
                 min_bytes: shape.stuck.min_bytes,
             },
+            budget: shape.budget.resolved(),
             verify: shape.verify.0,
         }
     }

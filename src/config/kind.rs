@@ -28,6 +28,10 @@ pub(super) struct Span(pub Duration);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size(pub u64);
 
+/// Money, in millionths of a US dollar.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Usd(pub u64);
+
 /// How many at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Parallel {
@@ -100,6 +104,21 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl Serialize for Usd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&words::usd_text(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Usd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        words::usd(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("not an amount of money"))
+    }
+}
+
 /// Gives a type its schema: JSON types for editors, and `x-kind`, which the checker goes by.
 macro_rules! kind {
     ($type:ident, $($schema:tt)+) => {
@@ -122,6 +141,7 @@ kind!(Text, {"type": ["string", "integer"], "x-kind": "text"});
 kind!(Words, {"type": ["array", "string"], "items": {"type": "string"}, "x-kind": "words"});
 kind!(Span, {"type": ["string", "integer"], "x-kind": "duration"});
 kind!(Size, {"type": ["string", "integer"], "x-kind": "size"});
+kind!(Usd, {"type": ["number", "string"], "minimum": 0, "x-kind": "usd"});
 kind!(Parallel, {
     "type": ["string", "integer"], "pattern": "^auto$", "minimum": 1, "maximum": PARALLEL_MOST,
     "x-kind": "parallel"

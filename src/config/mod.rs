@@ -5,6 +5,7 @@
 //! (they are handed over), never look into specs, and never decide anything about a run.
 
 mod agents;
+mod budget;
 mod check;
 mod confine;
 mod feature;
@@ -22,6 +23,7 @@ mod unavailable;
 mod words;
 pub mod yaml;
 
+pub use budget::price;
 pub use feature::{FeatureKeys, Reference};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::{fuzz, fuzz_front_matter};
@@ -82,6 +84,10 @@ pub struct Flags {
     pub model: Option<String>,
     /// `--on-halt`: `isolate` or `stop`.
     pub on_halt: Option<String>,
+    /// `--budget-usd`.
+    pub budget_usd: Option<String>,
+    /// `--budget-tokens`.
+    pub budget_tokens: Option<String>,
     /// `--sandbox`: `off`, `auto`, `bwrap` or `landlock`.
     pub sandbox: Option<String>,
     /// `--dry-run`.

@@ -3,7 +3,7 @@
 //! Precedence: flag, then `HARNESS_*`, then the names harness-loop used; empty variables count as unset.
 //! This file must never read the process's own environment: it is handed over.
 
-use super::check::{Checker, Key};
+use super::check::{Checker, Key, has_type};
 use super::origin::{Origin, Tree};
 use super::shape::{self, Selection, Shape};
 use super::source::{Source, quoted};
@@ -75,6 +75,13 @@ const OVERRIDES: &[Override] = &[
     ),
     over("run.on_halt", "--on-halt", "HARNESS_ON_HALT", ""),
     over("agent", "--agent", "HARNESS_AGENT", ""),
+    over("budget.usd", "--budget-usd", "HARNESS_BUDGET_USD", ""),
+    over(
+        "budget.tokens",
+        "--budget-tokens",
+        "HARNESS_BUDGET_TOKENS",
+        "",
+    ),
     over("sandbox", "--sandbox", "HARNESS_SANDBOX", ""),
     over(
         "breakers.stuck.limit",
@@ -192,7 +199,8 @@ fn node_of(text: &str, key: &str, schema: &serde_json::Value) -> Result<Node, St
                 return Err(format!("expected 0 or 1, found {found}"));
             }
         },
-        _ if schema["type"] == "integer" => match text.trim().parse() {
+        _ if has_type(schema, "integer") && schema["x-kind"].is_null() => match text.trim().parse()
+        {
             Ok(number) => Value::Int(number),
             Err(_) => Value::Text(text.to_owned()),
         },
@@ -218,6 +226,8 @@ fn flags_as_text(flags: &Flags) -> BTreeMap<&'static str, String> {
         ("--agent", flags.agent.clone()),
         ("--model", flags.model.clone()),
         ("--on-halt", flags.on_halt.clone()),
+        ("--budget-usd", flags.budget_usd.clone()),
+        ("--budget-tokens", flags.budget_tokens.clone()),
         ("--sandbox", flags.sandbox.clone()),
         ("--dry-run", flags.dry_run.then(|| "1".to_owned())),
     ]

@@ -59,6 +59,8 @@ impl Resolver<'_> {
             run: run(&shape.run),
             agent,
             limits: self.limits(&shape.limits, shape.fallback.0, &agents),
+            budget: shape.budget.resolved(),
+            prices: self.prices(shape.prices),
             agents,
             breakers,
             worktrees: self.worktrees(shape.worktrees),

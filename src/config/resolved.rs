@@ -4,8 +4,8 @@
 
 use super::feature::FeatureKeys;
 use crate::model::{
-    AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
-    Settings, Slug,
+    AgentSettings, BreakerSettings, BudgetSettings, Containment, Isolation, LimitSettings,
+    MergeSettings, OnHalt, Price, Settings, Slug,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -28,6 +28,10 @@ pub struct Config {
     pub agents: BTreeMap<String, Profile>,
     /// What happens when the account of an agent cannot be used; its fallback profiles are keys of `agents`.
     pub limits: LimitSettings,
+    /// What may be used.
+    pub budget: BudgetSettings,
+    /// What models cost by the user's own word, by name.
+    pub prices: BTreeMap<String, Price>,
     /// Thresholds of the breakers.
     pub breakers: BreakerSettings,
     /// The worktrees that agents work in.
@@ -326,6 +330,7 @@ impl Config {
             agent: self.agent.clone(),
             agents: self.agents.iter().map(known).collect(),
             limits: self.limits.clone(),
+            budget: self.budget,
             only: self.only.clone(),
         }
     }

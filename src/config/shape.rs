@@ -4,6 +4,7 @@
 //! It must never know where a value came from.
 
 use super::agents::{Kind, Profile};
+use super::budget::{Budget, FeatureBudget, Price};
 use super::confine::{Confine, SandboxChoice};
 use super::kind::{Name, Parallel, Size, Span, Text, Words};
 use super::limits::Limits;
@@ -36,6 +37,10 @@ pub(super) struct Shape {
     pub fallback: Words,
     /// What happens when the account of an agent cannot be used for a while.
     pub limits: Limits,
+    /// What a run and a feature may use of tokens and money.
+    pub budget: Budget,
+    /// By name of a model, what a million of its tokens cost, for agents that report no money.
+    pub prices: BTreeMap<String, Price>,
     /// When a feature that makes no progress is stopped.
     pub breakers: Breakers,
     /// The git worktrees that agents work in.
@@ -93,6 +98,8 @@ pub(super) struct Feature {
     pub timeout: Option<Span>,
     /// Thresholds of the stuck breaker for this feature.
     pub stuck: FeatureStuck,
+    /// What it may use of tokens and money, instead of budget.feature_usd and budget.feature_tokens.
+    pub budget: FeatureBudget,
     /// Commands it must pass besides those of `verify.commands`.
     pub verify: Words,
 }
@@ -341,6 +348,8 @@ impl Default for Shape {
             agents: BTreeMap::from([("claude".into(), claude)]),
             fallback: Words::default(),
             limits: Limits::default(),
+            budget: Budget::default(),
+            prices: BTreeMap::new(),
             breakers: Breakers::default(),
             worktrees: Worktrees::default(),
             isolation: Isolation::Worktree,

@@ -192,8 +192,20 @@ const BAD_FILES: &[(&str, &str)] = &[
         ":2: there is no agent profile `clade` (did you mean `claude`?)",
     ),
     (
-        "features:\n  a: {budget: {usd: 3}}",
-        ":2: `features.a.budget` is not available yet (remove it)",
+        "features:\n  a: {budget: {usd: a lot}}",
+        ":2: `features.a.budget.usd`: expected an amount in US dollars such as 20 or 2.50, found `a lot`",
+    ),
+    (
+        "budget: {usd: -1}",
+        ":1: `budget.usd`: expected an amount in US dollars such as 20 or 2.50, found the number -1",
+    ),
+    (
+        "budget: {tokens: 0}",
+        ":1: `budget.tokens`: expected a number from 1 to 1000000000000000, found the number 0",
+    ),
+    (
+        "prices: {big: {input: 3}}",
+        ":1: `prices.big`: `output` is missing (say what a million tokens cost: {input: 2, output: 10})",
     ),
     (
         "specs: {dir: ../x}",
@@ -247,7 +259,6 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
     for yaml in [
         "checks: {todo_added: warn}",
         "checks: {}",
-        "budget: {usd: 5}",
         "escalate: [{agent: claude}]",
         "notify: {command: notify-send}",
         "run: {until: '07:30'}",
@@ -260,7 +271,7 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
         );
         assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
     }
-    let harmless = "budget: {usd: null, tokens: null}\nescalate: []\n\
+    let harmless = "escalate: []\n\
         notify: {command: null, on: [finished]}\nrun: {until: null, keep_awake: false}\n\
         sandbox: off";
     let (_dir, sources) = sources(harmless, &[]);
@@ -380,7 +391,7 @@ fn bad_overrides_name_the_variable() {
 #[test]
 fn all_problems_come_at_once_in_the_order_of_the_file() {
     let problems = refused(
-        "agent: nobody\nrun:\n  parallel: x\n  gracee: 1s\nbudget: {usd: 1}\n",
+        "agent: nobody\nrun:\n  parallel: x\n  gracee: 1s\nchecks: {secrets: fail}\n",
         &[("DRY_RUN", "x")],
     );
     let lines: Vec<&str> = problems

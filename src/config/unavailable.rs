@@ -26,7 +26,6 @@ const fn key(key: &'static str, harmless: fn(&Node) -> bool, instead: &'static s
 /// Keys of harness.yaml.
 pub(super) const IN_FILE: &[Unavailable] = &[
     key("checks", never, "remove it"),
-    key("budget", all_null, "remove it"),
     key("escalate", empty, "remove it"),
     key("notify.command", null, "remove it"),
     key("notify.on", always, "remove it"),
@@ -36,11 +35,7 @@ pub(super) const IN_FILE: &[Unavailable] = &[
         |node| node.value == Value::Bool(false),
         "remove it",
     ),
-    key("features.*.budget", all_null, "remove it"),
 ];
-
-/// Keys of front matter.
-pub(super) const IN_FRONT_MATTER: &[Unavailable] = &[key("budget", all_null, "remove it")];
 
 fn never(_: &Node) -> bool {
     false
@@ -56,11 +51,4 @@ fn null(node: &Node) -> bool {
 
 fn empty(node: &Node) -> bool {
     null(node) || node.value == Value::List(Vec::new())
-}
-
-fn all_null(node: &Node) -> bool {
-    match &node.value {
-        Value::Map(entries) => entries.iter().all(|entry| null(&entry.node)),
-        _ => null(node),
-    }
 }

@@ -53,6 +53,29 @@ fn edits(a: &[char], b: &[char]) -> usize {
     last.last().copied().unwrap_or_default()
 }
 
+/// Most money that is accepted: a billion US dollars.
+const MOST_USD: u64 = 1_000_000_000;
+
+/// Reads `20`, `2.50` or `0.000125` US dollars, as millionths of one.
+pub(super) fn usd(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) || part.len() > 6 {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok().filter(|usd| *usd <= MOST_USD)?;
+    let part: u64 = format!("{part:0<6}").parse().ok()?;
+    Some(whole * 1_000_000 + part)
+}
+
+/// The same amount, as [`usd`] reads it.
+pub(super) fn usd_text(micro_usd: u64) -> String {
+    let text = format!("{}.{:06}", micro_usd / 1_000_000, micro_usd % 1_000_000);
+    let text = text.trim_end_matches('0');
+    text.strip_suffix('.').unwrap_or(text).to_owned()
+}
+
 /// Reads `30s`, `10m`, `1h30m`, or a bare `0`; at most a year.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
@@ -192,6 +215,33 @@ mod tests {
         );
         assert_eq!(nearest("telemetry", keys), None);
         assert_eq!(nearest("", ["a"]), None);
+    }
+
+    #[test]
+    fn money_is_dollars_with_at_most_six_digits_behind_the_point() {
+        for (text, micro_usd) in [
+            ("20", Some(20_000_000)),
+            ("2.50", Some(2_500_000)),
+            (" 0.000125 ", Some(125)),
+            ("0", Some(0)),
+            ("1000000000", Some(1_000_000_000_000_000)),
+            ("1000000001", None),
+            ("0.0000001", None),
+            ("$5", None),
+            ("-1", None),
+            (".5", None),
+            ("5.", None),
+            ("1e3", None),
+            ("", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(usd(text), micro_usd, "{text:?}");
+            if let Some(micro_usd) = micro_usd {
+                assert_eq!(usd(&usd_text(micro_usd)), Some(micro_usd));
+            }
+        }
+        assert_eq!(usd_text(2_500_000), "2.5");
+        assert_eq!(usd_text(20_000_000), "20");
     }
 
     #[test]

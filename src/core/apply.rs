@@ -4,13 +4,15 @@
 //! what happens next is for [`schedule`](super::schedule) to say.
 
 use super::accounts::{is_the_accounts, used_by};
+use super::budget::feature_used_up;
 use super::feature::{Feature, Phase};
 use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
 use crate::model::{
     Ending, Event, FailureKind, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict,
-    Record, Relation, SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
+    Record, Relation, Settings, SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 /// First wait after a failure that was nobody's fault; each further one waits four times as long.
 const INFRA_BACKOFF_MS: u64 = 1_000;
@@ -43,6 +45,10 @@ impl State {
                     started: at,
                     slept_ms: 0,
                     iterations: 0,
+                    used: Usage::default(),
+                    budget_told: BTreeSet::new(),
+                    caches: BTreeMap::new(),
+                    findings: Vec::new(),
                     stop: None,
                     strain: None,
                     halted_by: None,
@@ -57,6 +63,7 @@ impl State {
             Event::Written { through } => self.written(*through),
             Event::ClockSet { wall } => self.clock_set(*wall, at),
             Event::Slept { slept_ms } => self.slept(*slept_ms),
+            Event::Noticed { what } => self.notice(what),
             Event::Strained { .. }
             | Event::StopRequested { .. }
             | Event::Tidied
@@ -135,6 +142,7 @@ impl State {
         self.begin_merging(ground, at);
         self.try_accounts_again();
         let slugs: Vec<Slug> = self.features.keys().cloned().collect();
+        let settings = self.settings();
         for slug in slugs {
             let Some(feature) = self.features.get_mut(&slug) else {
                 continue;
@@ -142,7 +150,8 @@ impl State {
             feature.not_before = Stamp::default();
             feature.infra = 0;
             // A crash may have come before the verdict, and this run's limits may be other ones.
-            let is_begun = feature.charged > 0 || feature.last.is_some();
+            let has_spent = feature.spent != Usage::default();
+            let is_begun = feature.charged > 0 || feature.last.is_some() || has_spent;
             if is_begun {
                 self.unjudged.insert(slug.clone());
             }
@@ -152,6 +161,7 @@ impl State {
                 Phase::Failed {
                     why: SkipReason::Setup { .. } | SkipReason::Spawn { .. },
                 } => Phase::Pending,
+                _ if is_allowed_more(&settings, feature) => Phase::Pending,
                 same => same.clone(),
             };
             if phase != feature.phase {
@@ -168,17 +178,27 @@ impl State {
         self.reindex();
     }
 
+    /// What the current or last run was asked to do.
+    fn settings(&self) -> Settings {
+        let settings = self.run.as_ref().map(|run| run.settings.clone());
+        settings.unwrap_or_default()
+    }
+
     fn backlog(&mut self, upserted: &[FeatureSpec], removed: &[Slug], at: Stamp) {
+        let settings = self.settings();
         for spec in upserted {
             match self.features.get_mut(&spec.slug) {
                 Some(feature) => {
+                    if feature.spec.budget != spec.budget {
+                        self.unjudged.insert(spec.slug.clone());
+                    }
                     feature.spec = spec.clone();
                     feature.listed = true;
-                    if feature.phase
+                    let is_back = feature.phase
                         == (Phase::Failed {
                             why: SkipReason::SpecRemoved,
-                        })
-                    {
+                        });
+                    if is_back || is_allowed_more(&settings, feature) {
                         feature.phase = Phase::Pending;
                         feature.since = at;
                     }
@@ -285,8 +305,7 @@ impl State {
     }
 
     fn iteration_ended(&mut self, slug: &Slug, report: &IterationReport, at: Stamp) {
-        let settings = self.run.as_ref().map(|run| run.settings.clone());
-        let settings = settings.unwrap_or_default();
+        let settings = self.settings();
         self.set_phase(slug, Phase::Working { running: None }, at);
         let Some(feature) = self.features.get_mut(slug) else {
             return;
@@ -299,7 +318,9 @@ impl State {
         feature.since = at;
         feature.not_before = at.plus_ms(settings.sleep_between_ms);
         self.delayed.insert(slug.clone());
-        feature.usage = add(feature.usage, report.usage.unwrap_or_default());
+        let used = report.usage.unwrap_or_default();
+        feature.usage = feature.usage.plus(used);
+        feature.spent = feature.spent.plus(used);
         feature.remember(report);
         self.unjudged.insert(slug.clone());
         match &report.merge {
@@ -335,6 +356,10 @@ impl State {
             feature.answer = None;
             feature.infra = 0;
         }
+        if let Some(run) = &mut self.run {
+            run.used = run.used.plus(used);
+        }
+        self.hear_of_cache(slug, iteration, profile.clone(), report);
         if let Some(profile) = profile {
             self.hear_of_account(&profile, report, &settings, at);
         }
@@ -408,12 +433,13 @@ impl StopLevel {
     }
 }
 
-fn add(a: Usage, b: Usage) -> Usage {
-    Usage {
-        input: a.input.saturating_add(b.input),
-        output: a.output.saturating_add(b.output),
-        cache_read: a.cache_read.saturating_add(b.cache_read),
-        cache_write: a.cache_write.saturating_add(b.cache_write),
-        micro_usd: a.micro_usd.saturating_add(b.micro_usd),
-    }
+/// Whether it was given up because its budget was used up, and has a bigger one now.
+fn is_allowed_more(settings: &Settings, feature: &Feature) -> bool {
+    let was_used_up = matches!(
+        feature.phase,
+        Phase::Failed {
+            why: SkipReason::BudgetUsedUp { .. }
+        }
+    );
+    was_used_up && feature_used_up(settings, feature).is_none()
 }

@@ -68,6 +68,7 @@ impl State {
         self.set_phase(slug, phase, at);
         if let Some(feature) = self.features.get_mut(slug) {
             feature.forgive();
+            feature.allow_again();
             feature.marker = false;
             feature.fresh = true;
             feature.empty = false;
@@ -103,6 +104,8 @@ impl State {
                     feature.forgive();
                     feature.answer = Some(answer.clone());
                 }
+                // An answer is no new budget.
+                self.unjudged.insert(slug.clone());
                 self.set_phase(slug, Phase::Pending, at);
                 let text = format!("A person answered: {answer}");
                 self.log(slug, None, "answer".to_owned(), text, Vec::new(), at);
@@ -128,6 +131,7 @@ impl State {
                     .is_some_and(|feature| matches!(feature.phase, Phase::Parked { .. }));
                 if let Some(feature) = self.features.get_mut(slug) {
                     feature.forgive();
+                    feature.allow_again();
                     if parked {
                         feature.handback = None;
                     }

@@ -212,6 +212,7 @@ mod tests {
             changed,
             merge: None,
             usage: None,
+            prompt: None,
         }
     }
 

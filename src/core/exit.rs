@@ -1,5 +1,6 @@
 //! Exit codes: what holds at the end of a run, most urgent first.
 
+use super::budget::run_used_up;
 use super::feature::{Feature, Phase};
 use super::schedule::hopeless_features;
 use super::state::{Run, State};
@@ -38,11 +39,15 @@ pub fn exit_codes(state: &State) -> Vec<u8> {
         if lost {
             holds.push(6);
         }
+        let used_up = run_used_up(run).is_some();
+        if used_up && could_go_on(state) {
+            holds.push(7);
+        }
         if state.halt.is_some() {
             holds.push(3);
         }
         let held = run.stop.is_some() || lost || run.halted_by.is_some() || state.halt.is_some();
-        if !held && could_go_on(state) {
+        if !held && !used_up && could_go_on(state) {
             holds.push(1);
         }
         if holds.is_empty() {
@@ -84,11 +89,14 @@ fn is_taken_back(feature: &Feature) -> bool {
 
 /// The code one feature calls for. Pending work calls for 1 only when nothing explains it better.
 fn own_code(feature: &Feature) -> Option<u8> {
-    match feature.phase {
+    match &feature.phase {
         Phase::Tripped { .. } => Some(5),
         Phase::Blocked { .. } => Some(4),
         Phase::Parked { .. } => Some(8),
         Phase::Failed { .. } if is_taken_back(feature) => None,
+        Phase::Failed {
+            why: SkipReason::BudgetUsedUp { .. },
+        } => Some(7),
         Phase::Failed { .. } => Some(1),
         _ => None,
     }

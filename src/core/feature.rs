@@ -50,7 +50,12 @@ pub(super) struct Feature {
     pub(super) marker_write: u64,
     /// Whether its `.done` marker is known to be on disk.
     pub(super) marker: bool,
+    /// All that it ever used.
     pub(super) usage: Usage,
+    /// What it used since a person had it tried again, or since its beginning.
+    pub(super) spent: Usage,
+    /// Whether a person was told that most of its budget is used.
+    pub(super) budget_told: bool,
     /// Whether what landed last of it changed nothing.
     pub(super) empty: bool,
     /// When it first claimed to be done since a person or the beginning queued it: its age in the merge
@@ -154,6 +159,8 @@ impl Feature {
             marker_write: 0,
             marker: false,
             usage: Usage::default(),
+            spent: Usage::default(),
+            budget_told: false,
             empty: false,
             claimed: None,
             handback: None,
@@ -196,6 +203,20 @@ impl Feature {
 
     pub(super) fn holds_slot(&self) -> bool {
         matches!(self.phase, Phase::Preparing | Phase::Working { .. })
+    }
+
+    /// A new budget.
+    pub(super) fn allow_again(&mut self) {
+        self.spent = Usage::default();
+        self.budget_told = false;
+    }
+
+    /// Whether its next iteration could begin as far as it itself goes.
+    pub(super) fn may_begin(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Pending | Phase::Working { running: None }
+        )
     }
 
     /// A clean slate after a person stepped in.

@@ -12,6 +12,8 @@ mod apply_ground;
 mod apply_merge;
 mod apply_verdict;
 mod breaker;
+mod budget;
+mod caches;
 mod decide;
 mod decide_merge;
 mod exit;
@@ -40,6 +42,6 @@ pub use queue_view::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView,
 pub use schedule::next;
 pub use state::State;
 pub use view::{
-    FeatureView, Planned, RunView, SentBack, Stage, View, Wait, plan, unselected, view,
+    BudgetView, FeatureView, Planned, RunView, SentBack, Stage, View, Wait, plan, unselected, view,
 };
 pub use wanted::{wake_at, wanted};

@@ -5,6 +5,8 @@
 
 use super::accounts::{is_active, own_profile};
 use super::breaker::TAMPERED;
+use super::budget::{feature_news, feature_used_up, run_news, run_used_up};
+use super::caches;
 use super::exit::exit_codes;
 use super::feature::{Feature, Phase};
 use super::merge;
@@ -21,6 +23,7 @@ pub(super) const INFRA_LIMIT: u32 = 3;
 pub fn next(state: &State, now: Stamp) -> Option<Event> {
     let run = state.live()?;
     judge(state, run)
+        .or_else(|| notice(state, run))
         .or_else(|| merge::next(state, run, now))
         .or_else(|| start_iteration(state, run, now))
         .or_else(|| start_feature(state, run, now))
@@ -30,10 +33,12 @@ pub fn next(state: &State, now: Stamp) -> Option<Event> {
 
 /// Whether new work may start in this run.
 pub(super) fn admits(state: &State, run: &Run) -> bool {
-    admits_but_for_iterations(state, run) && run.iterations < run.settings.max_iterations
+    admits_but_for_limits(state, run)
+        && run.iterations < run.settings.max_iterations
+        && run_used_up(run).is_none()
 }
 
-fn admits_but_for_iterations(state: &State, run: &Run) -> bool {
+fn admits_but_for_limits(state: &State, run: &Run) -> bool {
     run.stop.is_none() && state.halt.is_none() && run.halted_by.is_none()
 }
 
@@ -61,6 +66,16 @@ fn judge(state: &State, run: &Run) -> Option<Event> {
         .unjudged
         .iter()
         .find_map(|slug| verdict(run, slug, state.features.get(slug)?))
+}
+
+/// What a person is to be told.
+fn notice(state: &State, run: &Run) -> Option<Event> {
+    let mut unjudged = state.unjudged.iter();
+    let of_a_feature =
+        || unjudged.find_map(|slug| feature_news(run, slug, state.features.get(slug)?));
+    run_news(run)
+        .or_else(of_a_feature)
+        .or_else(|| caches::news(state, run))
 }
 
 /// The verdict on a feature's last report, gate run or failure; `None`: it goes on.
@@ -104,6 +119,8 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
     } else if feature.charged >= run.settings.max_iterations_per_feature {
         let cap = run.settings.max_iterations_per_feature;
         SkipReason::IterationsUsedUp { cap }
+    } else if let Some(spending) = feature_used_up(&run.settings, feature) {
+        SkipReason::BudgetUsedUp { spending }
     } else if !feature.listed && matches!(feature.phase, Phase::Working { .. }) {
         SkipReason::SpecRemoved
     } else {

@@ -5,12 +5,13 @@
 //! scans finished ones.
 
 use super::accounts::Account;
+use super::caches::{Cache, CommonPrompt};
 use super::feature::{Feature, Phase, ReadyKey};
 use super::graph::Graph;
 use super::queue::Merging;
 use crate::model::{
-    FeatureSpec, Handback, Oid, RunId, Settings, SkipReason, Slug, Stamp, StopLevel, WorktreeName,
-    WriteJob, Writing,
+    BudgetUnit, FeatureSpec, Finding, Handback, Oid, RunId, Settings, SkipReason, Slug, Stamp,
+    StopLevel, Usage, WorktreeName, WriteJob, Writing,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -38,6 +39,8 @@ pub struct State {
     pub(super) merging: Merging,
     /// Accounts of agents that cannot be used, or are being tried again.
     pub(super) accounts: BTreeMap<String, Account>,
+    /// What all prompts begin with.
+    pub(super) prompt: CommonPrompt,
     /// Features whose last report or gate verdict is still to be judged.
     pub(super) unjudged: BTreeSet<Slug>,
     /// Features whose `not_before` lies ahead.
@@ -70,6 +73,14 @@ pub(super) struct Run {
     /// How long the machine slept since, in milliseconds.
     pub(super) slept_ms: u64,
     pub(super) iterations: u32,
+    /// What its iterations used, also those that count towards no cap.
+    pub(super) used: Usage,
+    /// Of which limits of its budget a person was told, and whether that all of it is used.
+    pub(super) budget_told: BTreeSet<(BudgetUnit, bool)>,
+    /// The prompt caches of its profiles.
+    pub(super) caches: BTreeMap<String, Cache>,
+    /// What a person was told.
+    pub(super) findings: Vec<Finding>,
     pub(super) stop: Option<StopLevel>,
     /// What the machine is short of.
     pub(super) strain: Option<String>,

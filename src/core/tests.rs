@@ -11,6 +11,7 @@ use crate::model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 mod accounts;
+mod budget;
 mod cut_off;
 mod queue;
 mod time;
@@ -58,6 +59,7 @@ fn report() -> IterationReport {
         changed: true,
         merge: None,
         usage: None,
+        prompt: None,
     }
 }
 

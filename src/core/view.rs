@@ -4,6 +4,7 @@
 //! all times by the wall clock as it stands now: the journal's own time does not follow when that is set.
 
 use super::account_view::{AccountView, accounts, lost_account};
+use super::budget::{allowed, run_used_up};
 use super::feature::{Feature, Phase};
 use super::graph::GraphProblem;
 use super::merge::base_failure;
@@ -11,8 +12,8 @@ use super::queue::{AttemptStage, Publishing};
 use super::schedule::{admits, clash, hopeless_features, waits_after};
 use super::state::{Run, State};
 use crate::model::{
-    Containment, FeatureSpec, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel, Usage,
-    WorktreeName,
+    Budget, Containment, FeatureSpec, Finding, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel,
+    Usage, WorktreeName,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,41 @@ pub struct RunView {
     pub accounts: Vec<AccountView>,
     /// What the agent said of the first account that this run can use no more.
     pub account: Option<String>,
+    /// What its iterations used, also those that failed.
+    pub usage: Usage,
+    /// How much of what models were given came from the prompt cache, in percent; `None`: they were given nothing.
+    pub cached_percent: Option<u32>,
+    /// What it may use.
+    pub budget: BudgetView,
+    /// What a feature may use that has no budget of its own.
+    pub feature_budget: Budget,
+    /// What came to light in it that a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// A budget, and what is left of it. `None`: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BudgetView {
+    /// Money, in millionths of a US dollar.
+    pub micro_usd: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
+    /// Money that is left.
+    pub left_micro_usd: Option<u64>,
+    /// Tokens that are left.
+    pub left_tokens: Option<u64>,
+}
+
+impl BudgetView {
+    fn new(budget: Budget, used: &Usage) -> Self {
+        let left = |limit: Option<u64>, used| limit.map(|limit| limit.saturating_sub(used));
+        Self {
+            micro_usd: budget.micro_usd,
+            tokens: budget.tokens,
+            left_micro_usd: left(budget.micro_usd, used.micro_usd),
+            left_tokens: left(budget.tokens, used.tokens()),
+        }
+    }
 }
 
 /// A feature.
@@ -109,8 +145,12 @@ pub struct FeatureView {
     pub empty: bool,
     /// Whether the run is limited to others.
     pub unselected: bool,
-    /// Tokens and money so far.
+    /// Tokens and money so far, in all runs.
     pub usage: Usage,
+    /// How much of what models were given came from the prompt cache, in percent.
+    pub cached_percent: Option<u32>,
+    /// What it may use until a person has it tried again.
+    pub budget: BudgetView,
 }
 
 /// What the merge queue found wrong with a feature.
@@ -174,6 +214,8 @@ pub enum Wait {
     Account(String, Option<Stamp>),
     /// A free slot.
     Slot,
+    /// The run's budget, of which nothing is left.
+    Budget,
     /// Nothing new is started.
     Stopped,
 }
@@ -240,6 +282,11 @@ pub fn view(state: &State, now: Stamp) -> View {
             strain: run.strain.clone(),
             accounts: accounts(state, now),
             account: lost_account(state),
+            usage: run.used,
+            cached_percent: run.used.cached_percent(),
+            budget: BudgetView::new(run.settings.budget.run, &run.used),
+            feature_budget: run.settings.budget.feature,
+            findings: run.findings.clone(),
         }),
         halt: state.halt.clone(),
         ahead,
@@ -308,6 +355,11 @@ fn feature_view(
         empty: feature.is_merged() && feature.empty,
         unselected: !state.is_selected(slug),
         usage: feature.usage,
+        cached_percent: feature.usage.cached_percent(),
+        budget: match &state.run {
+            Some(run) => BudgetView::new(allowed(&run.settings, feature), &feature.spent),
+            None => BudgetView::default(),
+        },
     }
 }
 
@@ -346,6 +398,7 @@ fn park_words(why: &ParkReason) -> String {
 fn skip_words(why: &SkipReason) -> String {
     match why {
         SkipReason::IterationsUsedUp { cap } => format!("its {cap} iterations are used up"),
+        SkipReason::BudgetUsedUp { .. } => "its budget is used up".to_owned(),
         SkipReason::Setup { text } => format!("its worktree could not be made ready: {text}"),
         SkipReason::Spawn { text } => format!("the agent could not be run: {text}"),
         SkipReason::SpecRemoved => "its spec was removed".to_owned(),
@@ -392,6 +445,8 @@ fn waits(state: &State, feature: &Feature, hopeless: &BTreeSet<Slug>, now: Stamp
     if let Some(run) = state.live().filter(|_| waits.is_empty()) {
         waits.push(if admits(state, run) {
             Wait::Slot
+        } else if run_used_up(run).is_some() {
+            Wait::Budget
         } else {
             Wait::Stopped
         });

@@ -14,7 +14,9 @@ use crate::core::State;
 use crate::gate::Checks;
 use crate::git::{Lent, Worktrees};
 use crate::learnings::Memory;
-use crate::model::{AgentChoice, EffectKey, FeatureSpec, Oid, RunId, Slug, WorktreeName};
+use crate::model::{
+    AgentChoice, EffectKey, FeatureSpec, Oid, PromptFigures, RunId, Slug, WorktreeName,
+};
 use crate::process::{self, Builds, Keeper, Limits, Sandbox, Secrets};
 use crate::spec;
 use std::cell::RefCell;
@@ -33,6 +35,8 @@ pub(super) struct Crew {
     pub(super) memory: Memory,
     pub(super) profiles: BTreeMap<String, (Profile, PathBuf)>,
     pub(super) template: Option<(PathBuf, String)>,
+    /// How long the beginning is that all prompts have, in bytes.
+    stable: usize,
     pub(super) env: BTreeMap<OsString, OsString>,
     /// The features as last read;
     pub(super) features: RefCell<BTreeMap<Slug, FeatureSpec>>,
@@ -74,8 +78,12 @@ impl Crew {
         let own = own.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         let secrets = Secrets::among(given.chain(own));
         let vigil = Vigil::new(&ready.place.repo, not_watched(&ready.place, &ready.config));
+        let template = ready.template.as_ref();
+        let template = template.map(|(path, text)| Template { path, text });
+        let stable = agent::stable_bytes(&ready.config.prompt.extra, template.as_ref());
         let crew = Self {
             vigil,
+            stable,
             place: ready.place,
             config: ready.config,
             target: ready.target.refname,
@@ -180,6 +188,13 @@ impl Crew {
     /// crash: the same in every run, because a later run looks for an earlier one's.
     pub(super) fn token(&self, key: &EffectKey) -> String {
         token(&self.place.state_dir, key)
+    }
+
+    /// A prompt in figures; what the feature was told before is read from its records.
+    pub(super) fn figures(&self, slug: &Slug, iteration: u32, prompt: &str) -> PromptFigures {
+        let before = self.place.prompt(slug, iteration.saturating_sub(1));
+        let before = std::fs::read_to_string(before).ok();
+        agent::figures(prompt, self.stable, before.as_deref())
     }
 
     /// The prompt of the feature's next iteration.
@@ -293,6 +308,8 @@ impl Scribe<'_> {
             .filter(|other| *other != slug)
             .map(Slug::to_string)
             .collect();
+        let learnings = lines(self.config.prompt.learnings_lines);
+        let learnings = self.memory.learnings(learnings)?;
         let materials = Materials {
             slug: slug.as_str(),
             title: &title,
@@ -302,9 +319,7 @@ impl Scribe<'_> {
             prior_log: &self
                 .memory
                 .prior_log(slug, lines(self.config.prompt.prior_log_lines))?,
-            learnings: &self
-                .memory
-                .learnings(lines(self.config.prompt.learnings_lines))?,
+            learnings: (&learnings.settled, &learnings.latest),
             answer: news.answer,
             handoff: news.handoff,
             meanwhile: news.meanwhile,

@@ -38,6 +38,7 @@ pub(super) async fn iterate(
     let iterated = match before(&crew, &job, &worktree, &out).await {
         Ok(begun) => {
             let tip = begun.tip.clone();
+            let prompt = crew.figures(&job.slug, job.number, &begun.prompt);
             watched.starts();
             let called = call(&crew, &job, &worktree, begun, stop).await;
             let tampered = watched.ends(&out).await;
@@ -64,6 +65,7 @@ pub(super) async fn iterate(
             IterationReport {
                 refused,
                 tampered,
+                prompt: Some(prompt),
                 ..report(called, snapshot)
             }
         }
@@ -297,6 +299,7 @@ async fn call(
         secrets: crew.secrets.clone(),
         output_cap: crew.config.resources.output,
         model,
+        prices: &crew.config.prices,
     };
     agent::call(call, stop, |progress| {
         if let Progress::Line(line) = progress {
@@ -395,6 +398,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
             .and_then(|snapshot| snapshot.merge.clone()),
         tip: snapshot.map(|snapshot| snapshot.tip),
         usage: called.usage,
+        prompt: None,
     }
 }
 

@@ -126,6 +126,25 @@ impl Place {
         directory.join(iteration.to_string())
     }
 
+    /// The prompt that an iteration was given.
+    #[must_use]
+    pub fn prompt(&self, slug: &crate::model::Slug, iteration: u32) -> PathBuf {
+        self.records(slug, iteration).join("prompt.md")
+    }
+
+    /// Iterations of a feature whose prompts are kept, in order.
+    #[must_use]
+    pub fn prompts(&self, slug: &crate::model::Slug) -> Vec<u32> {
+        let directory = self.state_dir.join("iterations").join(slug.as_str());
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let mut kept: Vec<u32> = numbers
+            .filter(|n| self.prompt(slug, *n).is_file())
+            .collect();
+        kept.sort_unstable();
+        kept
+    }
+
     /// What gates print.
     pub(super) fn gate_logs(&self) -> PathBuf {
         self.state_dir.join("gates")

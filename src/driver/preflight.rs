@@ -4,7 +4,7 @@
 use super::confine::Confinement;
 use super::error::DriverError;
 use super::place::{Place, profiles_in_use};
-use crate::agent;
+use crate::agent::{self, Tells};
 use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
 use crate::git::{BrokenFilter, GitError, Target, Worktrees, integration_ref};
@@ -99,6 +99,8 @@ pub fn preflight(
     survey.warnings.extend(odd);
     let charges = charges(&config, &survey.features, &env);
     survey.warnings.extend(charges);
+    let unmeasured = unmeasured(&config, &survey.features);
+    survey.warnings.extend(unmeasured);
     Ok(Ready {
         place,
         config,
@@ -347,6 +349,65 @@ pub fn charges(
         )))
     });
     charged.collect()
+}
+
+/// Agents of which nobody will know what they use, although there is a budget.
+fn unmeasured(config: &Config, features: &[FeatureSpec]) -> Vec<Problem> {
+    let budgets = features.iter().map(|spec| spec.budget);
+    let budgets = budgets.chain([config.budget.run, config.budget.feature]);
+    let (mut any, mut money) = (false, false);
+    for budget in budgets {
+        any |= !budget.is_unlimited();
+        money |= budget.micro_usd.is_some();
+    }
+    let names = profiles_in_use(config, features).into_iter();
+    let odd = names.filter_map(|name| {
+        let profile = config.agents.get(name)?;
+        match agent::tells(profile.kind) {
+            Tells::Nothing if any => {
+                let text = format!(
+                    "agent `{name}` does not tell what it uses: no budget can be kept for it"
+                );
+                Some(Problem::warning(text).help("`run.max_iterations` limits its calls"))
+            }
+            Tells::Tokens if money => no_price(config, features, name, profile),
+            _ => None,
+        }
+    });
+    odd.collect()
+}
+
+/// Says that nobody knows what one of the models costs that an agent is asked for.
+fn no_price(
+    config: &Config,
+    features: &[FeatureSpec],
+    name: &str,
+    profile: &Profile,
+) -> Option<Problem> {
+    let theirs = features.iter().map(|spec| &spec.agent);
+    let theirs = theirs.filter(|own| own.profile.as_ref().unwrap_or(&config.agent) == name);
+    let mut models = theirs.map(|own| {
+        let asked = config.model.as_deref().or(own.model.as_deref());
+        asked.or(profile.model.as_deref())
+    });
+    let unknown = models.find(|model| {
+        let price = model.and_then(|model| config::price(&config.prices, model));
+        price.is_none()
+    })?;
+    let (which, help) = match unknown {
+        Some(model) => (
+            format!("and no price of `{}` is known", model.escape_debug()),
+            "say it: `prices: {<model>: {input: 2, output: 10}}`, in US dollars for a million tokens",
+        ),
+        None => (
+            "and which model it chooses is not known".to_owned(),
+            "name its model: `model` in the agent's profile",
+        ),
+    };
+    let text = format!(
+        "agent `{name}` tells tokens and no money, {which}: what it uses counts as tokens only"
+    );
+    Some(Problem::warning(text).help(help))
 }
 
 fn programs(

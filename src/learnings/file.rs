@@ -127,13 +127,19 @@ pub(super) fn cut(path: &Path, count: usize) -> Result<()> {
 
 /// The last `cap` bytes, from the first whole line on; empty when the file is missing.
 pub(super) fn tail(path: &Path, cap: usize) -> Result<Vec<u8>> {
+    steady_tail(path, cap, 1)
+}
+
+/// As [`tail`], and it begins at a multiple of `step`: while a file grows it begins where it began, and now and then a
+/// whole step later.
+pub(super) fn steady_tail(path: &Path, cap: usize, step: usize) -> Result<Vec<u8>> {
     let Some(mut file) = open(path, OpenOptions::new().read(true))? else {
         return Ok(Vec::new());
     };
     let mut bytes = Vec::new();
     let mut read = || -> io::Result<bool> {
         let len = file.metadata()?.len();
-        let start = len.saturating_sub(cap as u64);
+        let start = len.saturating_sub(cap as u64).next_multiple_of(step as u64);
         file.seek(SeekFrom::Start(start))?;
         (&file).take(cap as u64).read_to_end(&mut bytes)?;
         Ok(start > 0)

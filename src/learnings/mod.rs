@@ -23,6 +23,8 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// The most text one log entry may hold; small against [`WINDOW_BYTES`], so that an entry is always
 /// found again.
 const ENTRY_CAP_BYTES: usize = 64 * 1024;
+/// A window on a file moves on by such a part of itself at once.
+const STEPS: usize = 4;
 const LINE_CAP_CHARS: usize = 500;
 const NO_REASON: &str = "(no reason given)";
 
@@ -190,21 +192,23 @@ impl Memory {
         file::append(&self.learnings_path(), &fresh)
     }
 
-    /// The last `lines` lines of the feature's log; empty when there is none. Bytes that are not UTF-8
-    /// come out as U+FFFD, and of a very long stretch only the end.
+    /// The last lines of the feature's log, at most `lines`; empty when there is none. Bytes that are not UTF-8
+    /// come out as U+FFFD, and of a very long stretch only the end. What is told again and again should begin as it
+    /// began: while the log grows, the beginning stays, and then moves on by a quarter of `lines` at once.
     ///
     /// # Errors
     /// When it is there but cannot be read.
     pub fn prior_log(&self, slug: &Slug, lines: usize) -> Result<String> {
-        last_lines(&self.log_path(slug), lines)
+        let window = Window::of(&self.log_path(slug), lines)?;
+        Ok(window.settled + &window.latest)
     }
 
-    /// The last `lines` lines of learnings.md, on the same terms.
+    /// The last lines of learnings.md, on the same terms.
     ///
     /// # Errors
     /// When it is there but cannot be read.
-    pub fn learnings(&self, lines: usize) -> Result<String> {
-        last_lines(&self.learnings_path(), lines)
+    pub fn learnings(&self, lines: usize) -> Result<Window> {
+        Window::of(&self.learnings_path(), lines)
     }
 
     /// Every feature that has a done marker.
@@ -287,16 +291,35 @@ fn utc(at: Stamp, format: &str) -> String {
     time.strftime(format).to_string()
 }
 
-fn last_lines(path: &Path, lines: usize) -> Result<String> {
-    let tail = file::tail(path, WINDOW_BYTES)?;
-    let tail = String::from_utf8_lossy(&tail);
-    let skip = tail.lines().count().saturating_sub(lines);
-    let mut text = String::with_capacity(tail.len());
-    for line in tail.lines().skip(skip) {
-        text.push_str(line);
-        text.push('\n');
+/// The end of a file that only grows, as prompts tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// What stays as it is until the file has grown by a quarter of the window.
+    pub settled: String,
+    /// What came after that: it grows with the file.
+    pub latest: String,
+}
+
+impl Window {
+    fn of(path: &Path, lines: usize) -> Result<Self> {
+        let tail = file::steady_tail(path, WINDOW_BYTES, WINDOW_BYTES / STEPS)?;
+        let tail = String::from_utf8_lossy(&tail);
+        let step = (lines / STEPS).max(1);
+        let all = tail.lines().count();
+        let settled = all.saturating_sub(1) / step * step;
+        // Both move on at once: then what is told begins anew, and no more often.
+        let skip = settled.saturating_add(step).saturating_sub(lines);
+        let mut window = Self::default();
+        for (n, line) in tail.lines().enumerate().skip(skip) {
+            let part = match n < settled {
+                true => &mut window.settled,
+                false => &mut window.latest,
+            };
+            part.push_str(line);
+            part.push('\n');
+        }
+        Ok(window)
     }
-    Ok(text)
 }
 
 /// Where the heading line that ends with `key` begins.

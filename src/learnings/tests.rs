@@ -186,7 +186,32 @@ fn only_the_tail_of_a_big_log_is_read() {
     let all = memory.prior_log(&slug(), usize::MAX).unwrap();
     assert!(all.len() <= WINDOW_BYTES && all.starts_with("line "));
     fs::write(memory.learnings_path(), "x".repeat(1 << 20)).unwrap();
-    assert_eq!(memory.learnings(5).unwrap().len(), WINDOW_BYTES + 1);
+    assert_eq!(memory.learnings(5).unwrap().latest.len(), WINDOW_BYTES + 1);
+}
+
+/// What prompts tell of a file that grows begins as it began: caches match on beginnings.
+#[test]
+fn a_window_on_a_growing_file_moves_in_big_steps() {
+    let (_dir, memory) = memory();
+    let mut text = String::new();
+    let mut last = (String::new(), Window::default());
+    let (mut log_moved, mut lessons_settled) = (0, 0);
+    for n in 0..400 {
+        text.push_str(&format!("- lesson {n} of about the usual length\n"));
+        fs::write(memory.log_path(&slug()), &text).unwrap();
+        fs::write(memory.learnings_path(), &text).unwrap();
+        let log = memory.prior_log(&slug(), 40).unwrap();
+        let lessons = memory.learnings(40).unwrap();
+        let count = log.lines().count();
+        assert!(count <= 40 && (count > 30 || count == n + 1), "{count}");
+        assert!(text.ends_with(&log));
+        assert_eq!(log, lessons.settled.clone() + &lessons.latest);
+        assert!(lessons.latest.lines().count() <= 10);
+        log_moved += u32::from(!log.starts_with(&last.0));
+        lessons_settled += u32::from(lessons.settled != last.1.settled);
+        last = (log, lessons);
+    }
+    assert_eq!((log_moved, lessons_settled), (36, 39));
 }
 
 #[test]

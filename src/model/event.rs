@@ -6,8 +6,8 @@
 
 use super::bare::bare;
 use super::{
-    Chain, Evidence, FeatureSpec, GateId, Ground, InfraKind, IterationReport, Oid, ParkReason, Red,
-    RunId, Settings, SkipReason, Slug, Stamp, StopLevel, Trial, WorktreeName,
+    Chain, Evidence, FeatureSpec, Finding, GateId, Ground, InfraKind, IterationReport, Oid,
+    ParkReason, Red, RunId, Settings, SkipReason, Slug, Stamp, StopLevel, Trial, WorktreeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -378,6 +378,11 @@ pub enum Event {
     Written {
         /// Number of the last write.
         through: u64,
+    },
+    /// Something that a person should know came to light.
+    Noticed {
+        /// What.
+        what: Finding,
     },
     /// Free worktrees and merged branches were removed.
     #[serde(deserialize_with = "bare")]

@@ -1,6 +1,6 @@
 //! What a spec says about its feature.
 
-use super::Slug;
+use super::{Budget, Slug};
 use serde::{Deserialize, Serialize};
 
 /// One unit of work, as its spec, harness.yaml and the order file describe it.
@@ -41,6 +41,9 @@ pub struct FeatureSpec {
     /// The stuck breaker's thresholds, when they differ from the run's.
     #[serde(default, skip_serializing_if = "StuckRule::is_default")]
     pub stuck: StuckRule,
+    /// What it may use, when that differs from the run's.
+    #[serde(default, skip_serializing_if = "Budget::is_unlimited")]
+    pub budget: Budget,
     /// Verify commands of this feature, run after those of harness.yaml.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verify: Vec<String>,
@@ -99,6 +102,7 @@ impl FeatureSpec {
             agent: AgentChoice::default(),
             timeout_ms: None,
             stuck: StuckRule::default(),
+            budget: Budget::default(),
             verify: Vec::new(),
         }
     }

@@ -2,7 +2,8 @@
 
 use super::bare::bare;
 use super::{
-    AgentFailure, FeatureSpec, InfraKind, Oid, RunId, Settings, Slug, Stamp, WorktreeName,
+    AgentFailure, FeatureSpec, InfraKind, Oid, PromptFigures, RunId, Settings, Slug, Stamp, Usage,
+    WorktreeName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -196,6 +197,9 @@ pub struct IterationReport {
     /// Tokens and money, where the agent reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What the agent was told, in figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptFigures>,
 }
 
 /// How an agent's process ended.
@@ -242,22 +246,6 @@ impl Ending {
             Self::TimedOut | Self::IdleTimedOut | Self::OverLimit { .. } | Self::Stopped
         )
     }
-}
-
-/// Tokens and money of one iteration, as the agent reported them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Usage {
-    /// Input tokens that were not cached.
-    pub input: u64,
-    /// Output tokens.
-    pub output: u64,
-    /// Tokens read from the prompt cache.
-    pub cache_read: u64,
-    /// Tokens written to the prompt cache.
-    pub cache_write: u64,
-    /// Money in millionths of a US dollar.
-    pub micro_usd: u64,
 }
 
 /// Where the branches that matter stand.

@@ -5,6 +5,7 @@
 //! it *does* reads [`core`](crate::core).
 
 mod bare;
+mod budget;
 mod effect;
 mod escape;
 mod event;
@@ -13,10 +14,13 @@ mod feature;
 mod id;
 mod input;
 mod pattern;
+mod prices;
 mod problem;
 mod settings;
+mod usage;
 mod verdict;
 
+pub use budget::{Budget, BudgetSettings, BudgetUnit, Finding, Spending};
 pub use effect::{
     ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, RightOfWay, WriteJob,
     Writing,
@@ -28,12 +32,14 @@ pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
     Backlog, BuildOutcome, Candidate, Chain, Command, Ending, GateOutcome, Ground, Input,
-    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel, Usage,
+    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel,
 };
 pub use pattern::not_a_pattern;
+pub use prices::{PRICES_READ, Price, list_price};
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
     AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
     OnLimit, ProcessTier, SandboxTier, Settings,
 };
+pub use usage::{PromptFigures, Usage};
 pub use verdict::{Evidence, GateId, InfraKind, ParkReason, Red, SkipReason, Trial};

@@ -1,6 +1,6 @@
 //! The part of the configuration that decisions depend on; it is journalled with every run.
 
-use super::Slug;
+use super::{BudgetSettings, Slug};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,9 @@ pub struct Settings {
     /// What happens when an account cannot be used.
     #[serde(default)]
     pub limits: LimitSettings,
+    /// What may be used.
+    #[serde(default, skip_serializing_if = "BudgetSettings::is_unlimited")]
+    pub budget: BudgetSettings,
     /// Features the run is limited to; `None` means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<BTreeSet<Slug>>,
@@ -208,6 +211,7 @@ impl Default for Settings {
             agent: String::new(),
             agents: BTreeMap::new(),
             limits: LimitSettings::default(),
+            budget: BudgetSettings::default(),
             only: None,
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! This file never says what follows from it.
 
-use super::Slug;
 use super::bare::bare;
+use super::{Slug, Spending};
 use serde::{Deserialize, Serialize};
 
 /// Whose fault a failure outside the agent was.
@@ -24,6 +24,11 @@ pub enum SkipReason {
     IterationsUsedUp {
         /// The cap.
         cap: u32,
+    },
+    /// Its budget is used up.
+    BudgetUsedUp {
+        /// Which, and how much was used.
+        spending: Spending,
     },
     /// Its worktree or setup keeps failing.
     Setup {

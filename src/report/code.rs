@@ -13,7 +13,7 @@ pub fn code_meaning(code: u8) -> &'static str {
         4 => "a feature is blocked and waits for an answer",
         5 => "a circuit breaker tripped",
         6 => "a quota, rate or login limit of the agent ended the run",
-        7 => "the run's own budget is used up",
+        7 => "a budget of your own is used up, the run's or a feature's",
         8 => "done but not merged",
         9 => "another run holds the lock",
         10 => "the state directory is damaged",

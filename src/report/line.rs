@@ -4,6 +4,7 @@
 
 use super::code::codes_text;
 use super::merge_line;
+use super::money;
 use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
 use super::words::{contained, retry, unblock};
 use crate::model::{
@@ -119,6 +120,7 @@ fn run_text(event: &Event) -> Option<String> {
             shown(what, REASON_COLUMNS)
         ),
         Event::Strained { why: None } => "no longer short of anything".to_owned(),
+        Event::Noticed { what } => money::finding(what),
         Event::Slept { slept_ms } => format!("the machine slept for {}", elapsed(*slept_ms)),
         Event::StopRequested {
             level: StopLevel::Drain,
@@ -247,6 +249,9 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
 fn given_up(why: &SkipReason) -> String {
     match why {
         SkipReason::IterationsUsedUp { cap } => format!("its {cap} iterations are used up"),
+        SkipReason::BudgetUsedUp { spending } => {
+            format!("its budget is used up: {}", money::spending(spending))
+        }
         SkipReason::Setup { text } => {
             let last = shown(setup_said(text), REASON_COLUMNS);
             format!("its worktree could not be made ready: {last}")

@@ -2,10 +2,11 @@
 //!
 //! Only shows an order; `core` made it.
 
+use super::money;
 use super::text::{names, padded, shown, some};
 use super::words::stage_name;
-use crate::core::{FeatureView, Planned, Stage, View};
-use crate::model::Slug;
+use crate::core::{FeatureView, Planned, RunView, Stage, View};
+use crate::model::{Budget, Slug};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -46,7 +47,22 @@ pub fn plan_text(planned: &[Planned], view: &View) -> String {
     if let Some(chain) = longest_chain(&open) {
         let _ = writeln!(out, "{chain}");
     }
+    if let Some(budget) = view.run.as_ref().and_then(budget) {
+        let _ = writeln!(out, "{budget}");
+    }
     out
+}
+
+/// `budget: $20.00 for the run, $5.00 for each feature`.
+fn budget(run: &RunView) -> Option<String> {
+    let all = Budget {
+        micro_usd: run.budget.micro_usd,
+        tokens: run.budget.tokens,
+    };
+    let all = money::limit(&all).map(|limit| format!("{limit} for the run"));
+    let each = money::limit(&run.feature_budget).map(|limit| format!("{limit} for each feature"));
+    let both: Vec<String> = [all, each].into_iter().flatten().collect();
+    (!both.is_empty()).then(|| format!("budget: {}", both.join(", ")))
 }
 
 fn notes(plan: &Planned, feature: Option<&FeatureView>) -> String {

@@ -4,6 +4,7 @@
 
 use super::Glance;
 use super::code::codes_text;
+use super::money;
 use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, rfc3339, shown};
 use super::words::{
     about, account_words, asleep, command, contained, is_active, overall, stage_shown,
@@ -13,6 +14,8 @@ use std::fmt::Write as _;
 
 /// Rows a list shows before it says how many more there are.
 const MAX_ROWS: usize = 20;
+/// So many of the things that came to light are shown.
+const MAX_FINDINGS: usize = 5;
 /// Up to this many merged features are listed.
 const MAX_MERGED: usize = 12;
 
@@ -82,9 +85,18 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
     }
     let accounts = run.into_iter().flat_map(|run| &run.accounts);
     out.extend(accounts.map(|account| account_words(account, glance.now)));
+    out.extend(run.and_then(money::run_words).map(|text| (text, false)));
+    out.extend(run.into_iter().flat_map(findings));
     let queue = run.into_iter().flat_map(queue_words);
     out.extend(queue.map(|text| (text, true)));
     out
+}
+
+/// The last things that came to light in the run, while they matter.
+fn findings(run: &RunView) -> Vec<(String, bool)> {
+    let last = run.findings.len().saturating_sub(MAX_FINDINGS);
+    let last = run.findings.iter().skip(last);
+    last.map(|what| (money::finding(what), false)).collect()
 }
 
 /// How the run stands, without cutting: whether it lives, was cut off, or ended how.

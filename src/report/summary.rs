@@ -3,6 +3,7 @@
 //! Tells the run that the view shows; never looks at files.
 
 use super::code::code_meaning;
+use super::money;
 use super::status::queue_words;
 use super::text::{branch, count, elapsed, grouped, padded, shown, some};
 use super::words::{NOTHING_TO_MERGE, about, asleep, command, room, stage_name};
@@ -43,7 +44,9 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
             return format!("  {:<9}  {}  {NOTHING_TO_MERGE}", "-", f.slug);
         }
         let commit = f.commit.as_ref().map_or("-", |commit| commit.short());
-        let row = format!("  {commit}  {}  {}", f.slug, shown(&f.title, COLUMNS));
+        let cost = money::cost(&f.usage).map(|cost| format!("  ({cost})"));
+        let cost = cost.unwrap_or_default();
+        let row = format!("  {commit}  {}  {}{cost}", f.slug, shown(&f.title, COLUMNS));
         row.trim_end().to_owned()
     });
     for text in queue_words(run) {
@@ -68,6 +71,9 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
         let stage = stage_name(f.stage);
         format!("  {slug}  {stage}: {why}\n{:indent$}{command}", "")
     });
+    if let Some(used) = money::run_words(run) {
+        let _ = writeln!(out, "{used}");
+    }
     let total = total(view);
     if total != Usage::default() {
         let _ = writeln!(out, "{}", cost(total));
@@ -118,16 +124,8 @@ fn rows(out: &mut String, features: &[&FeatureView], row: impl Fn(&FeatureView) 
 }
 
 fn total(view: &View) -> Usage {
-    view.features
-        .iter()
-        .map(|f| f.usage)
-        .fold(Usage::default(), |sum, one| Usage {
-            input: sum.input.saturating_add(one.input),
-            output: sum.output.saturating_add(one.output),
-            cache_read: sum.cache_read.saturating_add(one.cache_read),
-            cache_write: sum.cache_write.saturating_add(one.cache_write),
-            micro_usd: sum.micro_usd.saturating_add(one.micro_usd),
-        })
+    let all = view.features.iter().map(|f| f.usage);
+    all.fold(Usage::default(), Usage::plus)
 }
 
 /// Over all runs: a feature's usage outlives a run.
@@ -140,8 +138,7 @@ fn cost(usage: Usage) -> String {
         grouped(usage.cache_write)
     );
     if usage.micro_usd > 0 {
-        let cents = usage.micro_usd.saturating_add(5_000) / 10_000;
-        let _ = write!(out, "; ${}.{:02}", grouped(cents / 100), cents % 100);
+        let _ = write!(out, "; {}", money::money(&usage));
     }
     out
 }

@@ -1,11 +1,11 @@
 //! What people and programs see, on pages small enough to read here.
 
 use super::*;
-use crate::core::{AccountView, FeatureView, Planned, RunView, Stage, Wait};
+use crate::core::{AccountView, BudgetView, FeatureView, Planned, RunView, Stage, Wait};
 use crate::model::{
-    AgentFailure, Containment, Ending, Event, Evidence, FailureKind, GateId, Ground, InfraKind,
-    IterationReport, Oid, ParkReason, ProcessTier, Record, Red, Relation, RunId, SandboxTier,
-    Settings, StopLevel, Usage, WorktreeName,
+    AgentFailure, Budget, Containment, Ending, Event, Evidence, FailureKind, GateId, Ground,
+    InfraKind, IterationReport, Oid, ParkReason, ProcessTier, Record, Red, Relation, RunId,
+    SandboxTier, Settings, StopLevel, Usage, WorktreeName,
 };
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -39,6 +39,8 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
         empty: false,
         unselected: false,
         usage: Usage::default(),
+        cached_percent: None,
+        budget: BudgetView::default(),
     }
 }
 
@@ -68,6 +70,11 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             strain: None,
             accounts: Vec::new(),
             account: None,
+            usage: Usage::default(),
+            cached_percent: None,
+            budget: BudgetView::default(),
+            feature_budget: Budget::default(),
+            findings: Vec::new(),
         }),
         halt: None,
         ahead: None,
@@ -556,6 +563,7 @@ fn report(ending: Ending) -> IterationReport {
         changed: true,
         merge: None,
         usage: None,
+        prompt: None,
     }
 }
 

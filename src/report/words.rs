@@ -121,6 +121,7 @@ pub(super) fn wait_text(wait: &Wait, now: Stamp) -> String {
         Wait::Clash(slug) => format!("shares a path or lock with {slug}"),
         Wait::Time(at) => format!("again in {}", elapsed(at.since_ms(now))),
         Wait::Account(name, until) => account_text(name, *until, now),
+        Wait::Budget => "the run's budget is used up".to_owned(),
         Wait::Slot => "for a free slot".to_owned(),
         Wait::Stopped => "nothing new is started".to_owned(),
     }

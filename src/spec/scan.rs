@@ -446,6 +446,7 @@ fn merged(
             model: front.model.clone().or_else(|| yaml.model.clone()),
         },
         timeout_ms: timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        budget: front.budget.or(yaml.budget),
         stuck: StuckRule {
             limit: front.stuck.limit.or(yaml.stuck.limit),
             min_bytes: front.stuck.min_bytes.or(yaml.stuck.min_bytes),

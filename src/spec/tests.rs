@@ -163,8 +163,8 @@ const BAD_FRONT_MATTER: &[(&str, &str)] = &[
         ":2: there is no agent profile `zed` (profiles: claude)",
     ),
     (
-        "---\nbudget: {usd: 5}\n---\n",
-        ":2: `budget` is not available yet (remove it)",
+        "---\nbudget: {usd: 5 dollars}\n---\n",
+        ":2: `budget.usd`: expected an amount in US dollars such as 20 or 2.50, found `5 dollars`",
     ),
     (
         "---\nstuck: {limit: 0}\n---\n",

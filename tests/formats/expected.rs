@@ -1,13 +1,13 @@
 //! What the fixtures of the journal's version 1 mean, written out once more by hand.
 
 use super::parts::{
-    auth, digest, failed, first_settings, full_report, ground, oid, red, report, settings, slug,
-    specs, started, with_agents,
+    auth, digest, estimated_report, failed, first_settings, full_report, ground, oid, red, report,
+    settings, slug, specs, spending, started, with_agents, with_budget, with_own_budget,
 };
 use harness::model::{
-    AgentFailure, Candidate, Chain, Ending, Event, Evidence, FailureKind, GateId, InfraKind,
-    IterationReport, MergeVerdict, OnHalt, OnLimit, ParkReason, ProcessTier, Red, Relation,
-    SandboxTier, SkipReason, Stamp, Step, StopLevel, Trial, WorktreeName,
+    AgentFailure, BudgetUnit, Candidate, Chain, Ending, Event, Evidence, FailureKind, Finding,
+    GateId, InfraKind, IterationReport, MergeVerdict, OnHalt, OnLimit, ParkReason, ProcessTier,
+    Red, Relation, SandboxTier, SkipReason, Stamp, Step, StopLevel, Trial, WorktreeName,
 };
 
 fn exit_1() -> Ending {
@@ -53,6 +53,7 @@ fn ended() -> Vec<Event> {
             }),
             ..report(exit_1())
         },
+        estimated_report(),
     ];
     let event = |(iteration, report)| Event::IterationEnded {
         slug: auth(),
@@ -118,6 +119,12 @@ fn given_up() -> Vec<Event> {
         },
         SkipReason::SpecRemoved,
         SkipReason::Undone,
+        SkipReason::BudgetUsedUp {
+            spending: spending(BudgetUnit::MicroUsd, (20_000_000, 20_310_000), false),
+        },
+        SkipReason::BudgetUsedUp {
+            spending: spending(BudgetUnit::Tokens, (5_000_000, 5_100_000), true),
+        },
     ];
     let event = |why| Event::Failed { slug: auth(), why };
     reasons.map(event).into()
@@ -139,6 +146,29 @@ fn parked() -> Vec<Event> {
     ];
     let event = |why| Event::Parked { slug: auth(), why };
     reasons.map(event).into()
+}
+
+fn noticed() -> Vec<Event> {
+    let findings = [
+        Finding::Budget {
+            slug: None,
+            spending: spending(BudgetUnit::MicroUsd, (20_000_000, 20_310_000), false),
+        },
+        Finding::CacheDropped {
+            profile: "claude".into(),
+            percent: 12,
+            before: 84,
+        },
+        Finding::PromptChanged {
+            slug: auth(),
+            iteration: 3,
+        },
+        Finding::Budget {
+            slug: Some(auth()),
+            spending: spending(BudgetUnit::Tokens, (5_000_000, 4_100_000), true),
+        },
+    ];
+    findings.map(|what| Event::Noticed { what }).into()
 }
 
 fn verified() -> Vec<Event> {
@@ -183,6 +213,7 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
                 with_agents(OnLimit::Switch, 3_600_000, &["codex", "mine"]),
                 Relation::Behind,
             ),
+            started(with_budget(), Relation::Behind),
         ],
         "backlog_changed" => vec![
             Event::BacklogChanged {
@@ -193,10 +224,15 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
                 upserted: specs(),
                 removed: vec![slug("search")],
             },
+            Event::BacklogChanged {
+                upserted: with_own_budget(),
+                removed: vec![slug("search")],
+            },
         ],
         "iteration_ended" => ended(),
         "failed" => given_up(),
         "parked" => parked(),
+        "noticed" => noticed(),
         "verified" => verified(),
         _ => of_the_run(kind).unwrap_or_else(|| of_a_feature(kind)),
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use harness::model::{
-    AgentChoice, AgentFailure, AgentSettings, BreakerSettings, Containment, Ending, Event,
-    FailureKind, FeatureSpec, Ground, IterationReport, LimitSettings, MergeSettings, MergeVerdict,
-    Oid, OnHalt, OnLimit, ProcessTier, Red, Relation, RunId, SandboxTier, Settings, Slug,
-    StuckRule, Usage,
+    AgentChoice, AgentFailure, AgentSettings, BreakerSettings, Budget, BudgetSettings, BudgetUnit,
+    Containment, Ending, Event, FailureKind, FeatureSpec, Ground, IterationReport, LimitSettings,
+    MergeSettings, MergeVerdict, Oid, OnHalt, OnLimit, ProcessTier, PromptFigures, Red, Relation,
+    RunId, SandboxTier, Settings, Slug, Spending, StuckRule, Usage,
 };
 
 pub(crate) fn slug(name: &str) -> Slug {
@@ -59,7 +59,7 @@ pub(crate) fn breakers() -> BreakerSettings {
     }
 }
 
-/// Before there were `merge`, `containment`, `agents`, `limits` and `only`.
+/// Before there were `merge`, `containment`, `agents`, `limits`, `budget` and `only`.
 pub(crate) fn first_settings() -> Settings {
     Settings {
         parallel: 1,
@@ -88,6 +88,7 @@ pub(crate) fn first_settings() -> Settings {
             max_wait_ms: 21_600_000,
             fallback: vec![],
         },
+        budget: BudgetSettings::default(),
         only: None,
     }
 }
@@ -109,6 +110,29 @@ pub(crate) fn with_agents(on_limit: OnLimit, max_wait_ms: u64, fallback: &[&str]
             fallback: fallback.iter().map(|name| (*name).into()).collect(),
         },
         ..settings(OnHalt::Isolate, ProcessTier::Cgroup, SandboxTier::Bwrap)
+    }
+}
+
+pub(crate) fn with_budget() -> Settings {
+    let budget = |micro_usd, tokens| Budget {
+        micro_usd: Some(micro_usd),
+        tokens: Some(tokens),
+    };
+    Settings {
+        budget: BudgetSettings {
+            run: budget(20_000_000, 50_000_000),
+            feature: budget(5_000_000, 9_000_000),
+        },
+        ..with_agents(OnLimit::Switch, 3_600_000, &["codex", "mine"])
+    }
+}
+
+pub(crate) fn spending(unit: BudgetUnit, (budget, used): (u64, u64), estimated: bool) -> Spending {
+    Spending {
+        unit,
+        budget,
+        used,
+        estimated,
     }
 }
 
@@ -151,6 +175,10 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
             limit: None,
             min_bytes: None,
         },
+        budget: Budget {
+            micro_usd: None,
+            tokens: None,
+        },
         verify: vec![],
     };
     let full = FeatureSpec {
@@ -172,9 +200,23 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
             limit: Some(2),
             min_bytes: Some(0),
         },
+        budget: Budget {
+            micro_usd: None,
+            tokens: None,
+        },
         verify: vec!["make billing".into()],
     };
     vec![plain, full]
+}
+
+/// The same, and one of them has a budget of its own.
+pub(crate) fn with_own_budget() -> Vec<FeatureSpec> {
+    let mut specs = specs();
+    specs[1].budget = Budget {
+        micro_usd: Some(2_500_000),
+        tokens: Some(1_000_000),
+    };
+    specs
 }
 
 pub(crate) fn report(ending: Ending) -> IterationReport {
@@ -193,6 +235,7 @@ pub(crate) fn report(ending: Ending) -> IterationReport {
         changed: false,
         merge: None,
         usage: None,
+        prompt: None,
     }
 }
 
@@ -236,6 +279,26 @@ pub(crate) fn full_report() -> IterationReport {
             cache_read: 3,
             cache_write: 4,
             micro_usd: 5,
+            estimated: false,
         }),
+        ..report(Ending::Exited { code: 0 })
+    }
+}
+
+/// With an estimate, and figures of the prompt.
+pub(crate) fn estimated_report() -> IterationReport {
+    let full = full_report();
+    IterationReport {
+        usage: full.usage.map(|usage| Usage {
+            estimated: true,
+            ..usage
+        }),
+        prompt: Some(PromptFigures {
+            bytes: 12_345,
+            stable: 2_600,
+            hash: "2727a9bfa6efaef9".into(),
+            shared: 11_000,
+        }),
+        ..full
     }
 }

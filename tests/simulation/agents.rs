@@ -68,6 +68,7 @@ impl Sim {
             .then(|| AgentFailure::new(kind, format!("error {error}")));
         let account = self.dice.chance(self.faults.account);
         let account = account.then(|| self.account_failure());
+        let (usage, prompt) = (self.purse.usage(), self.purse.prompt());
         let dice = &mut self.dice;
         IterationReport {
             elapsed_ms: dice.roll(4_000),
@@ -96,7 +97,8 @@ impl Sim {
                     findings: vec!["markers are left".into()],
                 },
             }),
-            usage: None,
+            usage: started.then_some(usage).flatten(),
+            prompt,
             ending,
         }
     }

@@ -84,6 +84,7 @@ impl Auditor {
                 let known = self.get(slug);
                 assert!(known.halted(), "{slug} was retried and had not halted");
                 known.forgive();
+                known.budget_again();
                 known.place = match known.place {
                     Where::Parked => Where::Claimed,
                     _ => Where::Idle,
@@ -145,6 +146,10 @@ impl Auditor {
 
     pub(super) fn iteration_started(&mut self, slug: &Slug, iteration: u32, at: Stamp) {
         self.assert_admits("an iteration was started");
+        assert!(
+            self.may_spend(slug),
+            "{slug} #{iteration} is beyond its budget"
+        );
         let (cap, breakers) = (
             self.settings.max_iterations_per_feature,
             self.settings.breakers,
@@ -192,6 +197,7 @@ impl Auditor {
         let of = |kind| failure.is_some_and(|failure| failure.kind == kind);
         let account = failure.is_some_and(is_the_accounts);
         self.hears_of_account(slug, report, at);
+        self.spends(slug, report);
         let sleep = self.settings.sleep_between_ms;
         let known = self.get(slug);
         known.not_before = at.plus_ms(sleep);
@@ -246,6 +252,9 @@ impl Auditor {
         match why {
             SkipReason::IterationsUsedUp { cap } => assert!(known.charged >= *cap),
             SkipReason::Setup { .. } | SkipReason::Spawn { .. } => assert!(known.infra >= 3),
+            SkipReason::BudgetUsedUp { .. } => {
+                assert!(!self.may_spend(slug), "{slug} has money left")
+            }
             SkipReason::SpecRemoved => assert!(!known.listed),
             SkipReason::Undone => panic!("nobody took {slug} back"),
         }
@@ -255,6 +264,7 @@ impl Auditor {
         self.moves(slug, &Where::Landed, place);
         let known = self.get(slug);
         known.forgive();
+        known.budget_again();
         known.anew = true;
     }
 }

@@ -43,6 +43,9 @@ pub(super) struct Known {
     pub(super) last: Option<IterationReport>,
     /// Whose account its last iteration used; empty: its own.
     pub(super) profile: String,
+    /// What it has used since a person had it tried again: millionths of a dollar, and tokens.
+    pub(super) used: [u64; 2],
+    pub(super) told_of_budget: bool,
 }
 
 impl Known {
@@ -92,6 +95,8 @@ pub(super) struct Auditor {
     pub(super) green: BTreeSet<(Oid, GateId)>,
     pub(super) reds: BTreeMap<(Oid, GateId), u32>,
     pub(super) written: u64,
+    /// What the run has used: millionths of a dollar, and tokens.
+    pub(super) used: [u64; 2],
 }
 
 impl Auditor {
@@ -121,6 +126,7 @@ impl Auditor {
                 assert!(*through > self.written, "writes are confirmed once");
                 self.written = *through;
             }
+            Event::Noticed { what } => self.noticed(what),
             Event::RunEnded { code, codes } => self.run_ended(*code, codes),
             event => match whose(event) {
                 Some(slug) => self.of_a_feature(slug, event, at),
@@ -174,6 +180,7 @@ impl Auditor {
         self.accounts_begin_anew(&before);
         (self.stop, self.halted_by, self.strained) = (None, false, false);
         (self.live, self.run_iterations) = (true, 0);
+        self.money_begins_anew();
         self.tip = Some(ground.tip.clone());
         self.attempts.retain(|_, attempt| {
             let chain = attempt.chain.as_ref().filter(|_| attempt.verified);
@@ -200,6 +207,7 @@ impl Auditor {
             if known.place == Where::Failed(SkipReason::SpecRemoved) {
                 known.place = Where::Idle;
             }
+            self.frees(&spec.slug);
         }
         for slug in removed {
             self.get(slug).listed = false;
@@ -209,6 +217,7 @@ impl Auditor {
     pub(super) fn run_ended(&mut self, code: u8, codes: &[u8]) {
         assert_eq!(Some(&code), codes.first());
         assert!(self.live, "a run ended twice");
+        self.assert_money(codes);
         self.live = false;
         let terminating = self.terminating();
         let mut attempts = self.attempts.iter();
@@ -259,6 +268,7 @@ impl Auditor {
             self.run_iterations < self.settings.max_iterations,
             "{what} beyond the run's iterations"
         );
+        assert!(self.run_may_spend(), "{what} beyond the run's budget");
         let busy = self
             .features
             .values()

@@ -111,9 +111,9 @@ fn is_explained(feature: &FeatureView, codes: &[u8]) -> bool {
         Stage::Blocked => told && has(&[4]),
         Stage::Tripped => told && has(&[5]),
         Stage::Parked => told && has(&[8]),
-        Stage::Failed => told && has(&[1]),
+        Stage::Failed => told && has(&[1, 7]),
         Stage::Skipped => told && !has(&[0]),
-        _ => has(&[1, 3, 4, 5, 6, 130, 143]),
+        _ => has(&[1, 3, 4, 5, 6, 7, 130, 143]),
     }
 }
 

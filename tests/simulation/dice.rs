@@ -9,6 +9,11 @@ impl Dice {
         Self(seed)
     }
 
+    /// Others, that do not follow on what these roll.
+    pub(super) fn another(&self) -> Self {
+        Self(!self.0)
+    }
+
     /// A number below `sides`.
     pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

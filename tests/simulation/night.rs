@@ -66,7 +66,8 @@ impl Night {
             broken_base: false,
         };
         let settings = settings(&mut dice);
-        let sim = Sim::new(dice, faults, settings, Repository::new(odds));
+        let mut sim = Sim::new(dice, faults, settings, Repository::new(odds));
+        sim.purse.rate = 0;
         let lives = Vec::new();
         Self { sim, lives }
     }
@@ -88,7 +89,7 @@ impl Night {
     /// When a promise is broken.
     pub(super) fn play(&mut self) {
         let sim = &mut self.sim;
-        sim.settings = settings(&mut sim.dice);
+        sim.settings = sim.draw_settings();
         let disturbed = sim.dice.roll(5);
         let mut died = false;
         for _ in 0..disturbed {
@@ -134,7 +135,7 @@ impl Night {
         }
         sim.somebody_tidies_up();
         if sim.dice.chance(20) {
-            sim.settings = settings(&mut sim.dice);
+            sim.settings = sim.draw_settings();
         }
         let only = sim.selection();
         sim.settings.only = sim.dice.chance(10).then_some(only);
@@ -293,6 +294,16 @@ impl Night {
             batch.push(Input::Tick.into());
         }
         batch
+    }
+}
+
+impl Sim {
+    /// What a run is asked to do.
+    fn draw_settings(&mut self) -> Settings {
+        Settings {
+            budget: self.purse.settings(),
+            ..settings(&mut self.dice)
+        }
     }
 }
 

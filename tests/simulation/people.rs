@@ -138,6 +138,7 @@ impl Sim {
             }
             (_, None) => return None,
         }
+        self.purse.revise(&mut self.disk.specs);
         Some(Deed::Files)
     }
 

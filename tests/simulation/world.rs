@@ -4,6 +4,7 @@
 use super::auditor::{Auditor, Where};
 use super::dice::Dice;
 use super::faults::Faults;
+use super::purse::Purse;
 use super::repository::Repository;
 use super::{number, slug_number};
 use harness::driver::turn::{Observation, World};
@@ -65,6 +66,7 @@ pub(super) enum Fate {
 pub(super) struct Sim {
     pub(super) disk: Disk,
     pub(super) dice: Dice,
+    pub(super) purse: Purse,
     pub(super) faults: Faults,
     pub(super) settings: Settings,
     pub(super) auditor: Auditor,
@@ -154,18 +156,22 @@ impl Sim {
         settings: Settings,
         repo: Repository,
     ) -> Self {
+        let mut purse = Purse::new(dice.another());
+        let mut specs = super::people::backlog(&mut dice);
+        purse.revise(&mut specs);
         let disk = Disk {
             journal: Vec::new(),
             written: BTreeMap::new(),
             done: BTreeSet::new(),
             halt: None,
             inbox: Vec::new(),
-            specs: super::people::backlog(&mut dice),
+            specs,
             worktrees: BTreeMap::new(),
             repo,
         };
         Self {
             disk,
+            purse,
             dice,
             faults,
             settings,
