@@ -166,7 +166,7 @@ impl<'a> Teller<'a> {
                 }
             }
             Wait::Stopped => link.because.extend(self.stopped()),
-            Wait::Time(_) => {}
+            Wait::Time(_) | Wait::Budget => {}
         }
     }
 
@@ -362,6 +362,7 @@ fn waiting(glance: &Glance<'_>, feature: &FeatureView) -> (&'static str, String)
         Wait::Time(_) => "time",
         Wait::Account(..) => "account",
         Wait::Slot => "slot",
+        Wait::Budget => "budget",
         Wait::Stopped => "stopped",
     };
     let mut parts: Vec<String> = feature
