@@ -219,6 +219,7 @@ impl Night {
             changed: true,
             merge: None,
             usage: None,
+            session: None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod cli;
 mod codex;
 mod command;
 mod copilot;
+mod credentials;
 mod deeds;
 mod env;
 mod failure;
@@ -28,7 +29,9 @@ pub mod prompt;
 mod qwen;
 mod reader;
 mod resets;
+mod resume;
 mod text;
+mod version;
 
 #[cfg(test)]
 mod record_tests;
@@ -39,6 +42,7 @@ mod transcript_tests;
 
 pub use account::charged;
 pub use call::{Call, Called, Progress, call};
+pub use credentials::credentials;
 pub use deeds::named;
 pub use env::base_env;
 #[cfg(feature = "fuzzing")]
@@ -46,6 +50,8 @@ pub(crate) use fuzz::{fuzz_outbox, fuzz_output};
 pub use handoff::{Handoff, handoff};
 pub use homes::{Home, all_homes, home};
 pub use meanwhile::{Meanwhile, meanwhile};
+pub use resume::{converse, is_plain_name};
+pub use version::version;
 
 use crate::config::{Kind, Profile};
 use crate::process;

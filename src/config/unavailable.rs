@@ -27,7 +27,6 @@ const fn key(key: &'static str, harmless: fn(&Node) -> bool, instead: &'static s
 pub(super) const IN_FILE: &[Unavailable] = &[
     key("checks", never, "remove it"),
     key("budget", all_null, "remove it"),
-    key("escalate", empty, "remove it"),
     key("notify.command", null, "remove it"),
     key("notify.on", always, "remove it"),
     key("run.until", null, "remove it"),
@@ -52,10 +51,6 @@ fn always(_: &Node) -> bool {
 
 fn null(node: &Node) -> bool {
     node.value == Value::Null
-}
-
-fn empty(node: &Node) -> bool {
-    null(node) || node.value == Value::List(Vec::new())
 }
 
 fn all_null(node: &Node) -> bool {

@@ -3,13 +3,14 @@
 //! It must accept every record that a journal can hold, in the journal's order, and must never decide:
 //! what happens next is for [`schedule`](super::schedule) to say.
 
-use super::accounts::{is_the_accounts, used_by};
+use super::accounts::is_the_accounts;
 use super::feature::{Feature, Phase};
+use super::ladder;
 use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
 use crate::model::{
     Ending, Event, FailureKind, FeatureSpec, Ground, InfraKind, IterationReport, MergeVerdict,
-    Record, Relation, SkipReason, Slug, Stamp, StopLevel, Usage, Writing,
+    Record, Relation, SkipReason, Slug, Stamp, StopLevel, Writing,
 };
 
 /// First wait after a failure that was nobody's fault; each further one waits four times as long.
@@ -74,6 +75,7 @@ impl State {
             | Event::Blocked { .. }
             | Event::Unblocked { .. }
             | Event::Tripped { .. }
+            | Event::Escalated { .. }
             | Event::Failed { .. }
             | Event::Undone { .. }
             | Event::Retried { .. } => self.apply_verdict(&record.event, at),
@@ -247,6 +249,7 @@ impl State {
                 slug,
                 iteration,
                 instead,
+                ..
             } => {
                 self.unjudged.remove(slug);
                 self.delayed.remove(slug);
@@ -256,6 +259,9 @@ impl State {
                 if let Some(feature) = self.features.get_mut(slug) {
                     feature.iterations = *iteration;
                     feature.instead.clone_from(instead);
+                    if let Some(run) = &self.run {
+                        feature.called = ladder::called(run, feature);
+                    }
                     feature.charged += 1;
                     feature.last = None;
                 }
@@ -292,15 +298,13 @@ impl State {
             return;
         };
         let iteration = feature.iterations;
-        let profile = self
-            .run
-            .as_ref()
-            .map(|run| used_by(run, feature).to_owned());
+        let profile = feature.called.profile.clone();
         feature.since = at;
         feature.not_before = at.plus_ms(settings.sleep_between_ms);
         self.delayed.insert(slug.clone());
-        feature.usage = add(feature.usage, report.usage.unwrap_or_default());
+        feature.usage = feature.usage.plus(report.usage.unwrap_or_default());
         feature.remember(report);
+        feature.hear_of_conversation(report);
         self.unjudged.insert(slug.clone());
         match &report.merge {
             Some(MergeVerdict::Resolved) => feature.handback = None,
@@ -405,15 +409,5 @@ impl StopLevel {
     #[must_use]
     pub(super) fn terminates(self) -> bool {
         matches!(self, Self::Terminate { .. })
-    }
-}
-
-fn add(a: Usage, b: Usage) -> Usage {
-    Usage {
-        input: a.input.saturating_add(b.input),
-        output: a.output.saturating_add(b.output),
-        cache_read: a.cache_read.saturating_add(b.cache_read),
-        cache_write: a.cache_write.saturating_add(b.cache_write),
-        micro_usd: a.micro_usd.saturating_add(b.micro_usd),
     }
 }

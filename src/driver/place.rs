@@ -8,6 +8,7 @@ use crate::config::{self, Config, Flags, Loaded, Sources};
 use crate::core::State;
 use crate::git::Repo;
 use crate::journal::{self, Contents, Holder, Journal};
+use crate::model::{AgentChoice, OnLimit};
 use crate::process;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -200,7 +201,7 @@ pub(super) fn mark(state_dir: &Path, what: &str) -> String {
     format!("{place:016x}-{what}")
 }
 
-/// The configured order of who may be worked on: profiles a run will need.
+/// The profiles that a run may need: of the features, of the ladder, and those that stand in for others.
 #[must_use]
 pub(super) fn profiles_in_use<'a>(
     config: &'a Config,
@@ -213,7 +214,10 @@ pub(super) fn profiles_in_use<'a>(
             let own = |spec: &crate::model::FeatureSpec| {
                 spec.agent.profile.as_ref().unwrap_or(&config.agent) == *name
             };
-            features.iter().any(own)
+            let rung = |rung: &AgentChoice| rung.profile.as_ref() == Some(*name);
+            let limits = &config.limits;
+            let stands_in = limits.on_limit == OnLimit::Switch && limits.fallback.contains(name);
+            features.iter().any(own) || config.escalate.iter().any(rung) || stands_in
         })
         .collect()
 }

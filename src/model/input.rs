@@ -196,6 +196,9 @@ pub struct IterationReport {
     /// Tokens and money, where the agent reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What the agent calls the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 /// How an agent's process ended.
@@ -258,6 +261,39 @@ pub struct Usage {
     pub cache_write: u64,
     /// Money in millionths of a US dollar.
     pub micro_usd: u64,
+}
+
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    /// What is left of it without what was used before.
+    #[must_use]
+    pub fn minus(self, before: Self) -> Self {
+        self.with(before, u64::saturating_sub)
+    }
+
+    fn with(self, other: Self, of: fn(u64, u64) -> u64) -> Self {
+        Self {
+            input: of(self.input, other.input),
+            output: of(self.output, other.output),
+            cache_read: of(self.cache_read, other.cache_read),
+            cache_write: of(self.cache_write, other.cache_write),
+            micro_usd: of(self.micro_usd, other.micro_usd),
+        }
+    }
+}
+
+/// A conversation with an agent that can be gone on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// What the agent calls it.
+    pub id: String,
+    /// What all calls in it have used.
+    pub used: Usage,
 }
 
 /// Where the branches that matter stand.

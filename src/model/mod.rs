@@ -5,6 +5,7 @@
 //! it *does* reads [`core`](crate::core).
 
 mod bare;
+mod credentials;
 mod effect;
 mod escape;
 mod event;
@@ -17,6 +18,7 @@ mod problem;
 mod settings;
 mod verdict;
 
+pub use credentials::{CredentialKind, Credentials};
 pub use effect::{
     ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, RightOfWay, WriteJob,
     Writing,
@@ -28,7 +30,8 @@ pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
     Backlog, BuildOutcome, Candidate, Chain, Command, Ending, GateOutcome, Ground, Input,
-    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel, Usage,
+    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Session, Step, StopLevel,
+    Usage,
 };
 pub use pattern::not_a_pattern;
 pub use problem::{Problem, Problems, Severity};

@@ -37,6 +37,7 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
         commit: (stage == Stage::Merged).then(|| oid('a')),
         empty: false,
         unselected: false,
+        agent: None,
         usage: Usage::default(),
     }
 }
@@ -554,6 +555,7 @@ fn report(ending: Ending) -> IterationReport {
         changed: true,
         merge: None,
         usage: None,
+        session: None,
     }
 }
 
@@ -589,6 +591,7 @@ fn the_log_tells_of_a_features_way() {
             slug: s(),
             iteration: 1,
             instead: None,
+            rung: None,
         },
         Event::Claimed {
             slug: s(),

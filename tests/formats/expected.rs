@@ -1,13 +1,13 @@
 //! What the fixtures of the journal's version 1 mean, written out once more by hand.
 
 use super::parts::{
-    auth, digest, failed, first_settings, full_report, ground, oid, red, report, settings, slug,
-    specs, started, with_agents,
+    auth, choice, digest, failed, first_settings, full_report, ground, oid, red, report, routed,
+    settings, slug, specs, started, with_a_ladder, with_agents, with_sessions,
 };
 use harness::model::{
-    AgentFailure, Candidate, Chain, Ending, Event, Evidence, FailureKind, GateId, InfraKind,
-    IterationReport, MergeVerdict, OnHalt, OnLimit, ParkReason, ProcessTier, Red, Relation,
-    SandboxTier, SkipReason, Stamp, Step, StopLevel, Trial, WorktreeName,
+    AgentChoice, AgentFailure, Candidate, Chain, Ending, Event, Evidence, FailureKind, GateId,
+    InfraKind, IterationReport, MergeVerdict, OnHalt, OnLimit, ParkReason, ProcessTier, Red,
+    Relation, SandboxTier, SkipReason, Stamp, Step, StopLevel, Trial, WorktreeName,
 };
 
 fn exit_1() -> Ending {
@@ -52,6 +52,10 @@ fn ended() -> Vec<Event> {
                 scope: Some("weekly".into()),
             }),
             ..report(exit_1())
+        },
+        IterationReport {
+            session: Some("ef70b9c6".into()),
+            ..full_report()
         },
     ];
     let event = |(iteration, report)| Event::IterationEnded {
@@ -183,6 +187,8 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
                 with_agents(OnLimit::Switch, 3_600_000, &["codex", "mine"]),
                 Relation::Behind,
             ),
+            started(with_a_ladder(), Relation::Behind),
+            started(with_sessions(), Relation::Behind),
         ],
         "backlog_changed" => vec![
             Event::BacklogChanged {
@@ -191,6 +197,10 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
             },
             Event::BacklogChanged {
                 upserted: specs(),
+                removed: vec![slug("search")],
+            },
+            Event::BacklogChanged {
+                upserted: vec![routed()],
                 removed: vec![slug("search")],
             },
         ],
@@ -302,13 +312,18 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
             why: why.into(),
         })
         .into(),
-        "iteration_started" => [(3, None), (4, Some("codex"))]
-            .map(|(iteration, instead)| Event::IterationStarted {
-                slug: auth(),
-                iteration,
-                instead: instead.map(str::to_owned),
-            })
-            .into(),
+        "iteration_started" => [
+            (3, None, None),
+            (4, Some("codex"), None),
+            (5, Some("codex"), Some(choice())),
+        ]
+        .map(|(iteration, instead, rung)| Event::IterationStarted {
+            slug: auth(),
+            iteration,
+            instead: instead.map(str::to_owned),
+            rung,
+        })
+        .into(),
         "iteration_lost" => vec![Event::IterationLost { slug, iteration: 3 }],
         "claimed" => vec![Event::Claimed {
             slug,
@@ -327,6 +342,15 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
             breaker: "stuck".into(),
             why: "3 silent iterations".into(),
         }],
+        "escalated" => [AgentChoice::default(), choice()]
+            .map(|to| Event::Escalated {
+                slug: auth(),
+                breaker: "stuck".into(),
+                why: "3 iterations in a row said nothing".into(),
+                rung: 1,
+                to,
+            })
+            .into(),
         kind => of_a_merge(kind),
     }
 }

@@ -82,12 +82,14 @@ pub(crate) fn first_settings() -> Settings {
             sandbox: SandboxTier::Off,
         },
         agent: String::new(),
+        model: None,
         agents: BTreeMap::new(),
         limits: LimitSettings {
             on_limit: OnLimit::Wait,
             max_wait_ms: 21_600_000,
             fallback: vec![],
         },
+        escalate: vec![],
         only: None,
     }
 }
@@ -96,6 +98,7 @@ pub(crate) fn with_agents(on_limit: OnLimit, max_wait_ms: u64, fallback: &[&str]
     let agent = |account: &str, parallel| AgentSettings {
         account: account.into(),
         parallel,
+        resume: false,
     };
     Settings {
         agent: "claude".into(),
@@ -110,6 +113,27 @@ pub(crate) fn with_agents(on_limit: OnLimit, max_wait_ms: u64, fallback: &[&str]
         },
         ..settings(OnHalt::Isolate, ProcessTier::Cgroup, SandboxTier::Bwrap)
     }
+}
+
+pub(crate) fn choice() -> AgentChoice {
+    AgentChoice {
+        profile: Some("strong".into()),
+        model: Some("large".into()),
+    }
+}
+
+pub(crate) fn with_a_ladder() -> Settings {
+    Settings {
+        model: Some("small".into()),
+        escalate: vec![choice()],
+        ..with_agents(OnLimit::Switch, 3_600_000, &["codex", "mine"])
+    }
+}
+
+pub(crate) fn with_sessions() -> Settings {
+    let mut settings = with_a_ladder();
+    settings.agents.get_mut("claude").unwrap().resume = true;
+    settings
 }
 
 pub(crate) fn settings(on_halt: OnHalt, processes: ProcessTier, sandbox: SandboxTier) -> Settings {
@@ -146,6 +170,7 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
             profile: None,
             model: None,
         },
+        label: None,
         timeout_ms: None,
         stuck: StuckRule {
             limit: None,
@@ -163,10 +188,8 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
         order: Some(0),
         touches: vec!["src/billing".into()],
         locks: vec!["db".into()],
-        agent: AgentChoice {
-            profile: Some("strong".into()),
-            model: Some("large".into()),
-        },
+        agent: choice(),
+        label: None,
         timeout_ms: Some(60_000),
         stuck: StuckRule {
             limit: Some(2),
@@ -175,6 +198,14 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
         verify: vec!["make billing".into()],
     };
     vec![plain, full]
+}
+
+/// A feature whose agent was chosen by a label.
+pub(crate) fn routed() -> FeatureSpec {
+    FeatureSpec {
+        label: Some("ui".into()),
+        ..specs().remove(1)
+    }
 }
 
 pub(crate) fn report(ending: Ending) -> IterationReport {
@@ -193,6 +224,7 @@ pub(crate) fn report(ending: Ending) -> IterationReport {
         changed: false,
         merge: None,
         usage: None,
+        session: None,
     }
 }
 
@@ -237,5 +269,6 @@ pub(crate) fn full_report() -> IterationReport {
             cache_write: 4,
             micro_usd: 5,
         }),
+        session: None,
     }
 }

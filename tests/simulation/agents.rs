@@ -96,6 +96,7 @@ impl Sim {
                 },
             }),
             usage: None,
+            session: dice.chance(70).then(|| format!("{slug}-{iteration}")),
             ending,
         }
     }
