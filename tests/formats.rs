@@ -44,7 +44,7 @@ variants!(KINDS, kind, Event {
     Started => "started", Prepared => "prepared", PrepareFailed => "prepare_failed",
     IterationStarted => "iteration_started", IterationEnded => "iteration_ended",
     IterationLost => "iteration_lost", Claimed => "claimed", Blocked => "blocked", Unblocked => "unblocked",
-    Tripped => "tripped", Failed => "failed", Undone => "undone", Retried => "retried",
+    Tripped => "tripped", Escalated => "escalated", Failed => "failed", Undone => "undone", Retried => "retried",
     AttemptStarted => "attempt_started", Built => "built", Clashed => "clashed", Deferred => "deferred",
     GaveWay => "gave_way", RightOfWayEnded => "right_of_way_ended", Gated => "gated", Split => "split",
     Verified => "verified", Rejected => "rejected", Held => "held", AttemptPostponed => "attempt_postponed",

@@ -13,6 +13,8 @@ mod agents;
 mod audit_accounts;
 #[path = "simulation/audit_features.rs"]
 mod audit_features;
+#[path = "simulation/audit_ladder.rs"]
+mod audit_ladder;
 #[path = "simulation/audit_money.rs"]
 mod audit_money;
 #[path = "simulation/audit_queue.rs"]

@@ -61,10 +61,7 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             env_pass: env_pass.iter().map(|name| (*name).to_owned()).collect(),
-            write: Vec::new(),
-            network: None,
-            account: String::new(),
-            parallel: None,
+            ..Profile::bare(kind)
         }
     }
 

@@ -33,6 +33,7 @@ pub(super) const AIDER: Cli = Cli {
         }
         args
     },
+    resume: None,
     is_fed: false,
     passes: &[&["AIDER_*"], &PROVIDERS],
     sets: &[],

@@ -2,13 +2,13 @@
 //!
 //! Starts exactly one process tree and returns when that is dead. Never decides what an outcome is worth.
 
-use super::cli::Cli;
+use super::cli::{Cli, Invocation};
 use super::outbox::{self, blocked_line};
 use super::reader::{End, Stage, Verdict};
 use super::{AgentError, Profile, env};
 use crate::config::price;
 use crate::fault::{self, Point};
-use crate::model::{AgentFailure, Ending, FailureKind, Price, RunId, Slug, Usage};
+use crate::model::{AgentFailure, Ending, FailureKind, Price, RunId, Session, Slug, Usage};
 use crate::process::{self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets};
 use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
@@ -76,6 +76,8 @@ pub struct Call<'a> {
     pub model: Option<String>,
     /// What models cost by the user's own word.
     pub prices: &'a BTreeMap<String, Price>,
+    /// The conversation to go on with; only for kinds that can.
+    pub session: Option<Session>,
 }
 
 /// What a call left.
@@ -194,6 +196,12 @@ pub async fn call(
     verdict.usage = verdict
         .usage
         .map(|usage| priced(usage, &call, verdict.model.as_deref()));
+    if let (Some(session), Some(usage)) = (&call.session, &mut verdict.usage)
+        && cli.resume.as_ref().is_some_and(|resume| resume.tells_all)
+        && verdict.session.as_ref() == Some(&session.id)
+    {
+        *usage = usage.minus(session.used);
+    }
     clear_litter(&call.worktree, cli.litter);
     let outbox = outbox::read(&call.worktree, &call.secrets);
     let mut called = assemble(finished, verdict, outbox);
@@ -317,7 +325,14 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         env.insert("HARNESS_MODEL".into(), model.into());
     }
 
-    let args = cli.command_line(call.profile, model, &prompt, &seen);
+    let invocation = Invocation {
+        model,
+        session: call.session.as_ref().map(|session| session.id.as_str()),
+        prompt: &prompt,
+        scratch: &seen,
+        own: &call.profile.args,
+    };
+    let args = cli.command_line(&call.profile.command, &invocation);
     let job = Job {
         program: call.program.clone().into(),
         args: args.into_iter().map(Into::into).collect(),

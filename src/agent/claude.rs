@@ -4,7 +4,7 @@
 //! them. Tolerates everything: plain text, several results, cut lines, unknown fields.
 
 use super::call::Progress;
-use super::cli::{Cli, Place, Tells};
+use super::cli::{Cli, Place, Resume, Tells};
 use super::failure::{Complaint, of_exit};
 use super::reader::{End, Reader, Stage, Tell, Verdict, denied, str_at};
 use super::text::{FAILURE_CHARS, STATUS_CHARS, Text, cap, clip, last_line, visible};
@@ -27,6 +27,10 @@ pub(super) const CLAUDE: Cli = Cli {
         ];
         call.words(&fixed, "--model")
     },
+    resume: Some(Resume {
+        words: |id| vec!["--resume".to_owned(), id.to_owned()],
+        tells_all: false,
+    }),
     is_fed: true,
     passes: &[&[
         "ANTHROPIC_*",

@@ -3,7 +3,7 @@
 //! The entries stand in one file a kind. This file must never know what any of them mean.
 
 use super::reader::Reader;
-use super::{Kind, Profile, aider, claude, codex, command, copilot, gemini, goose, opencode, qwen};
+use super::{Kind, aider, claude, codex, command, copilot, gemini, goose, opencode, qwen};
 use std::path::Path;
 
 /// One kind of agent.
@@ -12,6 +12,8 @@ pub(super) struct Cli {
     pub(super) program: &'static str,
     /// The fixed part of its arguments.
     pub(super) args: fn(&Invocation<'_>) -> Vec<String>,
+    /// How it goes on with a conversation; `None`: it cannot be told to.
+    pub(super) resume: Option<Resume>,
     /// Whether it takes the prompt on stdin; else from the file that its arguments name, and its stdin is empty.
     pub(super) is_fed: bool,
     /// Variables of harness's own environment that it gets besides the usual ones; `*` stands for any ending.
@@ -41,10 +43,20 @@ pub enum Tells {
     Money,
 }
 
+/// How a kind of agent goes on with a conversation.
+pub(super) struct Resume {
+    /// The words that name it, behind all others.
+    pub(super) words: fn(&str) -> Vec<String>,
+    /// Whether the usage that it tells is that of the whole conversation, and not of the call.
+    pub(super) tells_all: bool,
+}
+
 /// What the arguments of one call depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Invocation<'a> {
     pub(super) model: Option<&'a str>,
+    /// The conversation to go on with.
+    pub(super) session: Option<&'a str>,
     /// The file that holds the prompt, for those that do not take it on stdin.
     pub(super) prompt: &'a Path,
     /// Where what nobody needs afterwards may go.
@@ -101,23 +113,16 @@ impl Cli {
         }
     }
 
-    /// All arguments after the program. The user's own come last and so win.
-    pub(super) fn command_line(
-        &self,
-        profile: &Profile,
-        model: Option<&str>,
-        prompt: &Path,
-        scratch: &Path,
-    ) -> Vec<String> {
-        let invocation = Invocation {
-            model,
-            prompt,
-            scratch,
-            own: &profile.args,
-        };
-        let first = profile.command.iter().skip(1).cloned();
-        let all = first.chain((self.args)(&invocation));
-        all.chain(profile.args.iter().cloned()).collect()
+    /// All arguments after the program of `command`. The user's own come after all that could be meant otherwise, and so
+    /// win.
+    pub(super) fn command_line(&self, command: &[String], call: &Invocation<'_>) -> Vec<String> {
+        let first = command.iter().skip(1).cloned();
+        let resume = self.resume.as_ref().zip(call.session);
+        let resume = resume.map(|(resume, session)| (resume.words)(session));
+        let all = first
+            .chain((self.args)(call))
+            .chain(call.own.iter().cloned());
+        all.chain(resume.into_iter().flatten()).collect()
     }
 }
 
@@ -143,9 +148,14 @@ impl Invocation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Profile;
     use std::collections::BTreeMap;
 
     fn line(kind: Kind, own: &[&str]) -> String {
+        with(kind, own, None)
+    }
+
+    fn with(kind: Kind, own: &[&str], session: Option<&str>) -> String {
         let profile = Profile {
             kind,
             command: vec!["program".into(), "--first".into()],
@@ -153,14 +163,38 @@ mod tests {
             args: own.iter().map(|word| (*word).to_owned()).collect(),
             env: BTreeMap::new(),
             env_pass: Vec::new(),
-            write: Vec::new(),
-            network: None,
-            account: String::new(),
-            parallel: None,
+            ..Profile::bare(kind)
         };
         let (prompt, scratch) = (Path::new("/r/prompt.md"), Path::new("/t"));
-        let words = Cli::of(kind).command_line(&profile, Some("big"), prompt, scratch);
-        words.join(" ")
+        let call = Invocation {
+            model: Some("big"),
+            session,
+            prompt,
+            scratch,
+            own: &profile.args,
+        };
+        Cli::of(kind)
+            .command_line(&profile.command, &call)
+            .join(" ")
+    }
+
+    #[test]
+    fn a_conversation_is_named_behind_all_else_by_those_that_can_go_on_with_one() {
+        let own = &["--own", "x"];
+        for kind in Kind::ALL {
+            let (anew, on) = (line(kind, own), with(kind, own, Some("id-1")));
+            assert_eq!(kind.can_resume(), anew != on, "{kind:?}");
+        }
+        let claude = with(Kind::Claude, own, Some("id-1"));
+        assert!(
+            claude.ends_with("--model big --own x --resume id-1"),
+            "{claude}"
+        );
+        let codex = with(Kind::Codex, own, Some("id-1"));
+        assert!(
+            codex.ends_with("--model big --own x resume id-1 -"),
+            "{codex}"
+        );
     }
 
     #[test]

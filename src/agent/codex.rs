@@ -3,7 +3,7 @@
 //! Only how the last turn ended decides: errors that it got over are events, too, and every run has some.
 
 use super::call::Progress;
-use super::cli::{Cli, Place, Tells};
+use super::cli::{Cli, Place, Resume, Tells};
 use super::failure::Complaint;
 use super::reader::{Heard, Protocol, Records, Stage, Tell, count_at, str_at};
 use super::text::{STATUS_CHARS, cap, clip, last_line, visible};
@@ -20,9 +20,16 @@ pub(super) const CODEX: Cli = Cli {
             fixed.push(BYPASS);
         }
         let mut args = call.words(&fixed, "--model");
-        args.push("-".to_owned());
+        // From stdin. Who goes on with a conversation says so behind its name.
+        if call.session.is_none() {
+            args.push("-".to_owned());
+        }
         args
     },
+    resume: Some(Resume {
+        words: |id| vec!["resume".to_owned(), id.to_owned(), "-".to_owned()],
+        tells_all: true,
+    }),
     is_fed: true,
     passes: &[&["CODEX_*", "OPENAI_*", "AZURE_OPENAI_*"]],
     sets: &[],

@@ -11,6 +11,7 @@ use crate::process::Stream;
 pub(super) const COMMAND: Cli = Cli {
     program: "",
     args: |_| Vec::new(),
+    resume: None,
     is_fed: true,
     passes: &[],
     sets: &[],

@@ -22,6 +22,7 @@ pub(super) const COPILOT: Cli = Cli {
         ];
         call.words(&fixed, "--model")
     },
+    resume: None,
     is_fed: true,
     passes: &[&["COPILOT_*", "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST"]],
     sets: &[],

@@ -198,10 +198,7 @@ mod tests {
             args: Vec::new(),
             env: BTreeMap::new(),
             env_pass: Vec::new(),
-            write: Vec::new(),
-            network: None,
-            account: String::new(),
-            parallel: None,
+            ..Profile::bare(kind)
         }
     }
 

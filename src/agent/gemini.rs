@@ -16,6 +16,7 @@ pub(super) const GEMINI: Cli = Cli {
         let fixed = ["--yolo", "--skip-trust", "--output-format", "stream-json"];
         call.words(&fixed, "--model")
     },
+    resume: None,
     is_fed: true,
     passes: &[&["GEMINI_*", "GOOGLE_*", "CLOUDSDK_*"]],
     sets: &[],

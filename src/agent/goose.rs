@@ -20,6 +20,7 @@ pub(super) const GOOSE: Cli = Cli {
         args.extend(["-i", "-"].map(str::to_owned));
         args
     },
+    resume: None,
     is_fed: true,
     passes: &[&["GOOSE_*"], &PROVIDERS],
     sets: &[("GOOSE_MODE", "auto")],

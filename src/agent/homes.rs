@@ -104,10 +104,7 @@ mod tests {
                 args: Vec::new(),
                 env: BTreeMap::new(),
                 env_pass: Vec::new(),
-                write: Vec::new(),
-                network: None,
-                account: String::new(),
-                parallel: None,
+                ..Profile::bare(kind)
             };
             let all = variables.iter().chain(&[("HOME", "/home/u")]);
             let env = all.map(|(name, value)| (name.into(), value.into()));

@@ -12,6 +12,7 @@ mod cli;
 mod codex;
 mod command;
 mod copilot;
+mod credentials;
 mod deeds;
 mod env;
 mod failure;
@@ -29,7 +30,9 @@ pub mod prompt;
 mod qwen;
 mod reader;
 mod resets;
+mod resume;
 mod text;
+mod version;
 
 #[cfg(test)]
 mod record_tests;
@@ -41,6 +44,7 @@ mod transcript_tests;
 pub use account::charged;
 pub use call::{Call, Called, Progress, call};
 pub use cli::Tells;
+pub use credentials::credentials;
 pub use deeds::named;
 pub use env::base_env;
 #[cfg(feature = "fuzzing")]
@@ -49,6 +53,8 @@ pub use handoff::{Handoff, handoff};
 pub use homes::{Home, all_homes, home};
 pub use meanwhile::{Meanwhile, meanwhile};
 pub use prefix::{figures, part_at, shared_bytes, stable_bytes};
+pub use resume::{converse, is_plain_name};
+pub use version::version;
 
 use crate::config::{Kind, Profile};
 use crate::process;

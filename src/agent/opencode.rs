@@ -13,6 +13,7 @@ use serde_json::Value;
 pub(super) const OPENCODE: Cli = Cli {
     program: "opencode",
     args: |call| call.words(&["run", "--format", "json", "--auto"], "--model"),
+    resume: None,
     is_fed: true,
     passes: &[&["OPENCODE_*"], &PROVIDERS],
     sets: &[("OPENCODE_DISABLE_AUTOUPDATE", "1")],

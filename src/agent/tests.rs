@@ -41,10 +41,7 @@ impl Bench {
                 args: vec!["an arg".into()],
                 env: BTreeMap::new(),
                 env_pass: Vec::new(),
-                write: Vec::new(),
-                network: None,
-                account: String::new(),
-                parallel: None,
+                ..Profile::bare(kind)
             },
             slug: Slug::new("auth-login").unwrap(),
             run: RunId("20261123-221530-4f2a".into()),
@@ -81,6 +78,7 @@ impl Bench {
             output_cap: 64 << 20,
             model: None,
             prices: &self.prices,
+            session: None,
         }
     }
 

@@ -293,6 +293,9 @@ pub(super) struct DoctorArgs {
     /// Put right what can be, and say what was done; never while a run lives
     #[arg(long)]
     pub(super) fix: bool,
+    /// Have each agent answer once, in an empty directory; it costs what one short answer costs
+    #[arg(long)]
+    pub(super) probe: bool,
     /// For programs
     #[arg(long)]
     pub(super) json: bool,

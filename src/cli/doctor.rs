@@ -5,6 +5,7 @@ use super::args::DoctorArgs;
 use super::{Desk, desk::Failure, out};
 use crate::config::Flags;
 use crate::driver;
+use tokio::runtime::Builder;
 
 /// Something is to be put right.
 const UNHEALTHY: u8 = 1;
@@ -17,10 +18,16 @@ pub(super) fn doctor(desk: &Desk, args: &DoctorArgs) -> Result<u8, Failure> {
         Ok(loaded) => Ok(&loaded.config),
         Err(_) => Err(why.as_deref().unwrap_or_default()),
     };
-    let checkup = match args.fix {
+    let mut checkup = match args.fix {
         true => driver::mend(&place, config)?,
         false => driver::examine(&place, config),
     };
+    if let Ok(config) = config {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(anyhow::Error::new)?;
+        let look = driver::agents(&place, config, &desk.env, args.probe);
+        checkup.hear_of(runtime.block_on(look));
+    }
     match args.json {
         true => out::json(&checkup.json())?,
         false => out::out(&checkup.text()),

@@ -27,6 +27,8 @@ pub struct FeatureKeys {
     pub touches: Vec<String>,
     /// Named resources.
     pub locks: Vec<String>,
+    /// Words that say what it is about.
+    pub labels: Vec<String>,
     /// Agent profile, and where it is named.
     pub agent: Option<(String, Spot)>,
     /// Model handed to the agent.
@@ -99,6 +101,7 @@ impl FeatureKeys {
             priority: shape.priority,
             touches: shape.touches.0,
             locks: shape.locks.0,
+            labels: shape.labels.0,
             agent,
             model: shape.model.map(|name| name.0),
             timeout: shape.timeout.map(|span| span.0),

@@ -11,12 +11,14 @@ mod confine;
 mod feature;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
+mod generated;
 mod kind;
 mod limits;
 mod origin;
 mod overrides;
 mod resolve;
 mod resolved;
+mod routes;
 mod shape;
 mod source;
 mod unavailable;
@@ -29,8 +31,8 @@ pub use feature::{FeatureKeys, Reference};
 pub(crate) use fuzz::{fuzz, fuzz_front_matter};
 pub use origin::{KeyOrigin, Origin, Origins};
 pub use resolved::{
-    Config, Confine, Generated, Kind, Merge, Profile, Prompt, Resources, Run, SandboxChoice, Specs,
-    Strategy, Verify, Worktrees,
+    Config, Confine, Generated, Kind, Merge, Profile, Prompt, Resources, Route, Run, SandboxChoice,
+    Specs, Strategy, Verify, Worktrees,
 };
 pub(crate) use source::quoted;
 pub use source::{FILE_CAP_BYTES, Place, Source, Spot, read_text};

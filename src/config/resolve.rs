@@ -9,13 +9,13 @@ use super::kind::{PARALLEL_MOST, Parallel, Text};
 use super::origin::{Origin, Tree};
 use super::overrides::is_ours;
 use super::resolved::{
-    Config, Confine, Generated, Kind, Merge, Profile, Prompt, Resources, Run, SandboxChoice, Specs,
-    Strategy, Verify, Worktrees,
+    Config, Confine, Kind, Merge, Profile, Prompt, Resources, Run, SandboxChoice, Specs, Strategy,
+    Verify, Worktrees,
 };
 use super::shape::{self, Selection, Shape};
 use super::source::{Place, Source, quoted};
 use super::yaml::Node;
-use crate::model::{BreakerSettings, OnHalt, Problem, Severity, Slug, not_a_pattern};
+use crate::model::{BreakerSettings, OnHalt, Problem, Severity, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -58,6 +58,8 @@ impl Resolver<'_> {
             features,
             run: run(&shape.run),
             agent,
+            escalate: self.escalate(shape.escalate, &agents),
+            routes: self.routes(shape.routes, &agents),
             limits: self.limits(&shape.limits, shape.fallback.0, &agents),
             budget: shape.budget.resolved(),
             prices: self.prices(shape.prices),
@@ -179,6 +181,7 @@ impl Resolver<'_> {
                     (None, kind) => kind.name().to_owned(),
                 },
                 parallel: shape.parallel,
+                resume: self.resumes(&name, kind, shape.session),
             };
             agents.insert(name, profile);
         }
@@ -338,42 +341,6 @@ impl Resolver<'_> {
                 .into_owned(),
             min_free: shape.min_free.0,
         }
-    }
-
-    fn regenerate(&mut self, shapes: Vec<shape::Generated>) -> Vec<Generated> {
-        let nodes = self.file.and_then(|(source, root)| {
-            let list = root.entry("merge")?.node.entry("regenerate")?;
-            Some((source, list.node.items()))
-        });
-        for (n, shape) in shapes.iter().enumerate() {
-            let wrong = if shape.paths.0.is_empty() {
-                Some(("`paths` is missing".to_owned(), "name the files it makes"))
-            } else if shape.command.0.trim().is_empty() {
-                Some((
-                    "`command` is missing".to_owned(),
-                    "say what makes the files",
-                ))
-            } else {
-                let mut paths = shape.paths.0.iter();
-                paths.find_map(|path| {
-                    let why = not_a_pattern(path)?;
-                    let text = format!("{} names no files: {why}", quoted(path));
-                    Some((text, "patterns are those of .gitignore"))
-                })
-            };
-            let Some((text, help)) = wrong else { continue };
-            let problem = Problem::error(format!("`merge.regenerate`: {text}")).help(help);
-            let spot = nodes.and_then(|(source, items)| Some(source.spot(items.get(n)?.place?)));
-            match spot {
-                Some(spot) => self.problems.push(spot.mark(problem)),
-                None => self.problem("merge.regenerate", problem),
-            }
-        }
-        let kinds = shapes.into_iter().map(|shape| Generated {
-            paths: shape.paths.0,
-            command: shape.command.0,
-        });
-        kinds.collect()
     }
 
     fn prompt(&mut self, shape: shape::Prompt) -> Prompt {

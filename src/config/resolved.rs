@@ -3,9 +3,10 @@
 //! This file must never know where a value came from.
 
 use super::feature::FeatureKeys;
+use super::source::Spot;
 use crate::model::{
-    AgentSettings, BreakerSettings, BudgetSettings, Containment, Isolation, LimitSettings,
-    MergeSettings, OnHalt, Price, Settings, Slug,
+    AgentChoice, AgentSettings, BreakerSettings, BudgetSettings, Containment, Isolation,
+    LimitSettings, MergeSettings, OnHalt, Price, Settings, Slug,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,6 +27,10 @@ pub struct Config {
     pub agent: String,
     /// Agent profiles by name.
     pub agents: BTreeMap<String, Profile>,
+    /// Whom a feature is given to when one of its breakers opens; profiles are keys of `agents`.
+    pub escalate: Vec<AgentChoice>,
+    /// Which agent works on features with a label, the first that fits; profiles are keys of `agents`.
+    pub routes: Vec<Route>,
     /// What happens when the account of an agent cannot be used; its fallback profiles are keys of `agents`.
     pub limits: LimitSettings,
     /// What may be used.
@@ -92,6 +97,17 @@ pub struct Run {
     pub on_halt: OnHalt,
 }
 
+/// An agent for features with a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The label.
+    pub label: String,
+    /// The agent.
+    pub agent: AgentChoice,
+    /// Where the label stands.
+    pub spot: Option<Spot>,
+}
+
 /// How an agent is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -128,6 +144,12 @@ impl Kind {
         Self::Aider,
         Self::Command,
     ];
+
+    /// Whether an iteration can go on with the conversation of the one before.
+    #[must_use]
+    pub fn can_resume(self) -> bool {
+        matches!(self, Self::Claude | Self::Codex)
+    }
 
     /// Its name in harness.yaml.
     #[must_use]
@@ -171,6 +193,28 @@ pub struct Profile {
     pub account: String,
     /// How many of it may work at once; `None`: as many as there are slots.
     pub parallel: Option<u32>,
+    /// Whether an iteration goes on with the conversation of the last one on its feature.
+    pub resume: bool,
+}
+
+impl Profile {
+    /// A profile that says nothing but its kind.
+    #[must_use]
+    pub fn bare(kind: Kind) -> Self {
+        Self {
+            kind,
+            command: Vec::new(),
+            model: None,
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            env_pass: Vec::new(),
+            write: Vec::new(),
+            network: None,
+            account: kind.name().to_owned(),
+            parallel: None,
+            resume: false,
+        }
+    }
 }
 
 /// What is to hold agents and commands to what they may write and see.
@@ -331,6 +375,8 @@ impl Config {
             agents: self.agents.iter().map(known).collect(),
             limits: self.limits.clone(),
             budget: self.budget,
+            escalate: self.escalate.clone(),
+            model: self.model.clone(),
             only: self.only.clone(),
         }
     }
@@ -341,6 +387,7 @@ fn known((name, profile): (&String, &Profile)) -> (String, AgentSettings) {
     let settings = AgentSettings {
         account: profile.account.clone(),
         parallel: profile.parallel,
+        resume: profile.resume,
     };
     (name.clone(), settings)
 }

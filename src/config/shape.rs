@@ -8,6 +8,7 @@ use super::budget::{Budget, FeatureBudget, Price};
 use super::confine::{Confine, SandboxChoice};
 use super::kind::{Name, Parallel, Size, Span, Text, Words};
 use super::limits::Limits;
+use super::routes::{Route, Rung};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +34,11 @@ pub(super) struct Shape {
     pub agent: Name,
     /// Agent profiles by name; `claude` always exists.
     pub agents: BTreeMap<String, Profile>,
+    /// Whom a feature is given to when one of its breakers opens: each in turn gets one try, and goes on if that helps.
+    pub escalate: Vec<Rung>,
+    /// Which agent works on features with a label; the first that fits counts, unless the feature itself names an agent or
+    /// a model.
+    pub routes: Vec<Route>,
     /// Profiles to go on with while the account of a feature's own cannot be used, the best first; for on_limit: switch.
     pub fallback: Words,
     /// What happens when the account of an agent cannot be used for a while.
@@ -89,6 +95,8 @@ pub(super) struct Feature {
     pub touches: Words,
     /// Named resources; features that share one never run at once.
     pub locks: Words,
+    /// Words that say what it is about; `routes` goes by them.
+    pub labels: Words,
     /// Agent profile that works on it.
     pub agent: Option<Name>,
     /// Model handed to the agent.
@@ -346,6 +354,8 @@ impl Default for Shape {
             run: Run::default(),
             agent: Name("claude".into()),
             agents: BTreeMap::from([("claude".into(), claude)]),
+            escalate: Vec::new(),
+            routes: Vec::new(),
             fallback: Words::default(),
             limits: Limits::default(),
             budget: Budget::default(),

@@ -1,5 +1,7 @@
 //! The room's contract: what is refused and where, what covers what, and that nothing panics.
 
+mod routes;
+
 use super::{FILE_NAME, Kind, Loaded, Origin, SandboxChoice, Source, Sources, load, schema, yaml};
 use crate::model::{Isolation, OnHalt, Slug};
 use proptest::prelude::*;
@@ -259,7 +261,6 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
     for yaml in [
         "checks: {todo_added: warn}",
         "checks: {}",
-        "escalate: [{agent: claude}]",
         "notify: {command: notify-send}",
         "run: {until: '07:30'}",
         "run: {keep_awake: true}",
@@ -271,7 +272,7 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
         );
         assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
     }
-    let harmless = "escalate: []\n\
+    let harmless = "\
         notify: {command: null, on: [finished]}\nrun: {until: null, keep_awake: false}\n\
         sandbox: off";
     let (_dir, sources) = sources(harmless, &[]);

@@ -26,7 +26,6 @@ const fn key(key: &'static str, harmless: fn(&Node) -> bool, instead: &'static s
 /// Keys of harness.yaml.
 pub(super) const IN_FILE: &[Unavailable] = &[
     key("checks", never, "remove it"),
-    key("escalate", empty, "remove it"),
     key("notify.command", null, "remove it"),
     key("notify.on", always, "remove it"),
     key("run.until", null, "remove it"),
@@ -47,8 +46,4 @@ fn always(_: &Node) -> bool {
 
 fn null(node: &Node) -> bool {
     node.value == Value::Null
-}
-
-fn empty(node: &Node) -> bool {
-    null(node) || node.value == Value::List(Vec::new())
 }

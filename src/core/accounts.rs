@@ -5,6 +5,7 @@
 //! wait survives a restart. This file must never know which program an account belongs to.
 
 use super::feature::{Feature, Phase};
+use super::ladder;
 use super::state::{Run, State};
 use crate::model::{AgentFailure, Ending, FailureKind, IterationReport, OnLimit, Settings, Stamp};
 
@@ -268,14 +269,14 @@ fn profiles<'a>(run: &'a Run, feature: &'a Feature) -> impl Iterator<Item = &'a 
 
 /// The profile that is at work on a feature, or will be.
 pub(super) fn used_by<'a>(run: &'a Run, feature: &'a Feature) -> &'a str {
-    feature
-        .instead
-        .as_deref()
-        .unwrap_or_else(|| own_profile(run, feature))
+    let called = feature.called.profile.as_deref();
+    let called = called.filter(|_| feature.running().is_some());
+    called.unwrap_or_else(|| own_profile(run, feature))
 }
 
 pub(super) fn own_profile<'a>(run: &'a Run, feature: &'a Feature) -> &'a str {
-    let own = feature.spec.agent.profile.as_deref();
+    let rung = ladder::rung(run, feature).and_then(|rung| rung.profile.as_deref());
+    let own = rung.or(feature.spec.agent.profile.as_deref());
     own.unwrap_or(&run.settings.agent)
 }
 

@@ -3,9 +3,10 @@
 //! It must accept every record that a journal can hold, in the journal's order, and must never decide:
 //! what happens next is for [`schedule`](super::schedule) to say.
 
-use super::accounts::{is_the_accounts, used_by};
+use super::accounts::is_the_accounts;
 use super::budget::feature_used_up;
 use super::feature::{Feature, Phase};
+use super::ladder;
 use super::state::{Ended, Run, State};
 use super::words::{ending_words, log_text};
 use crate::model::{
@@ -81,6 +82,7 @@ impl State {
             | Event::Blocked { .. }
             | Event::Unblocked { .. }
             | Event::Tripped { .. }
+            | Event::Escalated { .. }
             | Event::Failed { .. }
             | Event::Undone { .. }
             | Event::Retried { .. } => self.apply_verdict(&record.event, at),
@@ -267,6 +269,7 @@ impl State {
                 slug,
                 iteration,
                 instead,
+                ..
             } => {
                 self.unjudged.remove(slug);
                 self.delayed.remove(slug);
@@ -276,6 +279,9 @@ impl State {
                 if let Some(feature) = self.features.get_mut(slug) {
                     feature.iterations = *iteration;
                     feature.instead.clone_from(instead);
+                    if let Some(run) = &self.run {
+                        feature.called = ladder::called(run, feature);
+                    }
                     feature.charged += 1;
                     feature.last = None;
                 }
@@ -311,10 +317,7 @@ impl State {
             return;
         };
         let iteration = feature.iterations;
-        let profile = self
-            .run
-            .as_ref()
-            .map(|run| used_by(run, feature).to_owned());
+        let profile = feature.called.profile.clone();
         feature.since = at;
         feature.not_before = at.plus_ms(settings.sleep_between_ms);
         self.delayed.insert(slug.clone());
@@ -322,6 +325,7 @@ impl State {
         feature.usage = feature.usage.plus(used);
         feature.spent = feature.spent.plus(used);
         feature.remember(report);
+        feature.hear_of_conversation(report);
         self.unjudged.insert(slug.clone());
         match &report.merge {
             Some(MergeVerdict::Resolved) => feature.handback = None,

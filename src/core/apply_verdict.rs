@@ -53,6 +53,7 @@ impl State {
                     at,
                 );
             }
+            Event::Escalated { .. } => self.escalated(event, at),
             Event::Failed { slug, why } => {
                 self.unjudged.remove(slug);
                 self.set_phase(slug, Phase::Failed { why: why.clone() }, at);
@@ -101,7 +102,10 @@ impl State {
         match event {
             Event::Unblocked { slug, answer } => {
                 if let Some(feature) = self.features.get_mut(slug) {
+                    // An answer goes on with what was asked.
+                    let conversation = feature.conversation.take();
                     feature.forgive();
+                    feature.conversation = conversation;
                     feature.answer = Some(answer.clone());
                 }
                 // An answer is no new budget.

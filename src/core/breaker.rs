@@ -13,6 +13,18 @@ pub(super) struct Breakers {
     idle: Row,
     agent: Repeat,
     gate: Repeat,
+    /// The counter that opened a breaker which is now half open: it trips again when it counts on, and is closed when it
+    /// begins anew.
+    half_open: Option<Counter>,
+}
+
+/// What can open a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counter {
+    Silent,
+    Idle,
+    Agent,
+    Gate,
 }
 
 /// Iterations in a row of which the same is true, and how many of them a limit of harness's own ended:
@@ -95,6 +107,7 @@ fn is_its_own(kind: FailureKind) -> bool {
 pub(super) struct Trip {
     pub(super) breaker: &'static str,
     pub(super) why: String,
+    counter: Counter,
 }
 
 impl Breakers {
@@ -105,6 +118,8 @@ impl Breakers {
         run: &BreakerSettings,
         own: StuckRule,
     ) {
+        // Of a gate's failures only a gate tells.
+        self.half_open = self.half_open.filter(|open| *open == Counter::Gate);
         let said = report.note.trim().len() + report.message.trim().len();
         let min_bytes = own.min_bytes.unwrap_or(run.stuck_min_bytes);
         let silent = u64::try_from(said).unwrap_or(u64::MAX) <= min_bytes;
@@ -119,40 +134,64 @@ impl Breakers {
     /// Counts one red gate. Iterations in between do not reset it: only a different failure or a green
     /// gate does.
     pub(super) fn rejected(&mut self, command: &str, tail: &str) {
+        self.gate_told();
         self.gate.see(&format!("{command}\n{tail}"));
     }
 
     /// A gate was green.
     pub(super) fn verified(&mut self) {
+        self.gate_told();
         self.gate = Repeat::default();
+    }
+
+    fn gate_told(&mut self) {
+        self.half_open = self.half_open.filter(|open| *open != Counter::Gate);
+    }
+
+    /// Opens it half: once more of the same opens it again, anything else closes it. What others had counted was another
+    /// agent's doing.
+    pub(super) fn half_open(&mut self, run: &BreakerSettings, own: StuckRule) {
+        let before = std::mem::take(self);
+        let Some(trip) = before.trip(run, own) else {
+            return;
+        };
+        self.half_open = Some(trip.counter);
+        match trip.counter {
+            Counter::Silent => self.silent = before.silent,
+            Counter::Idle => self.idle = before.idle,
+            Counter::Agent => self.agent = before.agent,
+            Counter::Gate => self.gate = before.gate,
+        }
+    }
+
+    pub(super) fn is_half_open(&self) -> bool {
+        self.half_open.is_some()
     }
 
     /// Whether one should open now.
     pub(super) fn trip(&self, run: &BreakerSettings, own: StuckRule) -> Option<Trip> {
         let stuck_limit = own.limit.unwrap_or(run.stuck_limit);
-        let repeat = self.agent.times.max(self.gate.times);
-        if repeat >= run.repeat_limit {
-            let (who, last) = if self.gate.times >= run.repeat_limit {
-                ("gate", &self.gate.last)
-            } else {
-                ("agent", &self.agent.last)
-            };
-            let why = format!("the {who} failed in the same way {repeat} times in a row: {last}");
-            return Some(Trip {
-                breaker: "repeat",
-                why,
-            });
-        }
-        if self.silent.times >= stuck_limit {
-            return Some(Trip {
-                breaker: "stuck",
-                why: self.silent.words("said nothing"),
-            });
-        }
-        (self.idle.times >= run.idle_limit).then(|| Trip {
-            breaker: "idle",
-            why: self.idle.words("changed nothing"),
-        })
+        let trip = |counter, breaker, why| Trip {
+            breaker,
+            why,
+            counter,
+        };
+        let repeats = |row: &Repeat, who| {
+            let (times, last) = (row.times, &row.last);
+            format!("the {who} failed in the same way {times} times in a row: {last}")
+        };
+        let all = [
+            (self.gate.times >= run.repeat_limit)
+                .then(|| trip(Counter::Gate, "repeat", repeats(&self.gate, "gate"))),
+            (self.agent.times >= run.repeat_limit)
+                .then(|| trip(Counter::Agent, "repeat", repeats(&self.agent, "agent"))),
+            (self.silent.times >= stuck_limit)
+                .then(|| trip(Counter::Silent, "stuck", self.silent.words("said nothing"))),
+            (self.idle.times >= run.idle_limit)
+                .then(|| trip(Counter::Idle, "idle", self.idle.words("changed nothing"))),
+        ];
+        let mut all = all.into_iter().flatten();
+        all.find(|trip| self.half_open != Some(trip.counter))
     }
 }
 
@@ -213,6 +252,7 @@ mod tests {
             merge: None,
             usage: None,
             prompt: None,
+            session: None,
         }
     }
 
@@ -335,5 +375,67 @@ mod tests {
         assert!(breakers.trip(&run, StuckRule::default()).is_some());
         breakers.verified();
         assert_eq!(breakers.trip(&run, StuckRule::default()), None);
+    }
+
+    /// Breakers that `report` has tripped, half opened.
+    fn half_open(reports: &[IterationReport]) -> Breakers {
+        let (run, own) = (BreakerSettings::default(), StuckRule::default());
+        let mut breakers = Breakers::default();
+        for report in reports {
+            breakers.iteration(report, &run, own);
+        }
+        assert!(breakers.trip(&run, own).is_some());
+        breakers.half_open(&run, own);
+        assert!(breakers.is_half_open());
+        assert_eq!(breakers.trip(&run, own), None);
+        breakers
+    }
+
+    #[test]
+    fn half_open_one_more_of_the_same_trips_and_anything_else_closes() {
+        let (run, own) = (BreakerSettings::default(), StuckRule::default());
+        let quiet = report("ok", false);
+        let loud = report("moved the parser into its own module, tests pass", true);
+        let mut again = half_open(&vec![quiet.clone(); 3]);
+        again.iteration(&quiet, &run, own);
+        let trip = again.trip(&run, own).unwrap();
+        assert_eq!(trip.why, "4 iterations in a row said nothing");
+        let mut closed = half_open(&vec![quiet.clone(); 3]);
+        closed.iteration(&loud, &run, own);
+        assert!(!closed.is_half_open());
+        // Closed, it counts from the beginning; so do those that another agent had brought near to tripping.
+        for _ in 0..2 {
+            closed.iteration(&quiet, &run, own);
+        }
+        assert_eq!(closed.trip(&run, own), None);
+    }
+
+    #[test]
+    fn half_open_for_a_gate_only_a_gate_decides() {
+        let (run, own) = (BreakerSettings::default(), StuckRule::default());
+        let tripped = || {
+            let mut breakers = Breakers::default();
+            for _ in 0..3 {
+                breakers.rejected("make test", "1 failed");
+            }
+            breakers.half_open(&run, own);
+            let loud = report("went about it in another way altogether this time", true);
+            breakers.iteration(&loud, &run, own);
+            assert!(breakers.is_half_open());
+            assert_eq!(breakers.trip(&run, own), None);
+            breakers
+        };
+        let mut same = tripped();
+        same.rejected("make test", "1 failed");
+        assert_eq!(
+            same.trip(&run, own).map(|trip| trip.breaker),
+            Some("repeat")
+        );
+        let mut other = tripped();
+        other.rejected("make test", "no such file");
+        assert_eq!(other.trip(&run, own), None);
+        let mut green = tripped();
+        green.verified();
+        assert!(!green.is_half_open());
     }
 }

@@ -4,9 +4,10 @@
 //! [`State::set_phase`](super::state::State::set_phase)'s to do.
 
 use super::breaker::Breakers;
+use super::session::Conversation;
 use crate::model::{
-    FeatureSpec, Handback, IterationReport, MergeVerdict, Oid, ParkReason, SkipReason, Slug, Stamp,
-    Usage, WorktreeName,
+    AgentChoice, FeatureSpec, Handback, IterationReport, MergeVerdict, Oid, ParkReason, SkipReason,
+    Slug, Stamp, Usage, WorktreeName,
 };
 
 /// One feature.
@@ -28,6 +29,10 @@ pub(super) struct Feature {
     /// Iterations since it was last queued by a person or for the first time.
     pub(super) charged: u32,
     pub(super) breakers: Breakers,
+    /// On which rung of the ladder it is; 0: its own agent.
+    pub(super) rung: u32,
+    /// What the breaker saw that sent it there.
+    pub(super) rung_why: String,
     /// Failures in a row that were nobody's fault, and the last one's text.
     pub(super) infra: u32,
     pub(super) infra_text: String,
@@ -39,6 +44,10 @@ pub(super) struct Feature {
     pub(super) answer: Option<String>,
     /// The profile that stands in for its own in the current or last iteration.
     pub(super) instead: Option<String>,
+    /// Who was called in the current or last iteration, whatever its spec says since; the profile is always named.
+    pub(super) called: AgentChoice,
+    /// The last conversation about it, if that can be gone on with.
+    pub(super) conversation: Option<Conversation>,
     pub(super) summary: String,
     pub(super) last: Option<Last>,
     /// Where its last iteration left its branch.
@@ -144,6 +153,8 @@ impl Feature {
             iterations: 0,
             charged: 0,
             breakers: Breakers::default(),
+            rung: 0,
+            rung_why: String::new(),
             infra: 0,
             infra_text: String::new(),
             infra_setup: false,
@@ -151,6 +162,8 @@ impl Feature {
             fresh: false,
             answer: None,
             instead: None,
+            called: AgentChoice::default(),
+            conversation: None,
             summary: String::new(),
             last: None,
             tip: None,
@@ -222,6 +235,9 @@ impl Feature {
     /// A clean slate after a person stepped in.
     pub(super) fn forgive(&mut self) {
         self.breakers = Breakers::default();
+        self.rung = 0;
+        self.conversation = None;
+        self.rung_why.clear();
         self.charged = 0;
         self.infra = 0;
         self.not_before = Stamp::default();

@@ -7,6 +7,7 @@
 
 mod account_view;
 mod accounts;
+mod agent_view;
 mod apply;
 mod apply_ground;
 mod apply_merge;
@@ -20,11 +21,13 @@ mod exit;
 mod feature;
 mod graph;
 mod invariants;
+mod ladder;
 mod merge;
 mod queue;
 mod queue_view;
 mod right_of_way;
 mod schedule;
+mod session;
 mod state;
 mod view;
 mod wanted;
@@ -34,6 +37,7 @@ mod words;
 mod tests;
 
 pub use account_view::AccountView;
+pub use agent_view::{AgentView, Because};
 pub use decide::decide;
 pub use exit::exit_codes;
 pub use graph::{GraphProblem, check};

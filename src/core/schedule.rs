@@ -9,6 +9,7 @@ use super::budget::{feature_news, feature_used_up, run_news, run_used_up};
 use super::caches;
 use super::exit::exit_codes;
 use super::feature::{Feature, Phase};
+use super::ladder;
 use super::merge;
 use super::state::{Run, State};
 use crate::model::{Event, SkipReason, Slug, Stamp, StopLevel, WorktreeName};
@@ -104,11 +105,7 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
     }
     let breakers = &run.settings.breakers;
     if let Some(trip) = feature.breakers.trip(breakers, feature.spec.stuck) {
-        return Some(Event::Tripped {
-            slug,
-            breaker: trip.breaker.to_owned(),
-            why: trip.why,
-        });
+        return Some(ladder::opened(run, slug, feature, trip));
     }
     let why = if feature.infra >= INFRA_LIMIT {
         let text = feature.infra_text.clone();
@@ -148,6 +145,7 @@ fn start_iteration(state: &State, run: &Run, now: Stamp) -> Option<Event> {
             slug: slug.clone(),
             iteration: feature.iterations + 1,
             instead: (profile != own_profile(run, feature)).then(|| profile.to_owned()),
+            rung: ladder::rung(run, feature).cloned(),
         })
     })
 }
@@ -179,12 +177,12 @@ fn start_feature(state: &State, run: &Run, now: Stamp) -> Option<Event> {
     if !admits(state, run) || full || is_held_back(state, run) {
         return None;
     }
-    let mut hopeless = None;
+    let mut over = None;
     let slug = state.ready.iter().map(|(_, slug)| slug).find(|slug| {
         state.features.get(*slug).is_some_and(|feature| {
             feature.not_before <= now
                 && clash(state, feature).is_none()
-                && waits_after(state, feature, &mut hopeless).is_none()
+                && waits_after(state, feature, &mut over).is_none()
                 && state.profile_for(run, feature, now).is_some()
         })
     })?;
@@ -259,7 +257,7 @@ fn same_place(a: &str, b: &str) -> bool {
 pub(super) fn waits_after<'a>(
     state: &State,
     feature: &'a Feature,
-    hopeless: &mut Option<BTreeSet<Slug>>,
+    over: &mut Option<BTreeSet<Slug>>,
 ) -> Option<&'a Slug> {
     feature.spec.after.iter().find(|name| {
         let Some(other) = state.features.get(*name) else {
@@ -269,14 +267,37 @@ pub(super) fn waits_after<'a>(
         if ended || !state.is_selected(name) {
             return false;
         }
-        !hopeless
-            .get_or_insert_with(|| hopeless_features(state))
+        !over
+            .get_or_insert_with(|| over_for_now(state))
             .contains(*name)
     })
 }
 
 /// Pending features that wait for one that will not merge without a person (or in this run).
 pub(super) fn hopeless_features(state: &State) -> BTreeSet<Slug> {
+    doomed_by(state, &|_| false)
+}
+
+/// Features that nothing more comes of in this run: hopeless ones, those whose account cannot be used any more, and what
+/// depends on them.
+pub(super) fn over_for_now(state: &State) -> BTreeSet<Slug> {
+    let Some(run) = state.live() else {
+        return hopeless_features(state);
+    };
+    let lost = |feature: &Feature| {
+        let idle = matches!(
+            feature.phase,
+            Phase::Pending | Phase::Working { running: None }
+        );
+        idle && state.lost_account(run, feature).is_some()
+    };
+    let mut over = doomed_by(state, &lost);
+    let features = state.features.values().filter(|feature| lost(feature));
+    over.extend(features.map(|feature| feature.spec.slug.clone()));
+    over
+}
+
+fn doomed_by(state: &State, lost: &dyn Fn(&Feature) -> bool) -> BTreeSet<Slug> {
     let mut hopeless = BTreeSet::new();
     for slug in state.graph.in_order() {
         let Some(feature) = state.features.get(slug) else {
@@ -289,7 +310,9 @@ pub(super) fn hopeless_features(state: &State) -> BTreeSet<Slug> {
             hopeless.contains(name)
                 || state.features.get(name).is_none_or(|dependency| {
                     let absent = !dependency.listed || !state.is_selected(name);
-                    dependency.is_halted() || (absent && dependency.phase == Phase::Pending)
+                    dependency.is_halted()
+                        || lost(dependency)
+                        || (absent && dependency.phase == Phase::Pending)
                 })
         });
         if doomed {
@@ -335,13 +358,24 @@ pub(super) fn is_quiet(state: &State, run: &Run) -> bool {
                 _ => admits(state, run) && state.lost_account(run, feature).is_none(),
             })
     });
+    !busy
+        && merge::is_quiet(state, run)
+        && state.writes.is_empty()
+        && !(admits(state, run) && is_something_startable(state, run))
+}
+
+/// Whether a feature will start by itself although nothing is under way: what would have to come to its end first will
+/// not, if its account cannot be used any more in this run.
+fn is_something_startable(state: &State, run: &Run) -> bool {
+    let mut over = None;
     let mut ready = state.ready.iter();
-    let mut ready = ready
+    let ready = ready
         .by_ref()
         .filter_map(|(_, slug)| state.features.get(slug));
-    let startable =
-        admits(state, run) && ready.any(|feature| state.lost_account(run, feature).is_none());
-    !busy && !startable && merge::is_quiet(state, run) && state.writes.is_empty()
+    let mut usable = ready.filter(|feature| state.lost_account(run, feature).is_none());
+    usable.any(|feature| {
+        clash(state, feature).is_none() && waits_after(state, feature, &mut over).is_none()
+    })
 }
 
 #[cfg(test)]

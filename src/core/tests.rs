@@ -3,17 +3,19 @@
 use super::{State, decide, exit_codes, next, view, wanted};
 use crate::core::Stage;
 use crate::model::{
-    AgentFailure, Backlog, BuildOutcome, Candidate, Chain, Command, Effect, Ending, Event,
-    FailureKind, FeatureSpec, GateOutcome, Ground, InfraKind, Input, IterationReport, LandOutcome,
-    MergeSettings, Oid, OnHalt, PublishOutcome, Record, Relation, RunId, Settings, Slug, Stamp,
-    Step, StopLevel, Trial, WorktreeName, Writing,
+    AgentChoice, AgentFailure, Backlog, BuildOutcome, Candidate, Chain, Command, Effect, Ending,
+    Event, FailureKind, FeatureSpec, GateOutcome, Ground, InfraKind, Input, IterationReport,
+    LandOutcome, MergeSettings, Oid, OnHalt, PublishOutcome, Record, Relation, RunId, Settings,
+    Slug, Stamp, Step, StopLevel, Trial, WorktreeName, Writing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 mod accounts;
 mod budget;
 mod cut_off;
+mod ladder;
 mod queue;
+mod session;
 mod time;
 
 /// A run being told what happens.
@@ -60,6 +62,7 @@ fn report() -> IterationReport {
         merge: None,
         usage: None,
         prompt: None,
+        session: None,
     }
 }
 

@@ -4,12 +4,13 @@
 //! all times by the wall clock as it stands now: the journal's own time does not follow when that is set.
 
 use super::account_view::{AccountView, accounts, lost_account};
+use super::agent_view::{AgentView, agent};
 use super::budget::{allowed, run_used_up};
 use super::feature::{Feature, Phase};
 use super::graph::GraphProblem;
 use super::merge::base_failure;
 use super::queue::{AttemptStage, Publishing};
-use super::schedule::{admits, clash, hopeless_features, waits_after};
+use super::schedule::{admits, clash, hopeless_features, over_for_now, waits_after};
 use super::state::{Run, State};
 use crate::model::{
     Budget, Containment, FeatureSpec, Finding, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel,
@@ -145,6 +146,8 @@ pub struct FeatureView {
     pub empty: bool,
     /// Whether the run is limited to others.
     pub unselected: bool,
+    /// Who works on it, or would; `None` before the first run.
+    pub agent: Option<AgentView>,
     /// Tokens and money so far, in all runs.
     pub usage: Usage,
     /// How much of what models were given came from the prompt cache, in percent.
@@ -243,6 +246,7 @@ pub fn view(state: &State, now: Stamp) -> View {
     let ahead = (last.since_ms(now) > AHEAD_MS).then_some(last);
     let now = state.journal_time(now);
     let hopeless = hopeless_features(state);
+    let mut over = Some(over_for_now(state));
     let order: BTreeMap<Slug, usize> = plan(state)
         .into_iter()
         .enumerate()
@@ -252,7 +256,7 @@ pub fn view(state: &State, now: Stamp) -> View {
         .features
         .values()
         .filter(|feature| feature.listed || feature.phase != Phase::Pending)
-        .map(|feature| feature_view(state, feature, &hopeless, now))
+        .map(|feature| feature_view(state, feature, (&hopeless, &mut over), now))
         .collect();
     let last = order.len();
     features.sort_by_key(|f| (order.get(&f.slug).copied().unwrap_or(last), f.slug.clone()));
@@ -320,7 +324,7 @@ pub(super) fn publish_waits(state: &State, run: &Run) -> Option<String> {
 fn feature_view(
     state: &State,
     feature: &Feature,
-    hopeless: &BTreeSet<Slug>,
+    (hopeless, over): (&BTreeSet<Slug>, &mut Option<BTreeSet<Slug>>),
     now: Stamp,
 ) -> FeatureView {
     let slug = &feature.spec.slug;
@@ -340,7 +344,7 @@ fn feature_view(
         worktree: feature.worktree,
         last_words: feature.last_words.clone(),
         detail,
-        waits: waits(state, feature, hopeless, now),
+        waits: waits(state, feature, (hopeless, over), now),
         sent_back: feature.handback.as_ref().map(|back| SentBack {
             red: back.red.as_ref().map(|red| red.command.clone()),
             paths: feature.conflicts.clone(),
@@ -354,6 +358,7 @@ fn feature_view(
         },
         empty: feature.is_merged() && feature.empty,
         unselected: !state.is_selected(slug),
+        agent: state.run.as_ref().map(|run| agent(run, feature)),
         usage: feature.usage,
         cached_percent: feature.usage.cached_percent(),
         budget: match &state.run {
@@ -406,7 +411,12 @@ fn skip_words(why: &SkipReason) -> String {
     }
 }
 
-fn waits(state: &State, feature: &Feature, hopeless: &BTreeSet<Slug>, now: Stamp) -> Vec<Wait> {
+fn waits(
+    state: &State,
+    feature: &Feature,
+    (hopeless, over): (&BTreeSet<Slug>, &mut Option<BTreeSet<Slug>>),
+    now: Stamp,
+) -> Vec<Wait> {
     if feature.phase != Phase::Pending {
         return Vec::new();
     }
@@ -426,7 +436,7 @@ fn waits(state: &State, feature: &Feature, hopeless: &BTreeSet<Slug>, now: Stamp
     if !open.is_empty() {
         waits.push(Wait::Dependencies(open));
     }
-    if let Some(name) = waits_after(state, feature, &mut Some(hopeless.clone())) {
+    if let Some(name) = waits_after(state, feature, over) {
         waits.push(Wait::After(name.clone()));
     }
     if let Some(name) = clash(state, feature) {

@@ -5,8 +5,9 @@ use super::merge::{Outlook, gate_of, may_be_tried, outlook, publishes, queued};
 use super::queue::{Attempt, AttemptStage, Publishing};
 use super::right_of_way;
 use super::schedule::{INFRA_LIMIT, admits, integrates, is_quiet};
+use super::session::resumed;
 use super::state::{Run, State};
-use crate::model::{AgentChoice, Chain, Effect, Member, Slug, Stamp, StopLevel, Trial};
+use crate::model::{Chain, Effect, Member, Slug, Stamp, StopLevel, Trial};
 
 /// Everything that should be under way, derived from the state; never stored. The driver starts what
 /// is missing and stops what is too much. Empty unless a run lives.
@@ -19,7 +20,7 @@ pub fn wanted(state: &State) -> Vec<Effect> {
     let terminating = run.stop.is_some_and(StopLevel::terminates);
     for slug in &state.in_slots {
         if let Some(feature) = state.features.get(slug).filter(|_| !terminating) {
-            effects.extend(slot_effect(slug, feature));
+            effects.extend(slot_effect(run, slug, feature));
         }
     }
     effects.extend(merge_effects(state, run));
@@ -32,7 +33,7 @@ pub fn wanted(state: &State) -> Vec<Effect> {
     effects
 }
 
-fn slot_effect(slug: &Slug, feature: &Feature) -> Option<Effect> {
+fn slot_effect(run: &Run, slug: &Slug, feature: &Feature) -> Option<Effect> {
     let worktree = feature.worktree?;
     match feature.phase {
         Phase::Preparing => Some(Effect::Prepare {
@@ -47,14 +48,8 @@ fn slot_effect(slug: &Slug, feature: &Feature) -> Option<Effect> {
             slug: slug.clone(),
             worktree,
             iteration,
-            agent: match &feature.instead {
-                // A model of the profile that it stands in for says nothing to it.
-                Some(profile) => AgentChoice {
-                    profile: Some(profile.clone()),
-                    model: None,
-                },
-                None => feature.spec.agent.clone(),
-            },
+            agent: feature.called.clone(),
+            session: resumed(run, feature),
             timeout_ms: feature.spec.timeout_ms,
             answer: feature.answer.clone(),
             handback: feature.handback.clone(),

@@ -129,8 +129,7 @@ impl Crew {
         let (profile, program) = self.profiles.get(name).ok_or_else(|| {
             format!("agent `{name}` was not checked when the run began; run again")
         })?;
-        let model = self.config.model.clone().or_else(|| choice.model.clone());
-        Ok((profile, program, model))
+        Ok((profile, program, choice.model.clone()))
     }
 
     /// Keeps an agent's last words.

@@ -1,12 +1,15 @@
 //! Looks for what keeps harness from working here, and for what a killed run has left; puts right what can be.
 //!
 //! A check is one function in [`CHECKS`]. Looking changes nothing, takes no lock and runs neither agents nor commands of
-//! the project, so it is fine beside a living run; then what that run uses is not called litter. Mending is done in the
+//! the project (it asks agents for their version, and [`agents`] has them answer once if a person asks for that), so it is fine beside a living run; then what that run uses is not called litter. Mending is done in the
 //! order of the list, while the state directory's lock is held: first nobody of a dead run is left, then its locks are
 //! nobody's.
 
+mod agents;
 mod conditions;
 mod remains;
+
+pub use agents::agents;
 
 use super::error::DriverError;
 use super::place::{Place, Reading};
@@ -141,6 +144,7 @@ pub fn examine(place: &Place, config: Result<&Config, &str>) -> Checkup {
         live: scene.live,
         checks: CHECKS.iter().map(|check| (check.id, check.about)).collect(),
         findings,
+        agents: Vec::new(),
         fixed: Vec::new(),
     }
 }

@@ -7,8 +7,8 @@ use super::world::{Message, blocking};
 use crate::agent::{self, Call, Called, Progress, outbox};
 use crate::git::{GitError, Iterated, Laid, Landed, Lent, Snapshot, integration_ref};
 use crate::model::{
-    AgentChoice, EffectKey, Ending, Handback, Input, IterationReport, MergeTask, Oid, Slug,
-    WorktreeName,
+    AgentChoice, EffectKey, Ending, Handback, Input, IterationReport, MergeTask, Oid, Session,
+    Slug, WorktreeName,
 };
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,6 +21,7 @@ pub(super) struct Iteration {
     pub(super) worktree: WorktreeName,
     pub(super) number: u32,
     pub(super) agent: AgentChoice,
+    pub(super) session: Option<Session>,
     pub(super) timeout_ms: Option<u64>,
     pub(super) answer: Option<String>,
     pub(super) handback: Option<Handback>,
@@ -300,8 +301,9 @@ async fn call(
         output_cap: crew.config.resources.output,
         model,
         prices: &crew.config.prices,
+        session: job.session.clone(),
     };
-    agent::call(call, stop, |progress| {
+    agent::converse(call, stop, |progress| {
         if let Progress::Line(line) = progress {
             crew.hear(&job.slug, line);
         }
@@ -399,6 +401,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
         tip: snapshot.map(|snapshot| snapshot.tip),
         usage: called.usage,
         prompt: None,
+        session: called.session.filter(|id| agent::is_plain_name(id)),
     }
 }
 

@@ -34,7 +34,7 @@ pub use clock::wall_clock;
 pub use command::{Given, clean_up, give};
 pub use crew::prompt_for;
 pub use damage::{forgotten, mend_journal};
-pub use doctor::{examine, mend};
+pub use doctor::{agents, examine, mend};
 pub use error::DriverError;
 pub use place::{Place, Reading};
 pub use preflight::{Ready, Survey, charges, preflight, survey};

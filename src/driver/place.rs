@@ -8,7 +8,7 @@ use crate::config::{self, Config, Flags, Loaded, Sources};
 use crate::core::State;
 use crate::git::Repo;
 use crate::journal::{self, Contents, Holder, Journal};
-use crate::model::OnLimit;
+use crate::model::{AgentChoice, OnLimit};
 use crate::process;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -220,7 +220,7 @@ pub(super) fn mark(state_dir: &Path, what: &str) -> String {
     format!("{place:016x}-{what}")
 }
 
-/// The profiles that a run may need: of the features, and those that stand in for others.
+/// The profiles that a run may need: of the features, of the ladder, and those that stand in for others.
 #[must_use]
 pub(super) fn profiles_in_use<'a>(
     config: &'a Config,
@@ -233,9 +233,10 @@ pub(super) fn profiles_in_use<'a>(
             let own = |spec: &crate::model::FeatureSpec| {
                 spec.agent.profile.as_ref().unwrap_or(&config.agent) == *name
             };
+            let rung = |rung: &AgentChoice| rung.profile.as_ref() == Some(*name);
             let limits = &config.limits;
             let stands_in = limits.on_limit == OnLimit::Switch && limits.fallback.contains(name);
-            features.iter().any(own) || stands_in
+            features.iter().any(own) || config.escalate.iter().any(rung) || stands_in
         })
         .collect()
 }

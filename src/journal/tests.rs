@@ -121,6 +121,7 @@ fn night() -> Vec<Vec<Event>> {
             slug: slug(),
             iteration: 1,
             instead: None,
+            rung: None,
         }],
         vec![
             Event::IterationLost {

@@ -1,6 +1,6 @@
 //! Effects: what the world should be doing, derived from state and never stored.
 
-use super::{AgentChoice, GateId, Oid, Slug, Trial, WorktreeName};
+use super::{AgentChoice, GateId, Oid, Session, Slug, Trial, WorktreeName};
 use serde::{Deserialize, Serialize};
 
 /// Something the world should be performing now. Starting one twice must be harmless: after a crash
@@ -29,6 +29,8 @@ pub enum Effect {
         iteration: u32,
         /// With which agent.
         agent: AgentChoice,
+        /// The conversation to go on with.
+        session: Option<Session>,
         /// Its time limit in milliseconds, when it differs from the run's.
         timeout_ms: Option<u64>,
         /// A person's answer that must stand in the prompt.

@@ -6,8 +6,8 @@
 
 use super::bare::bare;
 use super::{
-    Chain, Evidence, FeatureSpec, Finding, GateId, Ground, InfraKind, IterationReport, Oid,
-    ParkReason, Red, RunId, Settings, SkipReason, Slug, Stamp, StopLevel, Trial, WorktreeName,
+    AgentChoice, Chain, Evidence, FeatureSpec, Finding, GateId, Ground, InfraKind, IterationReport,
+    Oid, ParkReason, Red, RunId, Settings, SkipReason, Slug, Stamp, StopLevel, Trial, WorktreeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +122,9 @@ pub enum Event {
         /// The profile that stands in for the feature's own, whose account cannot be used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instead: Option<String>,
+        /// The rung of the ladder that it is on; `None`: its own agent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rung: Option<AgentChoice>,
     },
     /// The agent's call ended.
     IterationEnded {
@@ -168,6 +171,20 @@ pub enum Event {
         breaker: String,
         /// What it saw.
         why: String,
+    },
+    /// A circuit breaker opened, and the feature goes on with the next rung of the ladder. The breaker is half open: the
+    /// next iteration closes it or opens it again.
+    Escalated {
+        /// Which feature's.
+        slug: Slug,
+        /// `stuck`, `idle` or `repeat`.
+        breaker: String,
+        /// What it saw.
+        why: String,
+        /// Which rung, from 1.
+        rung: u32,
+        /// What stands there.
+        to: AgentChoice,
     },
     /// The feature was given up for this run: its cap is used up or its set-up keeps failing.
     Failed {

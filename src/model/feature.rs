@@ -35,6 +35,9 @@ pub struct FeatureSpec {
     /// Which agent works on it.
     #[serde(default, skip_serializing_if = "AgentChoice::is_default")]
     pub agent: AgentChoice,
+    /// The label by which `routes` in harness.yaml chose the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Time limit of one iteration in milliseconds, when it differs from the run's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
@@ -62,8 +65,17 @@ pub struct AgentChoice {
 }
 
 impl AgentChoice {
-    fn is_default(&self) -> bool {
+    /// Whether it names nothing.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// `codex`, `codex/large`, or `large` where only a model is named.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let parts = self.profile.iter().chain(&self.model);
+        parts.map(String::as_str).collect::<Vec<_>>().join("/")
     }
 }
 
@@ -100,6 +112,7 @@ impl FeatureSpec {
             touches: Vec::new(),
             locks: Vec::new(),
             agent: AgentChoice::default(),
+            label: None,
             timeout_ms: None,
             stuck: StuckRule::default(),
             budget: Budget::default(),

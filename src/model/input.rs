@@ -200,6 +200,9 @@ pub struct IterationReport {
     /// What the agent was told, in figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<PromptFigures>,
+    /// What the agent calls the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 /// How an agent's process ended.
@@ -246,6 +249,15 @@ impl Ending {
             Self::TimedOut | Self::IdleTimedOut | Self::OverLimit { .. } | Self::Stopped
         )
     }
+}
+
+/// A conversation with an agent that can be gone on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// What the agent calls it.
+    pub id: String,
+    /// What all calls in it have used.
+    pub used: Usage,
 }
 
 /// Where the branches that matter stand.

@@ -6,6 +6,7 @@
 
 mod bare;
 mod budget;
+mod credentials;
 mod effect;
 mod escape;
 mod event;
@@ -21,6 +22,7 @@ mod usage;
 mod verdict;
 
 pub use budget::{Budget, BudgetSettings, BudgetUnit, Finding, Spending};
+pub use credentials::{CredentialKind, Credentials};
 pub use effect::{
     ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, RightOfWay, WriteJob,
     Writing,
@@ -32,7 +34,7 @@ pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
     Backlog, BuildOutcome, Candidate, Chain, Command, Ending, GateOutcome, Ground, Input,
-    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel,
+    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Session, Step, StopLevel,
 };
 pub use pattern::not_a_pattern;
 pub use prices::{PRICES_READ, Price, list_price};

@@ -1,6 +1,6 @@
 //! The part of the configuration that decisions depend on; it is journalled with every run.
 
-use super::{BudgetSettings, Slug};
+use super::{AgentChoice, BudgetSettings, Slug};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +29,9 @@ pub struct Settings {
     /// The profile of features that name none.
     #[serde(default)]
     pub agent: String,
+    /// The model of every agent of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// What is to be known of the profiles.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub agents: BTreeMap<String, AgentSettings>,
@@ -38,6 +41,9 @@ pub struct Settings {
     /// What may be used.
     #[serde(default, skip_serializing_if = "BudgetSettings::is_unlimited")]
     pub budget: BudgetSettings,
+    /// Whom a feature is given to when one of its breakers opens, one after the other; empty: to a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalate: Vec<AgentChoice>,
     /// Features the run is limited to; `None` means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<BTreeSet<Slug>>,
@@ -52,6 +58,9 @@ pub struct AgentSettings {
     /// At most so many of it at once; `None`: as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel: Option<u32>,
+    /// Whether its next iteration on a feature goes on with the conversation of the last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resume: bool,
 }
 
 /// What happens when an account cannot be used for a while.
@@ -209,9 +218,11 @@ impl Default for Settings {
             merge: MergeSettings::default(),
             containment: Containment::default(),
             agent: String::new(),
+            model: None,
             agents: BTreeMap::new(),
             limits: LimitSettings::default(),
             budget: BudgetSettings::default(),
+            escalate: Vec::new(),
             only: None,
         }
     }

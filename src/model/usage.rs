@@ -37,6 +37,19 @@ impl Usage {
         }
     }
 
+    /// What is left of it without what was used before.
+    #[must_use]
+    pub fn minus(self, before: Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(before.input),
+            output: self.output.saturating_sub(before.output),
+            cache_read: self.cache_read.saturating_sub(before.cache_read),
+            cache_write: self.cache_write.saturating_sub(before.cache_write),
+            micro_usd: self.micro_usd.saturating_sub(before.micro_usd),
+            estimated: self.estimated,
+        }
+    }
+
     /// All tokens: what was said and what was heard, whether it was cached or not.
     #[must_use]
     pub fn tokens(&self) -> u64 {

@@ -2,6 +2,7 @@
 //!
 //! Only words; what was looked at and mended was done elsewhere.
 
+use super::agents::{AgentHere, CHECK};
 use super::text::{escaped, some};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -43,11 +44,21 @@ pub struct Checkup {
     pub checks: Vec<(&'static str, &'static str)>,
     /// What is to be said.
     pub findings: Vec<Finding>,
+    /// The agents that a run would call, and others that are installed.
+    pub agents: Vec<AgentHere>,
     /// What was put right, by which check.
     pub fixed: Vec<(&'static str, String)>,
 }
 
 impl Checkup {
+    /// Takes in what was found of the agents.
+    pub fn hear_of(&mut self, agents: Vec<AgentHere>) {
+        self.checks.push(CHECK);
+        self.findings
+            .extend(agents.iter().flat_map(AgentHere::findings));
+        self.agents = agents;
+    }
+
     /// Whether something is to be put right.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
@@ -55,10 +66,13 @@ impl Checkup {
         findings.all(|finding| finding.urgency == Urgency::Note)
     }
 
-    /// A line for what was put right, two for each finding, and how many checks there were.
+    /// A line for each agent and for what was put right, two for each finding, and how many checks there were.
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
+        for agent in &self.agents {
+            let _ = writeln!(out, "agent    {}", escaped(&agent.line()));
+        }
         for (check, what) in &self.fixed {
             let _ = writeln!(out, "fixed    {check}: {}", escaped(what));
         }
@@ -107,6 +121,7 @@ impl Checkup {
             "live": self.live,
             "checks": checks.collect::<Vec<Value>>(),
             "findings": self.findings,
+            "agents": self.agents,
             "fixed": fixed.collect::<Vec<Value>>(),
         })
     }

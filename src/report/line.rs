@@ -53,6 +53,7 @@ fn slug(event: &Event) -> Option<&Slug> {
         | Event::Blocked { slug, .. }
         | Event::Unblocked { slug, .. }
         | Event::Tripped { slug, .. }
+        | Event::Escalated { slug, .. }
         | Event::Failed { slug, .. }
         | Event::Undone { slug, .. }
         | Event::Retried { slug }
@@ -149,7 +150,12 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
             };
             format!("{whose}: {}", shown(setup_said(why), REASON_COLUMNS))
         }
-        Event::IterationStarted { iteration, .. } => format!("#{iteration} started"),
+        Event::IterationStarted {
+            iteration, rung, ..
+        } => match rung {
+            Some(rung) => format!("#{iteration} started on {}", shown(&rung.words(), 60)),
+            None => format!("#{iteration} started"),
+        },
         Event::IterationEnded {
             iteration, report, ..
         } => ended(*iteration, report),
@@ -173,6 +179,14 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
             shown(breaker, 20),
             reason(why, REASON_COLUMNS),
             retry(slug)
+        ),
+        Event::Escalated {
+            breaker, why, to, ..
+        } => format!(
+            "breaker {} opened: {}; on with {}",
+            shown(breaker, 20),
+            reason(why, REASON_COLUMNS),
+            shown(&to.words(), 60)
         ),
         Event::Failed { why, .. } => {
             format!("given up: {} (again: {})", given_up(why), retry(slug))

@@ -4,6 +4,7 @@
 //! escaped. This room never prints (it returns text, or draws bars through indicatif), never decides
 //! anything, and must never see the journal's files, git, processes or a clock: the time is handed in.
 
+mod agents;
 mod bars;
 mod code;
 mod conflicts;
@@ -25,6 +26,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use agents::{AgentHere, Turn};
 pub use bars::Bars;
 pub use code::code_meaning;
 pub use conflicts::{Conflict, Conflicts, Side};

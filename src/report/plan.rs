@@ -5,7 +5,7 @@
 use super::money;
 use super::text::{names, padded, shown, some};
 use super::words::stage_name;
-use crate::core::{FeatureView, Planned, RunView, Stage, View};
+use crate::core::{Because, FeatureView, Planned, RunView, Stage, View};
 use crate::model::{Budget, Slug};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -75,11 +75,25 @@ fn notes(plan: &Planned, feature: Option<&FeatureView>) -> String {
         if feature.stage != Stage::Waiting {
             parts.push(stage_name(feature.stage).to_owned());
         }
+        parts.extend(agent(feature));
         if feature.title != plan.slug.as_str() {
             parts.push(format!("\"{}\"", shown(&feature.title, 60)));
         }
     }
     parts.join("  ")
+}
+
+/// Who would work on it, and why; nothing of the one that works on whatever names none.
+fn agent(feature: &FeatureView) -> Option<String> {
+    let agent = feature.agent.as_ref()?;
+    let why = match &agent.because {
+        Because::Default => return None,
+        Because::Feature => String::new(),
+        Because::Label(label) => format!(" (label {label})"),
+        Because::Breaker(why) => format!(" (after {why})"),
+        Because::Account(other) => format!(" (instead of {other})"),
+    };
+    Some(shown(&format!("agent {}{why}", agent.words()), 80))
 }
 
 /// `critical path: 3 features (a -> b -> c)`. A wave is one more than the highest wave it waits for, so

@@ -38,6 +38,7 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
         commit: (stage == Stage::Merged).then(|| oid('a')),
         empty: false,
         unselected: false,
+        agent: None,
         usage: Usage::default(),
         cached_percent: None,
         budget: BudgetView::default(),
@@ -564,6 +565,7 @@ fn report(ending: Ending) -> IterationReport {
         merge: None,
         usage: None,
         prompt: None,
+        session: None,
     }
 }
 
@@ -599,6 +601,7 @@ fn the_log_tells_of_a_features_way() {
             slug: s(),
             iteration: 1,
             instead: None,
+            rung: None,
         },
         Event::Claimed {
             slug: s(),

@@ -5,7 +5,7 @@
 
 use super::line::REASON_COLUMNS;
 use super::text::{count, elapsed, names, reason, shown};
-use crate::core::{AccountView, FeatureView, RunView, Stage, View, Wait};
+use crate::core::{AccountView, Because, FeatureView, RunView, Stage, View, Wait};
 use crate::model::{Containment, FailureKind, ProcessTier, SandboxTier, Slug, Stamp};
 use std::fmt::Write as _;
 
@@ -200,12 +200,23 @@ pub(super) fn about(
             .into_iter()
             .flatten()
             .find(|text| !text.trim().is_empty())
-            .cloned()
+            .map(|text| handed_on(feature).unwrap_or_default() + text)
             .unwrap_or_default(),
     };
     match feature.stage {
         Stage::Tripped | Stage::Parked | Stage::Failed => reason(&text, columns),
         _ => shown(&text, columns),
+    }
+}
+
+/// `on claude/opus after 3 iterations in a row said nothing: `, of a feature that is worked on by a rung of the ladder.
+fn handed_on(feature: &FeatureView) -> Option<String> {
+    let agent = feature.agent.as_ref()?;
+    match &agent.because {
+        Because::Breaker(why) if is_active(feature.stage) => {
+            Some(format!("on {} after {why}: ", agent.words()))
+        }
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ mod file;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod order;
+mod routes;
 mod scan;
 mod text;
 

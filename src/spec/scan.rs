@@ -3,7 +3,7 @@
 //! This file must never keep a value of a file that may have changed since it was read.
 
 use super::file::{self, Stamp};
-use super::{order, text};
+use super::{order, routes, text};
 use crate::config::{
     Config, FeatureKeys, Reference, Source, Specs, Spot, nearest, quoted, read_text,
 };
@@ -273,6 +273,7 @@ impl Scanner {
             .iter()
             .filter_map(|seen| Some((seen, seen.spec.as_deref()?)));
         let mut nothing = true;
+        let mut all_labels = BTreeSet::new();
         for (seen, spec) in found {
             nothing = false;
             let shown = specs.dir.join(&seen.name).join(&specs.file);
@@ -293,7 +294,10 @@ impl Scanner {
                 Ok(slug) => {
                     problems.extend(reserved(&slug).map(|problem| problem.file(&shown)));
                     let yaml = self.config.features.get(&slug);
-                    let (feature, references) = merged(slug.clone(), &shown, spec, yaml);
+                    let (mut feature, references) = merged(slug.clone(), &shown, spec, yaml);
+                    let own = labels(spec, yaml);
+                    routes::assign(&self.config.routes, &mut feature, &own);
+                    all_labels.extend(own);
                     places.insert(slug.clone(), references);
                     features.insert(slug, feature);
                 }
@@ -312,6 +316,7 @@ impl Scanner {
         }
         let slugs: BTreeSet<Slug> = features.keys().cloned().collect();
         problems.extend(self.without_spec(&slugs));
+        problems.extend(routes::unused(&self.config.routes, &all_labels));
         match &look.order_text {
             Ok(text) => {
                 let source = Source::new(&specs.order_file, text.clone());
@@ -445,6 +450,7 @@ fn merged(
             profile: agent.map(|(name, _)| name.clone()),
             model: front.model.clone().or_else(|| yaml.model.clone()),
         },
+        label: None,
         timeout_ms: timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         budget: front.budget.or(yaml.budget),
         stuck: StuckRule {
@@ -455,6 +461,12 @@ fn merged(
         verify: texts(&yaml.verify, &front.verify),
     };
     (feature, references)
+}
+
+/// The labels that spec and harness.yaml give a feature.
+fn labels(spec: &Spec, yaml: Option<&FeatureKeys>) -> Vec<String> {
+    let yaml = yaml.into_iter().flat_map(|keys| &keys.labels);
+    joined(spec.keys.labels.iter().chain(yaml).cloned())
 }
 
 /// The items, each once, in order.

@@ -474,3 +474,38 @@ fn missing_specs_say_what_to_make_and_promise_nothing() {
         assert!(!problems[0].contains("init"), "{problems:?}");
     }
 }
+
+#[test]
+fn a_label_routes_a_feature_to_an_agent_unless_it_names_one_itself() {
+    let yaml = "agents: {codex: {kind: codex}}\nroutes:\n- {label: ui, agent: codex, model: big}\n\
+        - {label: docs, model: haiku}\n- {label: dosc, agent: codex}\n\
+        features: {c: {labels: [docs]}, d: {agent: claude}}\n";
+    let repo = Repo::new(&[
+        ("harness.yaml", yaml),
+        ("specs/a/spec.md", "---\nlabels: [docs, ui]\n---\n# A\n"),
+        (
+            "specs/b/spec.md",
+            "---\nlabels: ui\nmodel: opus\n---\n# B\n",
+        ),
+        ("specs/c/spec.md", "# C\n"),
+        ("specs/d/spec.md", "---\nlabels: [ui]\n---\n# D\n"),
+        ("specs/e/spec.md", "---\nlabels: [other]\n---\n# E\n"),
+    ]);
+    let loaded = repo.loaded();
+    let agents = loaded.features.iter();
+    let agents = agents.map(|spec| (spec.agent.words(), spec.label.as_deref()));
+    assert_eq!(
+        agents.collect::<Vec<_>>(),
+        [
+            ("codex/big".to_owned(), Some("ui")),
+            ("opus".to_owned(), None),
+            ("haiku".to_owned(), Some("docs")),
+            ("claude".to_owned(), None),
+            (String::new(), None),
+        ]
+    );
+    assert_eq!(
+        repo.problems(),
+        ["harness.yaml:5: `routes`: no feature has the label `dosc` (did you mean `docs`?)"]
+    );
+}

@@ -1,13 +1,15 @@
 //! What the fixtures of the journal's version 1 mean, written out once more by hand.
 
 use super::parts::{
-    auth, digest, estimated_report, failed, first_settings, full_report, ground, oid, red, report,
-    settings, slug, specs, spending, started, with_agents, with_budget, with_own_budget,
+    auth, choice, digest, estimated_report, failed, first_settings, full_report, ground, oid, red,
+    report, routed, settings, slug, specs, spending, started, with_a_ladder, with_agents,
+    with_budget, with_own_budget, with_sessions,
 };
 use harness::model::{
-    AgentFailure, BudgetUnit, Candidate, Chain, Ending, Event, Evidence, FailureKind, Finding,
-    GateId, InfraKind, IterationReport, MergeVerdict, OnHalt, OnLimit, ParkReason, ProcessTier,
-    Red, Relation, SandboxTier, SkipReason, Stamp, Step, StopLevel, Trial, WorktreeName,
+    AgentChoice, AgentFailure, BudgetUnit, Candidate, Chain, Ending, Event, Evidence, FailureKind,
+    Finding, GateId, InfraKind, IterationReport, MergeVerdict, OnHalt, OnLimit, ParkReason,
+    ProcessTier, Red, Relation, SandboxTier, SkipReason, Stamp, Step, StopLevel, Trial,
+    WorktreeName,
 };
 
 fn exit_1() -> Ending {
@@ -54,6 +56,10 @@ fn ended() -> Vec<Event> {
             ..report(exit_1())
         },
         estimated_report(),
+        IterationReport {
+            session: Some("ef70b9c6".into()),
+            ..full_report()
+        },
     ];
     let event = |(iteration, report)| Event::IterationEnded {
         slug: auth(),
@@ -214,6 +220,8 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
                 Relation::Behind,
             ),
             started(with_budget(), Relation::Behind),
+            started(with_a_ladder(), Relation::Behind),
+            started(with_sessions(), Relation::Behind),
         ],
         "backlog_changed" => vec![
             Event::BacklogChanged {
@@ -226,6 +234,10 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
             },
             Event::BacklogChanged {
                 upserted: with_own_budget(),
+                removed: vec![slug("search")],
+            },
+            Event::BacklogChanged {
+                upserted: vec![routed()],
                 removed: vec![slug("search")],
             },
         ],
@@ -338,13 +350,18 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
             why: why.into(),
         })
         .into(),
-        "iteration_started" => [(3, None), (4, Some("codex"))]
-            .map(|(iteration, instead)| Event::IterationStarted {
-                slug: auth(),
-                iteration,
-                instead: instead.map(str::to_owned),
-            })
-            .into(),
+        "iteration_started" => [
+            (3, None, None),
+            (4, Some("codex"), None),
+            (5, Some("codex"), Some(choice())),
+        ]
+        .map(|(iteration, instead, rung)| Event::IterationStarted {
+            slug: auth(),
+            iteration,
+            instead: instead.map(str::to_owned),
+            rung,
+        })
+        .into(),
         "iteration_lost" => vec![Event::IterationLost { slug, iteration: 3 }],
         "claimed" => vec![Event::Claimed {
             slug,
@@ -363,6 +380,15 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
             breaker: "stuck".into(),
             why: "3 silent iterations".into(),
         }],
+        "escalated" => [AgentChoice::default(), choice()]
+            .map(|to| Event::Escalated {
+                slug: auth(),
+                breaker: "stuck".into(),
+                why: "3 iterations in a row said nothing".into(),
+                rung: 1,
+                to,
+            })
+            .into(),
         kind => of_a_merge(kind),
     }
 }

@@ -82,6 +82,7 @@ pub(crate) fn first_settings() -> Settings {
             sandbox: SandboxTier::Off,
         },
         agent: String::new(),
+        model: None,
         agents: BTreeMap::new(),
         limits: LimitSettings {
             on_limit: OnLimit::Wait,
@@ -89,6 +90,7 @@ pub(crate) fn first_settings() -> Settings {
             fallback: vec![],
         },
         budget: BudgetSettings::default(),
+        escalate: vec![],
         only: None,
     }
 }
@@ -97,6 +99,7 @@ pub(crate) fn with_agents(on_limit: OnLimit, max_wait_ms: u64, fallback: &[&str]
     let agent = |account: &str, parallel| AgentSettings {
         account: account.into(),
         parallel,
+        resume: false,
     };
     Settings {
         agent: "claude".into(),
@@ -136,6 +139,27 @@ pub(crate) fn spending(unit: BudgetUnit, (budget, used): (u64, u64), estimated: 
     }
 }
 
+pub(crate) fn choice() -> AgentChoice {
+    AgentChoice {
+        profile: Some("strong".into()),
+        model: Some("large".into()),
+    }
+}
+
+pub(crate) fn with_a_ladder() -> Settings {
+    Settings {
+        model: Some("small".into()),
+        escalate: vec![choice()],
+        ..with_agents(OnLimit::Switch, 3_600_000, &["codex", "mine"])
+    }
+}
+
+pub(crate) fn with_sessions() -> Settings {
+    let mut settings = with_a_ladder();
+    settings.agents.get_mut("claude").unwrap().resume = true;
+    settings
+}
+
 pub(crate) fn settings(on_halt: OnHalt, processes: ProcessTier, sandbox: SandboxTier) -> Settings {
     Settings {
         parallel: 4,
@@ -170,6 +194,7 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
             profile: None,
             model: None,
         },
+        label: None,
         timeout_ms: None,
         stuck: StuckRule {
             limit: None,
@@ -191,10 +216,8 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
         order: Some(0),
         touches: vec!["src/billing".into()],
         locks: vec!["db".into()],
-        agent: AgentChoice {
-            profile: Some("strong".into()),
-            model: Some("large".into()),
-        },
+        agent: choice(),
+        label: None,
         timeout_ms: Some(60_000),
         stuck: StuckRule {
             limit: Some(2),
@@ -219,6 +242,14 @@ pub(crate) fn with_own_budget() -> Vec<FeatureSpec> {
     specs
 }
 
+/// A feature whose agent was chosen by a label.
+pub(crate) fn routed() -> FeatureSpec {
+    FeatureSpec {
+        label: Some("ui".into()),
+        ..specs().remove(1)
+    }
+}
+
 pub(crate) fn report(ending: Ending) -> IterationReport {
     IterationReport {
         ending,
@@ -236,6 +267,7 @@ pub(crate) fn report(ending: Ending) -> IterationReport {
         merge: None,
         usage: None,
         prompt: None,
+        session: None,
     }
 }
 
@@ -299,6 +331,7 @@ pub(crate) fn estimated_report() -> IterationReport {
             hash: "2727a9bfa6efaef9".into(),
             shared: 11_000,
         }),
+        session: None,
         ..full
     }
 }

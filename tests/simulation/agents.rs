@@ -99,6 +99,7 @@ impl Sim {
             }),
             usage: started.then_some(usage).flatten(),
             prompt,
+            session: dice.chance(70).then(|| format!("{slug}-{iteration}")),
             ending,
         }
     }

@@ -99,7 +99,9 @@ impl Auditor {
 
     /// An iteration is about to use an account: its feature's own, or that of a profile which stands in for it.
     pub(super) fn uses_account(&mut self, slug: &Slug, instead: Option<&str>, at: Stamp) {
-        let own = self.accounts.get("").cloned().unwrap_or_default();
+        let own_profile = self.own_profile(slug);
+        let own = self.accounts.get(&own_profile).cloned();
+        let own = own.unwrap_or_default();
         let limits = &self.settings.limits;
         if let Some(instead) = instead {
             assert_eq!(limits.on_limit, OnLimit::Switch, "{slug} switched");
@@ -109,22 +111,26 @@ impl Auditor {
                 "{slug} switched in vain"
             );
         }
-        let name = instead.unwrap_or_default().to_owned();
+        let name = instead.map_or(own_profile, str::to_owned);
         let account = self.accounts.get(&name).cloned().unwrap_or_default();
         assert!(
             !account.is_closed(at),
             "{slug} uses an account that is used up"
         );
         let active = self.features.iter().filter(|(other, known)| {
-            let is_active = matches!(known.place, Where::Preparing | Where::Running(_));
-            *other != slug && is_active && known.profile == name
+            let uses = match known.place {
+                Where::Running(_) => known.profile == name,
+                Where::Preparing => self.own_profile(other) == name,
+                _ => false,
+            };
+            *other != slug && uses
         });
         let others = u32::try_from(active.count()).unwrap();
         assert!(
             account.at_once.is_none_or(|at_once| others < at_once),
             "{slug} uses an account beside {others} others while it is being tried"
         );
-        self.get(slug).profile = name;
+        self.calls(slug, instead);
     }
 
     pub(super) fn hears_of_account(&mut self, slug: &Slug, report: &IterationReport, at: Stamp) {

@@ -21,9 +21,13 @@ impl Auditor {
                 self.get(slug).fails(at);
             }
             Event::IterationStarted {
-                iteration, instead, ..
+                iteration,
+                instead,
+                rung,
+                ..
             } => {
                 self.uses_account(slug, instead.as_deref(), at);
+                self.assert_closed(slug, rung.as_ref());
                 self.iteration_started(slug, *iteration, at);
             }
             Event::IterationEnded {
@@ -36,14 +40,11 @@ impl Auditor {
             Event::Claimed { .. } => self.claimed(slug),
             Event::Blocked { .. } => self.halts(slug, Where::Blocked),
             Event::Tripped { breaker, .. } => {
-                let known = self.of(slug);
-                match breaker.as_str() {
-                    "stuck" => assert!(known.silent >= self.settings.breakers.stuck_limit),
-                    "idle" => assert!(known.idle >= self.settings.breakers.idle_limit),
-                    _ => {}
-                }
+                self.assert_opens(slug, breaker);
+                self.assert_at_the_top(slug, breaker);
                 self.halts(slug, Where::Tripped);
             }
+            Event::Escalated { .. } => self.escalated(event),
             Event::Failed { why, .. } => self.failed(slug, why),
             event => self.of_a_person(slug, event, at),
         }
@@ -78,7 +79,10 @@ impl Auditor {
             }
             Event::Unblocked { .. } => {
                 self.moves(slug, &Where::Blocked, Where::Idle);
-                self.get(slug).forgive();
+                let known = self.get(slug);
+                let conversation = known.conversation.take();
+                known.forgive();
+                known.conversation = conversation;
             }
             Event::Retried { .. } => {
                 let known = self.get(slug);
@@ -150,10 +154,7 @@ impl Auditor {
             self.may_spend(slug),
             "{slug} #{iteration} is beyond its budget"
         );
-        let (cap, breakers) = (
-            self.settings.max_iterations_per_feature,
-            self.settings.breakers,
-        );
+        let cap = self.settings.max_iterations_per_feature;
         self.run_iterations += 1;
         self.moves(slug, &Where::Between, Where::Running(iteration));
         let known = self.get(slug);
@@ -167,8 +168,6 @@ impl Auditor {
             "{slug} #{iteration} was started too early"
         );
         assert!(known.charged < cap, "{slug} #{iteration} is beyond the cap");
-        assert!(known.silent < breakers.stuck_limit, "{slug} is stuck");
-        assert!(known.idle < breakers.idle_limit, "{slug} is idle");
         let last = known
             .last
             .as_ref()
@@ -198,10 +197,20 @@ impl Auditor {
         let account = failure.is_some_and(is_the_accounts);
         self.hears_of_account(slug, report, at);
         self.spends(slug, report);
+        let (failed, of_machine) = (failure.is_some(), of(FailureKind::Machine));
         let sleep = self.settings.sleep_between_ms;
         let known = self.get(slug);
         known.not_before = at.plus_ms(sleep);
         known.last = Some(report.clone());
+        let spared = account || of_machine || report.ending == Ending::Stopped;
+        let spared = spared || matches!(report.ending, Ending::NotStarted { .. });
+        let told = report.session.clone().zip(known.worktree);
+        known.conversation = match told {
+            _ if failed && !spared => None,
+            Some((id, place)) => Some((known.profile.clone(), place, id)),
+            None if spared => known.conversation.take(),
+            None => None,
+        };
         let stopped = report.ending == Ending::Stopped;
         let not_started = matches!(report.ending, Ending::NotStarted { .. });
         let not_kept = report.tip.is_none() && !stopped && !account;
@@ -215,6 +224,7 @@ impl Auditor {
             let said = report.note.trim().len() + report.message.trim().len();
             known.silent = if said <= 32 { known.silent + 1 } else { 0 };
             known.idle = if report.changed { 0 } else { known.idle + 1 };
+            known.trial.clear();
         }
         if report.tip.is_none() && !stopped {
             known.place = Where::Idle;

@@ -41,11 +41,19 @@ pub(super) struct Known {
     pub(super) silent: u32,
     pub(super) idle: u32,
     pub(super) last: Option<IterationReport>,
-    /// Whose account its last iteration used; empty: its own.
+    /// The profile of its last iteration; empty: the usual one.
     pub(super) profile: String,
     /// What it has used since a person had it tried again: millionths of a dollar, and tokens.
     pub(super) used: [u64; 2],
     pub(super) told_of_budget: bool,
+    /// The model that this was given.
+    pub(super) model: Option<String>,
+    /// Its last conversation, of which profile, and where.
+    pub(super) conversation: Option<(String, WorktreeName, String)>,
+    /// Its rung of the ladder; 0: its own agent.
+    pub(super) rung: u32,
+    /// The breaker that is half open; empty: none.
+    pub(super) trial: String,
 }
 
 impl Known {
@@ -53,6 +61,9 @@ impl Known {
         (self.charged, self.infra, self.silent, self.idle) = (0, 0, 0, 0);
         self.not_before = Stamp::default();
         self.last = None;
+        self.rung = 0;
+        self.trial.clear();
+        self.conversation = None;
     }
 
     pub(super) fn fails(&mut self, at: Stamp) {
@@ -312,6 +323,7 @@ fn whose(event: &Event) -> Option<&Slug> {
         | Event::Blocked { slug, .. }
         | Event::Unblocked { slug, .. }
         | Event::Tripped { slug, .. }
+        | Event::Escalated { slug, .. }
         | Event::Failed { slug, .. }
         | Event::Undone { slug, .. }
         | Event::Retried { slug }

@@ -2,15 +2,15 @@
 
 use super::dice::Dice;
 use super::faults::Faults;
-use super::people::Deed;
+use super::people::{Deed, agent};
 use super::repository::{Odds, Repository};
 use super::world::{Fate, Sim};
 use super::{checkers, number};
 use harness::core::{State, wake_at};
 use harness::driver::turn::{Engine, Observation, TurnError};
 use harness::model::{
-    Backlog, Event, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record, RunId, Settings,
-    Slug, Stamp,
+    AgentSettings, Backlog, Event, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record,
+    RunId, Settings, Slug, Stamp,
 };
 
 /// More turns than any run needs.
@@ -307,6 +307,16 @@ impl Sim {
     }
 }
 
+/// Each has an account of its own.
+fn profile(dice: &mut Dice, name: &str) -> (String, AgentSettings) {
+    let settings = AgentSettings {
+        account: name.into(),
+        resume: dice.chance(50),
+        ..AgentSettings::default()
+    };
+    (name.into(), settings)
+}
+
 fn settings(dice: &mut Dice) -> Settings {
     let mut small = |sides| u32::try_from(dice.roll(sides)).unwrap();
     let (parallel, batch) = (1 + small(6), 1 + small(5));
@@ -335,6 +345,10 @@ fn settings(dice: &mut Dice) -> Settings {
             publish: !dice.chance(6),
             ..MergeSettings::default()
         },
+        agents: ["", "another", "third"]
+            .map(|name| profile(dice, name))
+            .into(),
+        escalate: (0..dice.roll(4)).map(|_| agent(dice)).collect(),
         limits: LimitSettings {
             on_limit: match dice.roll(4) {
                 0 => OnLimit::Halt,

@@ -5,7 +5,9 @@ use super::world::Sim;
 use super::{number, oid, slug};
 use harness::core::State;
 use harness::driver::turn::Engine;
-use harness::model::{Command, EffectKey, FeatureSpec, Input, Relation, Slug, StopLevel};
+use harness::model::{
+    AgentChoice, Command, EffectKey, FeatureSpec, Input, Relation, Slug, StopLevel,
+};
 use std::collections::BTreeSet;
 
 /// What a person has just done that a run hears of at once.
@@ -53,8 +55,23 @@ fn written(dice: &mut Dice, n: u64, others: &[FeatureSpec]) -> FeatureSpec {
     if dice.chance(20) {
         spec.touches.push(format!("src/{}", dice.roll(3)));
     }
+    if dice.chance(15) {
+        // As routes give it: harness itself knows of labels only what came of them.
+        spec.agent = agent(dice);
+        spec.label = Some("ui".into());
+    }
     spec.priority = i64::try_from(dice.roll(3)).unwrap();
     spec
+}
+
+/// A profile, a model, or both.
+pub(super) fn agent(dice: &mut Dice) -> AgentChoice {
+    let named = 1 + dice.roll(3);
+    AgentChoice {
+        profile: (named & 1 > 0)
+            .then(|| ["another", "third"][usize::try_from(dice.roll(2)).unwrap()].into()),
+        model: (named & 2 > 0).then(|| "large".into()),
+    }
 }
 
 impl Sim {

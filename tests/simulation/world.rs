@@ -355,8 +355,13 @@ impl Sim {
                 worktree,
                 iteration,
                 handback,
+                agent,
+                session,
                 ..
             } => {
+                self.auditor.assert_called(&slug, &agent);
+                self.auditor
+                    .assert_resumes(&slug, worktree, session.as_ref());
                 let onto = handback.map(|handback| number(&handback.onto));
                 let report = self.iterate(&slug, worktree, iteration, onto, stopped);
                 Input::IterationEnded {

@@ -28,7 +28,7 @@ fn limited(story: &Story, after_ms: u64) -> IterationReport {
 fn settings(parallel: u32) -> Settings {
     let agent = |account: &str| AgentSettings {
         account: account.into(),
-        parallel: None,
+        ..AgentSettings::default()
     };
     Settings {
         parallel,
@@ -217,7 +217,7 @@ fn with_switch_they_go_on_with_another_profile_until_the_reset() {
     };
     let mut story = Story::with(settings, many(&["a"]));
     story.prepare();
-    assert_eq!(story.profiles(), [None]);
+    assert_eq!(story.profiles(), [Some("one".into())]);
     let reset = limited(&story, HOUR_MS);
     story.end("a", reset);
     assert_eq!(story.profiles(), [Some("two".into())]);
@@ -227,7 +227,7 @@ fn with_switch_they_go_on_with_another_profile_until_the_reset() {
     assert!(story.running().is_empty());
     let slept = story.sleep();
     assert!(slept < HOUR_MS + 10_000, "{slept}");
-    assert_eq!(story.profiles(), [None], "its own again");
+    assert_eq!(story.profiles(), [Some("one".into())], "its own again");
 }
 
 #[test]
@@ -276,4 +276,53 @@ fn what_is_done_lands_while_its_account_waits() {
     story.lands();
     assert_eq!(story.stage("b"), Stage::Merged);
     assert!(story.running().is_empty());
+}
+
+#[test]
+fn a_dead_login_does_not_keep_a_run_from_ending_though_others_would_wait_for_its_features() {
+    let mut after = of("two", "b");
+    after.after = vec![slug("a")];
+    let (mut left, mut right) = (feature("c", &[]), of("two", "d"));
+    left.locks = vec!["database".into()];
+    right.locks = vec!["database".into()];
+    left.after = vec![slug("a")];
+    let all = vec![feature("a", &[]), after, left, right];
+    let mut story = Story::with(settings(2), all);
+    story.prepare();
+    assert_eq!(story.running(), ["a#1", "d#1"]);
+    story.end("d", claim());
+    story.end("a", failed(FailureKind::Auth, None));
+    // What only should come after the first goes on without it.
+    story.prepare();
+    assert_eq!(story.running(), ["b#1"]);
+    story.lands();
+    story.merge("b");
+    assert_eq!(story.finish(), [6]);
+}
+
+#[test]
+fn who_shares_a_lock_with_a_feature_whose_login_is_dead_waits_for_the_next_run() {
+    let (mut left, mut right) = (feature("a", &[]), of("two", "b"));
+    left.locks = vec!["database".into()];
+    right.locks = vec!["database".into()];
+    let mut story = Story::with(settings(2), vec![left, right]);
+    story.prepare();
+    story.end("a", failed(FailureKind::Auth, None));
+    assert_eq!(story.running(), [""; 0]);
+    assert_eq!(story.finish(), [6]);
+}
+
+#[test]
+fn a_limit_is_that_of_the_agent_that_was_called_whatever_its_spec_says_since() {
+    let mut story = Story::with(settings(1), vec![feature("a", &[])]);
+    story.prepare();
+    story.tell(Input::Looked(Backlog {
+        features: Some(vec![of("two", "a")]),
+        ..Backlog::default()
+    }));
+    let limit = limited(&story, HOUR_MS);
+    story.end("a", limit);
+    let view = view(&story.state, story.now);
+    assert_eq!(view.run.unwrap().accounts[0].name, "first");
+    assert_eq!(story.running(), ["a#2"], "the other account can be used");
 }

@@ -1,0 +1,225 @@
+//! Whether an agent has what it needs to ask its service, and whose money a call costs, as far as names tell.
+//!
+//! It looks whether variables and files are there. It must never read, show or keep what is in them.
+
+use super::cli::PROVIDERS;
+use super::env::{CLOUD_SWITCHES, agent_env, fits};
+use super::{Kind, Profile};
+use crate::model::{CredentialKind, Credentials};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// Where a kind of agent looks, the first first.
+struct Places {
+    elsewhere: &'static [&'static str],
+    keys: &'static [&'static str],
+    tokens: &'static [&'static str],
+    /// A login's file: the variable that moves its directory, the path below that, the path below the home.
+    files: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const NONE: Places = Places {
+    elsewhere: &[],
+    keys: &[],
+    tokens: &[],
+    files: &[],
+};
+
+fn places(kind: Kind) -> Option<Places> {
+    Some(match kind {
+        Kind::Claude => Places {
+            elsewhere: &[CLOUD_SWITCHES[0], CLOUD_SWITCHES[1], "ANTHROPIC_BASE_URL"],
+            keys: &["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"],
+            tokens: &["CLAUDE_CODE_OAUTH_TOKEN"],
+            files: &[(
+                "CLAUDE_CONFIG_DIR",
+                ".credentials.json",
+                ".claude/.credentials.json",
+            )],
+        },
+        Kind::Codex => Places {
+            keys: &["CODEX_API_KEY", "OPENAI_API_KEY"],
+            files: &[("CODEX_HOME", "auth.json", ".codex/auth.json")],
+            ..NONE
+        },
+        Kind::Opencode => Places {
+            keys: &PROVIDERS,
+            files: &[(
+                "XDG_DATA_HOME",
+                "opencode/auth.json",
+                ".local/share/opencode/auth.json",
+            )],
+            ..NONE
+        },
+        Kind::Gemini => Places {
+            keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+            files: &[("", "", ".gemini/oauth_creds.json")],
+            ..NONE
+        },
+        Kind::Copilot => Places {
+            keys: &["COPILOT_PROVIDER_API_KEY"],
+            tokens: &["COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"],
+            ..NONE
+        },
+        Kind::Qwen => Places {
+            keys: &["OPENAI_API_KEY", "DASHSCOPE_API_KEY"],
+            files: &[("", "", ".qwen/oauth_creds.json")],
+            ..NONE
+        },
+        Kind::Goose | Kind::Aider => Places {
+            keys: &PROVIDERS,
+            ..NONE
+        },
+        Kind::Command => return None,
+    })
+}
+
+/// What an agent of this profile would go by, of all that it is given of `parent` and finds in its home.
+#[must_use]
+pub fn credentials(profile: &Profile, parent: &BTreeMap<OsString, OsString>) -> Credentials {
+    let found = |kind, name: &str| Credentials {
+        kind,
+        name: name.to_owned(),
+    };
+    let Some(places) = places(profile.kind) else {
+        return found(CredentialKind::Unknown, "");
+    };
+    let env = agent_env(parent, profile, false);
+    let set = |pattern: &&str| {
+        let mut fitting = env.iter().filter(|(name, value)| {
+            let name = name.to_str().unwrap_or_default();
+            fits(pattern, name) && !value.is_empty() && is_a_credential(pattern, name)
+        });
+        fitting.next().and_then(|(name, _)| name.to_str())
+    };
+    for (names, kind) in [
+        (places.elsewhere, CredentialKind::Elsewhere),
+        (places.keys, CredentialKind::Key),
+        (places.tokens, CredentialKind::Login),
+    ] {
+        if let Some(name) = names.iter().find_map(set) {
+            return found(kind, name);
+        }
+    }
+    let value = |name: &str| env.get(OsStr::new(name)).filter(|value| !value.is_empty());
+    for (variable, inside, usual) in places.files {
+        let path = match (value(variable), value("HOME")) {
+            (Some(dir), _) => Path::new(dir).join(inside),
+            (None, Some(home)) => Path::new(home).join(usual),
+            (None, None) => continue,
+        };
+        if path.is_file() {
+            return found(CredentialKind::Login, &path.to_string_lossy());
+        }
+    }
+    found(CredentialKind::Nothing, "")
+}
+
+/// Of variables that are named by a pattern, addresses and models are none.
+fn is_a_credential(pattern: &str, name: &str) -> bool {
+    !pattern.contains('*') || name.ends_with("_KEY") || name.ends_with("_TOKEN")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(kind: Kind) -> Profile {
+        Profile::bare(kind)
+    }
+
+    fn environment(variables: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+        let variables = variables.iter();
+        variables
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    #[test]
+    fn keys_logins_and_services_are_told_apart_by_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().to_str().unwrap();
+        std::fs::create_dir(dir.path().join(".codex")).unwrap();
+        std::fs::write(dir.path().join(".codex/auth.json"), "").unwrap();
+        let file = dir.path().join(".codex/auth.json");
+        for (kind, variables, expected, name) in [
+            (
+                Kind::Claude,
+                &[("ANTHROPIC_API_KEY", "x")][..],
+                CredentialKind::Key,
+                "ANTHROPIC_API_KEY",
+            ),
+            (
+                Kind::Claude,
+                &[("ANTHROPIC_API_KEY", "")],
+                CredentialKind::Nothing,
+                "",
+            ),
+            (
+                Kind::Claude,
+                &[("ANTHROPIC_API_KEY", "x"), ("CLAUDE_CODE_USE_BEDROCK", "1")],
+                CredentialKind::Elsewhere,
+                "CLAUDE_CODE_USE_BEDROCK",
+            ),
+            (
+                Kind::Claude,
+                &[("CLAUDE_CODE_OAUTH_TOKEN", "x")],
+                CredentialKind::Login,
+                "CLAUDE_CODE_OAUTH_TOKEN",
+            ),
+            (
+                Kind::Codex,
+                &[],
+                CredentialKind::Login,
+                file.to_str().unwrap(),
+            ),
+            (
+                Kind::Codex,
+                &[("OPENAI_API_KEY", "x")],
+                CredentialKind::Key,
+                "OPENAI_API_KEY",
+            ),
+            (
+                Kind::Aider,
+                &[("OPENAI_BASE_URL", "x")],
+                CredentialKind::Nothing,
+                "",
+            ),
+            (
+                Kind::Aider,
+                &[("OPENAI_API_KEY", "x")],
+                CredentialKind::Key,
+                "OPENAI_API_KEY",
+            ),
+            (
+                Kind::Copilot,
+                &[("GH_TOKEN", "x")],
+                CredentialKind::Login,
+                "GH_TOKEN",
+            ),
+            // What it is not given does not count.
+            (
+                Kind::Copilot,
+                &[("OPENAI_API_KEY", "x")],
+                CredentialKind::Nothing,
+                "",
+            ),
+            (
+                Kind::Command,
+                &[("OPENAI_API_KEY", "x")],
+                CredentialKind::Unknown,
+                "",
+            ),
+        ] {
+            let mut env = environment(variables);
+            env.insert("HOME".into(), home.into());
+            let found = credentials(&profile(kind), &env);
+            assert_eq!(
+                (found.kind, found.name.as_str()),
+                (expected, name),
+                "{kind:?} {variables:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Asks an agent's program which version it is.
+//!
+//! It never starts a turn, and gives the program nothing of the user's to look at or to change.
+
+use super::{Kind, Profile, env};
+use crate::model::Ending;
+use crate::process::{self, Builds, Job, Keeper, Limits, PrivateTemp, Secrets, Stream};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Programs in Python take some seconds.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Longest version that is shown, in characters.
+const VERSION_CHARS: usize = 60;
+/// Of its output.
+const OUTPUT_CAP: u64 = 64 << 10;
+
+/// The version that the program calls itself; `None` when it does not say, and for programs of which nobody knows what
+/// they would do when they are asked. It runs in an empty directory, which is its home as well.
+pub async fn version(
+    profile: &Profile,
+    program: PathBuf,
+    parent: &BTreeMap<OsString, OsString>,
+    keeper: &Keeper,
+) -> Option<String> {
+    if profile.kind == Kind::Command {
+        return None;
+    }
+    let base = parent.get(OsStr::new("TMPDIR")).map(Path::new);
+    let temporary = PrivateTemp::create(base, "version").ok()?;
+    let place = temporary.path().to_owned();
+    let mut env = env::base_env(parent, &[]);
+    env.retain(|name, _| !name.as_encoded_bytes().starts_with(b"XDG_"));
+    for name in ["HOME", "TMPDIR"] {
+        env.insert(name.into(), place.clone().into());
+    }
+    env.insert("DISABLE_AUTOUPDATER".into(), "1".into());
+    let first = profile.command.iter().skip(1).map(OsString::from);
+    let job = Job {
+        program: program.into(),
+        args: first.chain(["--version".into()]).collect(),
+        cwd: place.clone(),
+        env,
+        stdin: Vec::new(),
+        output: place.join("output"),
+        output_cap: OUTPUT_CAP,
+        timeout: PATIENCE,
+        idle_timeout: None,
+        grace: Duration::from_millis(500),
+        token: format!("version-{}-{}", std::process::id(), profile.kind.name()),
+        keeper: keeper.clone(),
+        limits: Limits::default(),
+        sandbox: None,
+        builds: Builds::Free,
+        secrets: Secrets::default(),
+    };
+    let mut said = None;
+    let finished = process::run(job, std::future::pending(), |stream, line| {
+        let has_digit = line.chars().any(|c| c.is_ascii_digit());
+        if stream == Stream::Out && has_digit && said.is_none() {
+            said = Some(super::text::clip(
+                &super::text::visible(line.trim()),
+                VERSION_CHARS,
+            ));
+        }
+    });
+    let ending = finished.await.ending;
+    // What stays behind in a temporary directory is found by the next examination.
+    let _ = temporary.remove();
+    said.filter(|_| ending == Ending::Exited { code: 0 })
+}
