@@ -13,6 +13,7 @@ mod apply_merge;
 mod apply_verdict;
 mod breaker;
 mod budget;
+mod budget_view;
 mod caches;
 mod decide;
 mod decide_merge;
@@ -21,6 +22,7 @@ mod feature;
 mod graph;
 mod invariants;
 mod merge;
+mod plan;
 mod queue;
 mod queue_view;
 mod right_of_way;
@@ -34,14 +36,14 @@ mod words;
 mod tests;
 
 pub use account_view::AccountView;
+pub use budget_view::BudgetView;
 pub use decide::decide;
 pub use exit::exit_codes;
 pub use graph::{GraphProblem, check};
 pub use invariants::broken_invariant;
+pub use plan::{Planned, plan};
 pub use queue_view::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView, queue};
 pub use schedule::next;
 pub use state::State;
-pub use view::{
-    BudgetView, FeatureView, Planned, RunView, Stage, View, Wait, plan, unselected, view,
-};
+pub use view::{FeatureView, RunView, Stage, View, Wait, unselected, view};
 pub use wanted::{wake_at, wanted};
