@@ -257,7 +257,7 @@ fn night(case: Case, seed: u64) -> Cost {
     let mut batch = engine.resume(&mut night);
     let begins = Input::RunBegins {
         run: RunId("gates".into()),
-        settings,
+        settings: Box::new(settings),
         target: "refs/heads/main".into(),
         ground: night.repo.ground(None),
         lost: Vec::new(),

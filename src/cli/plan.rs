@@ -73,7 +73,7 @@ pub(super) fn foreseen(place: &Place, config: &Config, survey: &Survey) -> Resul
             &mut state,
             Input::RunBegins {
                 run: RunId("plan".to_owned()),
-                settings: config.settings(),
+                settings: Box::new(config.settings()),
                 target: target.refname,
                 ground,
                 lost: Vec::new(),

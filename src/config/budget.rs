@@ -4,6 +4,7 @@
 
 use super::kind::Usd;
 use super::resolve::Resolver;
+use super::source::quoted;
 use crate::model::{self, BudgetSettings, Problem, list_price};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,18 +85,24 @@ impl Resolver<'_> {
         shapes: BTreeMap<String, Price>,
     ) -> BTreeMap<String, model::Price> {
         let mut prices = BTreeMap::new();
+        let section = self
+            .file
+            .and_then(|(source, root)| Some((source, root.entry("prices")?)));
         for (name, shape) in shapes {
+            let given = section.and_then(|(source, all)| Some((source, all.node.entry(&name)?)));
+            let is_there = |part| given.is_none_or(|(_, one)| one.node.entry(part).is_some());
             for part in ["input", "output"] {
-                let is_given = self
-                    .file
-                    .and_then(|(_, root)| root.entry("prices")?.node.entry(&name)?.node.entry(part))
-                    .is_some();
-                if !is_given {
-                    let key = format!("prices.{name}");
-                    let message = format!("`{key}`: `{part}` is missing");
-                    let help = "say what a million tokens cost: {input: 2, output: 10}";
-                    self.problem(&key, Problem::error(message).help(help));
+                if is_there(part) {
+                    continue;
                 }
+                let message = format!("{}: `{part}` is missing", quoted(&format!("prices.{name}")));
+                let help = "say what a million tokens cost: {input: 2, output: 10}";
+                let problem = Problem::error(message).help(help);
+                let spot = given.and_then(|(source, one)| Some(source.spot(one.place?)));
+                self.problems.push(match spot {
+                    Some(spot) => spot.mark(problem),
+                    None => problem,
+                });
             }
             let input = shape.input.0;
             let price = model::Price {

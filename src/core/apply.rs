@@ -321,9 +321,6 @@ impl State {
         feature.since = at;
         feature.not_before = at.plus_ms(settings.sleep_between_ms);
         self.delayed.insert(slug.clone());
-        let used = report.usage.unwrap_or_default();
-        feature.usage = feature.usage.plus(used);
-        feature.spent = feature.spent.plus(used);
         feature.remember(report);
         feature.hear_of_conversation(report);
         self.unjudged.insert(slug.clone());
@@ -360,9 +357,7 @@ impl State {
             feature.answer = None;
             feature.infra = 0;
         }
-        if let Some(run) = &mut self.run {
-            run.used = run.used.plus(used);
-        }
+        self.spend(slug, report.usage.unwrap_or_default());
         self.hear_of_cache(slug, iteration, profile.clone(), report);
         if let Some(profile) = profile {
             self.hear_of_account(&profile, report, &settings, at);

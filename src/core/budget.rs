@@ -76,6 +76,17 @@ pub(super) fn noticed(what: Finding) -> Event {
 }
 
 impl State {
+    /// Takes in what an iteration used, whatever came of it.
+    pub(super) fn spend(&mut self, slug: &Slug, used: Usage) {
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.usage = feature.usage.plus(used);
+            feature.spent = feature.spent.plus(used);
+        }
+        if let Some(run) = &mut self.run {
+            run.used = run.used.plus(used);
+        }
+    }
+
     /// Takes in that a person was told of something.
     pub(super) fn notice(&mut self, what: &Finding) {
         match what {

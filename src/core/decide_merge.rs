@@ -14,7 +14,7 @@ use crate::model::{
 pub(super) fn run_begins(
     state: &State,
     run: RunId,
-    settings: Settings,
+    settings: Box<Settings>,
     target: String,
     ground: Ground,
     lost: &[Slug],
@@ -30,7 +30,7 @@ pub(super) fn run_begins(
         .collect();
     let mut events = vec![Event::RunStarted {
         run,
-        settings: Box::new(settings),
+        settings,
         target,
         ground,
     }];

@@ -14,6 +14,7 @@ mod apply_merge;
 mod apply_verdict;
 mod breaker;
 mod budget;
+mod budget_view;
 mod caches;
 mod decide;
 mod decide_merge;
@@ -23,6 +24,7 @@ mod graph;
 mod invariants;
 mod ladder;
 mod merge;
+mod plan;
 mod queue;
 mod queue_view;
 mod right_of_way;
@@ -38,14 +40,14 @@ mod tests;
 
 pub use account_view::AccountView;
 pub use agent_view::{AgentView, Because};
+pub use budget_view::BudgetView;
 pub use decide::decide;
 pub use exit::exit_codes;
 pub use graph::{GraphProblem, check};
 pub use invariants::broken_invariant;
+pub use plan::{Planned, plan};
 pub use queue_view::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView, queue};
 pub use schedule::next;
 pub use state::State;
-pub use view::{
-    BudgetView, FeatureView, Planned, RunView, SentBack, Stage, View, Wait, plan, unselected, view,
-};
+pub use view::{FeatureView, RunView, SentBack, Stage, View, Wait, unselected, view};
 pub use wanted::{wake_at, wanted};

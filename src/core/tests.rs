@@ -104,7 +104,7 @@ impl Story {
         settings.merge.gate = Some("gate".into());
         let begins = Input::RunBegins {
             run: RunId("r".into()),
-            settings,
+            settings: Box::new(settings),
             target: "refs/heads/main".into(),
             ground: Ground {
                 tip: oid('a'),

@@ -405,7 +405,7 @@ fn no_price(
         ),
     };
     let text = format!(
-        "agent `{name}` tells tokens and no money, {which}: what it uses counts as tokens only"
+        "agent `{name}` tells tokens and no money, {which}: what it uses may count as tokens only"
     );
     Some(Problem::warning(text).help(help))
 }

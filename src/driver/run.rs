@@ -144,7 +144,7 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
     };
     Ok(Input::RunBegins {
         run: crew.run.clone(),
-        settings,
+        settings: Box::new(settings),
         target: crew.target.clone(),
         ground,
         lost,

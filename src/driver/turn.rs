@@ -222,7 +222,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Backlog, FeatureSpec, Ground, Oid, Relation, RunId, Settings};
+    use crate::model::{Backlog, FeatureSpec, Ground, Oid, Relation, RunId};
 
     /// Remembers what it was asked to do.
     #[derive(Default)]
@@ -260,7 +260,7 @@ mod tests {
         let commit = Oid::parse(&"a".repeat(40)).unwrap();
         let begins = Input::RunBegins {
             run: RunId("r".into()),
-            settings: Settings::default(),
+            settings: Box::default(),
             target: "refs/heads/main".into(),
             ground: Ground {
                 tip: commit.clone(),

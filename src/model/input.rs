@@ -16,7 +16,7 @@ pub enum Input {
         /// Its name.
         run: RunId,
         /// What it was asked to do.
-        settings: Settings,
+        settings: Box<Settings>,
         /// Full name of the branch features land on: `refs/heads/main`.
         target: String,
         /// Where the integration ref and the target stand.

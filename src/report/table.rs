@@ -63,7 +63,10 @@ pub fn status_plain(glance: &Glance<'_>) -> String {
 }
 
 /// `{"schema":"harness.status","version":1,…}`. A time `x` is RFC 3339 in UTC and has its milliseconds
-/// since the epoch beside it as `x_ms`. Marks that could steer a terminal are escaped in texts; JSON
+/// since the epoch beside it as `x_ms`. `usage` holds tokens (`input` without the cache, `output`, `cache_read`,
+/// `cache_write`) and `micro_usd`, which is an estimate if `estimated` is there; `budget` the limits and what is left of
+/// them (`left_micro_usd`, `left_tokens`; null: no limit); `cached_percent` how much of what models were given came from the
+/// prompt cache; `findings` what came to light in the run. Marks that could steer a terminal are escaped in texts; JSON
 /// itself escapes the rest.
 #[must_use]
 pub fn status_json(glance: &Glance<'_>) -> Value {

@@ -217,7 +217,7 @@ impl Night {
             .collect();
         Input::RunBegins {
             run: RunId("sim".into()),
-            settings: self.sim.settings.clone(),
+            settings: Box::new(self.sim.settings.clone()),
             target: "refs/heads/main".into(),
             ground,
             lost,

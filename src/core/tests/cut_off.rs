@@ -226,7 +226,7 @@ fn what_landed_before_a_death_has_landed_although_its_branch_is_gone() {
     // The process dies after git has moved the integration ref, and a person deletes the branch.
     story.tell(Input::RunBegins {
         run: RunId("again".into()),
-        settings: Settings::default(),
+        settings: Box::new(Settings::default()),
         target: "refs/heads/main".into(),
         ground: Ground {
             tip: landing.unwrap(),

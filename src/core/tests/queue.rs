@@ -306,7 +306,7 @@ fn a_dirty_checkout_delays_publishing_and_nothing_else() {
 fn begins_at(story: &mut Story, tip: &Oid, target: &Oid, lost: &[&str]) {
     story.tell(Input::RunBegins {
         run: RunId("again".into()),
-        settings: Settings::default(),
+        settings: Box::new(Settings::default()),
         target: "refs/heads/main".into(),
         ground: Ground {
             tip: tip.clone(),
