@@ -12,6 +12,9 @@ use std::path::Path;
 /// What the names of files that are not whole yet begin with; the number of who writes them follows.
 const DRAFT: &str = ".new-";
 
+/// How far back the end of a write that was cut off is looked for.
+const LONGEST: usize = 1 << 16;
+
 /// Removes what was being created when its writer died.
 pub(super) fn clear_drafts(dir: &Path, is_alive: impl Fn(u32) -> bool) -> Result<()> {
     for entry in fs::read_dir(dir).map_err(failed("read", dir))? {
@@ -78,7 +81,15 @@ pub(super) fn append(path: &Path, text: &str) -> Result<()> {
 fn append_whole(mut file: &File, text: &str) -> io::Result<()> {
     let mut len = file.metadata()?.len();
     let mut bytes = Vec::with_capacity(text.len() + 1);
-    match last_line(file, len, text.len())? {
+    let mut last = last_line(file, len, text.len().max(LONGEST))?;
+    // Zeros are what a power cut leaves of a write whose length was stored and whose bytes were not.
+    let written = last.iter().rposition(|byte| *byte != 0);
+    let zeros = last.split_off(written.map_or(0, |at| at + 1)).len();
+    if zeros > 0 {
+        len -= zeros as u64;
+        file.set_len(len)?;
+    }
+    match last {
         last if last.is_empty() => {}
         // A writer that died has begun this very line.
         last if text.as_bytes().starts_with(&last) => {

@@ -112,10 +112,10 @@ impl<'a> Cuts<'a> {
         losses.into_iter().map(cut).collect()
     }
 
-    /// Any of them.
-    pub fn drawn(&self, dice: &mut Dice) -> Cut {
+    /// Any of them under one of these laws.
+    pub fn drawn(&self, dice: &mut Dice, laws: &[Law]) -> Cut {
         let at = self.moments[dice.below(self.moments.len())];
-        let law = LAWS[dice.below(LAWS.len())];
+        let law = laws[dice.below(laws.len())];
         let open = self.open(at, law).len();
         let loss = match dice.below(8) {
             0 => Loss::All,
