@@ -263,7 +263,7 @@ impl Auditor {
             SkipReason::IterationsUsedUp { cap } => assert!(known.charged >= *cap),
             SkipReason::Setup { .. } | SkipReason::Spawn { .. } => assert!(known.infra >= 3),
             SkipReason::BudgetUsedUp { .. } => {
-                assert!(!self.may_spend(slug), "{slug} has money left")
+                assert!(!self.may_spend(slug), "{slug} has money left");
             }
             SkipReason::SpecRemoved => assert!(!known.listed),
             SkipReason::Undone => panic!("nobody took {slug} back"),
