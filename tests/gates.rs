@@ -220,6 +220,7 @@ impl Night {
             merge: None,
             usage: None,
             session: None,
+            quota: Vec::new(),
         }
     }
 }

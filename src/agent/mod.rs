@@ -26,6 +26,7 @@ mod meanwhile;
 mod opencode;
 pub mod outbox;
 pub mod prompt;
+mod quota;
 mod qwen;
 mod reader;
 mod resets;
@@ -69,6 +70,13 @@ fn program(profile: &Profile) -> &str {
 #[must_use]
 pub fn usual_program(kind: Kind) -> &'static str {
     cli::Cli::of(kind).program
+}
+
+/// Whether a kind of agent ever reports how much of its account's limits is used. Codex knows it, and does not tell it in
+/// the records of `codex exec`.
+#[must_use]
+pub fn reports_quota(kind: Kind) -> bool {
+    kind == Kind::Claude
 }
 
 /// Why an agent could not be called.

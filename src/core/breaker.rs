@@ -252,6 +252,7 @@ mod tests {
             merge: None,
             usage: None,
             session: None,
+            quota: Vec::new(),
         }
     }
 

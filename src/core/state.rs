@@ -38,6 +38,8 @@ pub struct State {
     pub(super) merging: Merging,
     /// Accounts of agents that cannot be used, or are being tried again.
     pub(super) accounts: BTreeMap<String, Account>,
+    /// When an iteration of each account last began.
+    pub(super) last_starts: BTreeMap<String, Stamp>,
     /// Features whose last report or gate verdict is still to be judged.
     pub(super) unjudged: BTreeSet<Slug>,
     /// Features whose `not_before` lies ahead.

@@ -61,6 +61,7 @@ fn report() -> IterationReport {
         merge: None,
         usage: None,
         session: None,
+        quota: Vec::new(),
     }
 }
 

@@ -397,6 +397,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
             .and_then(|snapshot| snapshot.merge.clone()),
         tip: snapshot.map(|snapshot| snapshot.tip),
         usage: called.usage,
+        quota: called.quota,
         session: called.session.filter(|id| agent::is_plain_name(id)),
     }
 }

@@ -98,6 +98,7 @@ pub fn preflight(
     survey.warnings.extend(odd);
     let charges = charges(&config, &survey.features, &env);
     survey.warnings.extend(charges);
+    survey.warnings.extend(not_kept(&config, &survey.features));
     Ok(Ready {
         place,
         config,
@@ -346,6 +347,24 @@ pub fn charges(
         )))
     });
     charged.collect()
+}
+
+/// Agents of which `limits.keep` cannot keep anything, since they never say how much is used.
+fn not_kept(config: &Config, features: &[FeatureSpec]) -> Option<Problem> {
+    config.limits.keep_percent?;
+    let names = profiles_in_use(config, features).into_iter();
+    let silent = names.filter(|name| {
+        let profile = config.agents.get(*name);
+        profile.is_some_and(|profile| !agent::reports_quota(profile.kind))
+    });
+    let silent: Vec<&str> = silent.map(String::as_str).collect();
+    if silent.is_empty() {
+        return None;
+    }
+    let names = silent.join(", ");
+    let text = format!("limits.keep keeps nothing of what these agents use: {names}");
+    let help = "they do not say how much of a limit is used; only claude does, with a login to a subscription";
+    Some(Problem::warning(text).help(help))
 }
 
 fn programs(

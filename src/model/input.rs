@@ -2,13 +2,17 @@
 
 use super::bare::bare;
 use super::{
-    AgentFailure, FeatureSpec, InfraKind, Oid, RunId, Settings, Slug, Stamp, WorktreeName,
+    AgentFailure, FeatureSpec, InfraKind, Oid, Quota, RunId, Settings, Slug, Stamp, WorktreeName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Something that was observed. Late, doubled and lost observations must be harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one beginning a run, and it is not kept"
+)]
 pub enum Input {
     /// A run begins (or begins again after a crash).
     RunBegins {
@@ -199,6 +203,9 @@ pub struct IterationReport {
     /// What the agent calls the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// How much of its account's limits is used, where the agent reports that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quota: Vec<Quota>,
 }
 
 /// How an agent's process ended.
@@ -261,39 +268,6 @@ pub struct Usage {
     pub cache_write: u64,
     /// Money in millionths of a US dollar.
     pub micro_usd: u64,
-}
-
-impl Usage {
-    /// Both together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        self.with(other, u64::saturating_add)
-    }
-
-    /// What is left of it without what was used before.
-    #[must_use]
-    pub fn minus(self, before: Self) -> Self {
-        self.with(before, u64::saturating_sub)
-    }
-
-    fn with(self, other: Self, of: fn(u64, u64) -> u64) -> Self {
-        Self {
-            input: of(self.input, other.input),
-            output: of(self.output, other.output),
-            cache_read: of(self.cache_read, other.cache_read),
-            cache_write: of(self.cache_write, other.cache_write),
-            micro_usd: of(self.micro_usd, other.micro_usd),
-        }
-    }
-}
-
-/// A conversation with an agent that can be gone on with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// What the agent calls it.
-    pub id: String,
-    /// What all calls in it have used.
-    pub used: Usage,
 }
 
 /// Where the branches that matter stand.

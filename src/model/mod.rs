@@ -15,6 +15,7 @@ mod id;
 mod input;
 mod pattern;
 mod problem;
+mod report;
 mod settings;
 mod verdict;
 
@@ -30,11 +31,11 @@ pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
     Backlog, BuildOutcome, Candidate, Chain, Command, Ending, GateOutcome, Ground, Input,
-    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Session, Step, StopLevel,
-    Usage,
+    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel, Usage,
 };
 pub use pattern::not_a_pattern;
 pub use problem::{Problem, Problems, Severity};
+pub use report::{Quota, Session};
 pub use settings::{
     AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
     OnLimit, ProcessTier, SandboxTier, Settings,

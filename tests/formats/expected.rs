@@ -1,8 +1,9 @@
 //! What the fixtures of the journal's version 1 mean, written out once more by hand.
 
 use super::parts::{
-    auth, choice, digest, failed, first_settings, full_report, ground, oid, red, report, routed,
-    settings, slug, specs, started, with_a_ladder, with_agents, with_sessions,
+    auth, choice, digest, failed, first_settings, full_report, ground, oid, quota, red, report,
+    routed, settings, slug, specs, started, with_a_ladder, with_a_reserve, with_agents,
+    with_sessions,
 };
 use harness::model::{
     AgentChoice, AgentFailure, Candidate, Chain, Ending, Event, Evidence, FailureKind, GateId,
@@ -55,6 +56,11 @@ fn ended() -> Vec<Event> {
         },
         IterationReport {
             session: Some("ef70b9c6".into()),
+            ..full_report()
+        },
+        IterationReport {
+            session: Some("ef70b9c6".into()),
+            quota: quota(),
             ..full_report()
         },
     ];
@@ -189,6 +195,7 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
             ),
             started(with_a_ladder(), Relation::Behind),
             started(with_sessions(), Relation::Behind),
+            started(with_a_reserve(), Relation::Behind),
         ],
         "backlog_changed" => vec![
             Event::BacklogChanged {
