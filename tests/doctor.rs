@@ -1,6 +1,7 @@
 //! `harness doctor` on a place that has something wrong with it, and beside a run that lives.
 
 #![cfg(feature = "fake-agent")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod support;
 

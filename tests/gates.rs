@@ -221,6 +221,7 @@ impl Night {
             usage: None,
             prompt: None,
             session: None,
+            quota: Vec::new(),
         }
     }
 }

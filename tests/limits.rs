@@ -177,3 +177,33 @@ fn what_no_wait_mends_ends_the_run_with_6_and_says_how_to_mend_it() {
         assert_landed(&site, &ran, &["a", "b"]);
     }
 }
+
+#[test]
+fn a_reserve_closes_an_account_that_is_nearly_used_up_and_says_of_whom_it_keeps_nothing() {
+    let site = site("limits: {keep: 20%, max_wait: 1h}");
+    let stub = site.path("stub.sh");
+    let text = std::fs::read_to_string(&stub).unwrap();
+    let reset = now_s() + 7200;
+    let used = format!(
+        r#"record '{{"type":"rate_limit_event","rate_limit_info":{{"status":"allowed","unifiedWindows":{{"five_hour":{{"utilization":0.83,"resetsAt":{reset}}}}}}}}}'"#
+    );
+    let text = text.replace("echo ok >", &format!("{used}\necho ok >"));
+    std::fs::write(&stub, text).unwrap();
+    let ran = site.harness(&["run", "--parallel", "1"]);
+    assert_eq!(ran.code, Some(6), "{}{}", ran.out, ran.err);
+    let silent = "limits.keep keeps nothing of what these agents use: scripted";
+    assert!(ran.err.contains(silent), "{}", ran.err);
+    assert_eq!(site.read("other.txt").trim(), "ok", "the others land");
+    let begun = iterations(&site);
+    assert_eq!(
+        begun,
+        ["started", "ended"],
+        "what was begun is kept, nothing more is used"
+    );
+    let account = &status(&site)["run"]["accounts"][0];
+    assert_eq!(
+        account["text"],
+        "83% of it is used, and 20% are kept for you (limits.keep)"
+    );
+    assert_eq!(account["scope"], "five_hour");
+}

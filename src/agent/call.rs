@@ -8,7 +8,7 @@ use super::reader::{End, Stage, Verdict};
 use super::{AgentError, Profile, env};
 use crate::config::price;
 use crate::fault::{self, Point};
-use crate::model::{AgentFailure, Ending, FailureKind, Price, RunId, Session, Slug, Usage};
+use crate::model::{AgentFailure, Ending, FailureKind, Price, Quota, RunId, Session, Slug, Usage};
 use crate::process::{self, Builds, Finished, Job, Keeper, Limits, PrivateTemp, Sandbox, Secrets};
 use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
@@ -109,6 +109,9 @@ pub struct Called {
     pub stop_reason: Option<String>,
     /// What the agent calls this conversation.
     pub session: Option<String>,
+    /// How much of its account's limits is used, where it reports that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quota: Vec<Quota>,
     /// What was strange; a sentence each, for people.
     pub oddities: Vec<String>,
 }
@@ -140,6 +143,7 @@ impl Called {
             turns: None,
             stop_reason: None,
             session: None,
+            quota: Vec::new(),
             oddities: Vec::new(),
         }
     }
@@ -308,19 +312,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
             env.insert(name.into(), path.into());
         }
     }
-    let contract: [(&str, OsString); 7] = [
-        ("HARNESS", "1".into()),
-        ("HARNESS_RUN_ID", call.run.to_string().into()),
-        ("HARNESS_FEATURE", call.slug.to_string().into()),
-        ("HARNESS_ITERATION", call.iteration.to_string().into()),
-        ("HARNESS_SPEC", call.spec_path.clone().into()),
-        ("HARNESS_PROMPT", prompt.clone().into()),
-        (
-            "HARNESS_OUTBOX",
-            call.seen_worktree.join(outbox::DIRECTORY).into(),
-        ),
-    ];
-    env.extend(contract.map(|(name, value)| (name.into(), value)));
+    env.extend(contract(call, &prompt).map(|(name, value)| (name.into(), value)));
     if let Some(model) = model {
         env.insert("HARNESS_MODEL".into(), model.into());
     }
@@ -357,6 +349,20 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         secrets: call.secrets.clone(),
     };
     Ok((temporary, job))
+}
+
+/// The variables that tell an agent what it is called for.
+fn contract(call: &Call<'_>, prompt: &Path) -> [(&'static str, OsString); 7] {
+    let outbox = call.seen_worktree.join(outbox::DIRECTORY);
+    [
+        ("HARNESS", "1".into()),
+        ("HARNESS_RUN_ID", call.run.to_string().into()),
+        ("HARNESS_FEATURE", call.slug.to_string().into()),
+        ("HARNESS_ITERATION", call.iteration.to_string().into()),
+        ("HARNESS_SPEC", call.spec_path.clone().into()),
+        ("HARNESS_PROMPT", prompt.into()),
+        ("HARNESS_OUTBOX", outbox.into()),
+    ]
 }
 
 fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Called {
@@ -402,6 +408,7 @@ fn assemble(finished: Finished, verdict: Verdict, outbox: outbox::Outbox) -> Cal
         turns: verdict.turns,
         stop_reason: verdict.stop_reason,
         session: verdict.session,
+        quota: verdict.quota,
         oddities,
     }
 }

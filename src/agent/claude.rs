@@ -6,9 +6,10 @@
 use super::call::Progress;
 use super::cli::{Cli, Place, Resume, Tells};
 use super::failure::{Complaint, of_exit};
+use super::quota::{Limit, quota};
 use super::reader::{End, Reader, Stage, Tell, Verdict, denied, str_at};
 use super::text::{FAILURE_CHARS, STATUS_CHARS, Text, cap, clip, last_line, visible};
-use crate::model::{AgentFailure, Ending, FailureKind, Usage};
+use crate::model::{AgentFailure, Ending, FailureKind, Quota, Usage};
 use crate::process::Stream;
 use serde::Deserialize;
 use serde_json::Value;
@@ -81,6 +82,8 @@ struct Records {
     result: Option<Value>,
     /// A rejected `rate_limit_event` with a reset time stands unanswered.
     limit: Option<Limit>,
+    /// How much of its account's limits is used, by their names.
+    quota: BTreeMap<String, Quota>,
     /// The model's last words.
     last_said: String,
     /// The CLI's own last words, which it puts into the model's mouth.
@@ -115,13 +118,6 @@ const BEGINNINGS: [&str; 16] = [
     "You've hit your ",
     "You’ve hit your ",
 ];
-
-/// What a `rate_limit_event` says.
-#[derive(Debug)]
-struct Limit {
-    resets_at: Option<i64>,
-    scope: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Tag {
@@ -206,6 +202,7 @@ impl Reader for Records {
             turns,
             stop_reason,
             session,
+            quota: self.quota.into_values().collect(),
             oddities,
         }
     }
@@ -224,6 +221,9 @@ impl Records {
         match kind {
             "assistant" => self.assistant(&record, tell),
             "rate_limit_event" => {
+                for quota in record.get("rate_limit_info").into_iter().flat_map(quota) {
+                    self.quota.insert(quota.scope.clone(), quota);
+                }
                 let info = |field: &str| record.pointer(&format!("/rate_limit_info/{field}"));
                 let is_rejected = info("status").and_then(Value::as_str) == Some("rejected");
                 // A passing 429 is told as rejected too, but without a reset time.

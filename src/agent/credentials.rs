@@ -136,90 +136,57 @@ mod tests {
             .collect()
     }
 
+    /// What an agent of this kind goes by with these variables, in this home.
+    fn found(kind: Kind, home: &Path, variables: &[(&str, &str)]) -> (CredentialKind, String) {
+        let mut env = environment(variables);
+        env.insert("HOME".into(), home.into());
+        let found = credentials(&profile(kind), &env);
+        (found.kind, found.name)
+    }
+
     #[test]
     fn keys_logins_and_services_are_told_apart_by_their_names() {
-        let dir = tempfile::tempdir().unwrap();
-        let home = dir.path().to_str().unwrap();
-        std::fs::create_dir(dir.path().join(".codex")).unwrap();
-        std::fs::write(dir.path().join(".codex/auth.json"), "").unwrap();
-        let file = dir.path().join(".codex/auth.json");
-        for (kind, variables, expected, name) in [
+        const KEY: (&str, &str) = ("ANTHROPIC_API_KEY", "x");
+        let cloud = ("CLAUDE_CODE_USE_BEDROCK", "1");
+        let token = ("CLAUDE_CODE_OAUTH_TOKEN", "x");
+        let openai = ("OPENAI_API_KEY", "x");
+        let github = ("GH_TOKEN", "x");
+        let none = Path::new("/nowhere");
+        for (kind, variables, expected) in [
+            (Kind::Claude, &[KEY][..], (CredentialKind::Key, KEY.0)),
+            (Kind::Claude, &[(KEY.0, "")], (CredentialKind::Nothing, "")),
             (
                 Kind::Claude,
-                &[("ANTHROPIC_API_KEY", "x")][..],
-                CredentialKind::Key,
-                "ANTHROPIC_API_KEY",
+                &[KEY, cloud],
+                (CredentialKind::Elsewhere, cloud.0),
             ),
-            (
-                Kind::Claude,
-                &[("ANTHROPIC_API_KEY", "")],
-                CredentialKind::Nothing,
-                "",
-            ),
-            (
-                Kind::Claude,
-                &[("ANTHROPIC_API_KEY", "x"), ("CLAUDE_CODE_USE_BEDROCK", "1")],
-                CredentialKind::Elsewhere,
-                "CLAUDE_CODE_USE_BEDROCK",
-            ),
-            (
-                Kind::Claude,
-                &[("CLAUDE_CODE_OAUTH_TOKEN", "x")],
-                CredentialKind::Login,
-                "CLAUDE_CODE_OAUTH_TOKEN",
-            ),
-            (
-                Kind::Codex,
-                &[],
-                CredentialKind::Login,
-                file.to_str().unwrap(),
-            ),
-            (
-                Kind::Codex,
-                &[("OPENAI_API_KEY", "x")],
-                CredentialKind::Key,
-                "OPENAI_API_KEY",
-            ),
+            (Kind::Claude, &[token], (CredentialKind::Login, token.0)),
+            (Kind::Codex, &[openai], (CredentialKind::Key, openai.0)),
             (
                 Kind::Aider,
                 &[("OPENAI_BASE_URL", "x")],
-                CredentialKind::Nothing,
-                "",
+                (CredentialKind::Nothing, ""),
             ),
-            (
-                Kind::Aider,
-                &[("OPENAI_API_KEY", "x")],
-                CredentialKind::Key,
-                "OPENAI_API_KEY",
-            ),
-            (
-                Kind::Copilot,
-                &[("GH_TOKEN", "x")],
-                CredentialKind::Login,
-                "GH_TOKEN",
-            ),
+            (Kind::Aider, &[openai], (CredentialKind::Key, openai.0)),
+            (Kind::Copilot, &[github], (CredentialKind::Login, github.0)),
             // What it is not given does not count.
-            (
-                Kind::Copilot,
-                &[("OPENAI_API_KEY", "x")],
-                CredentialKind::Nothing,
-                "",
-            ),
-            (
-                Kind::Command,
-                &[("OPENAI_API_KEY", "x")],
-                CredentialKind::Unknown,
-                "",
-            ),
+            (Kind::Copilot, &[openai], (CredentialKind::Nothing, "")),
+            (Kind::Command, &[openai], (CredentialKind::Unknown, "")),
         ] {
-            let mut env = environment(variables);
-            env.insert("HOME".into(), home.into());
-            let found = credentials(&profile(kind), &env);
-            assert_eq!(
-                (found.kind, found.name.as_str()),
-                (expected, name),
-                "{kind:?} {variables:?}"
-            );
+            let (found, name) = found(kind, none, variables);
+            assert_eq!((found, name.as_str()), expected, "{kind:?} {variables:?}");
         }
+    }
+
+    #[test]
+    fn a_login_is_found_where_its_kind_keeps_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(".codex/auth.json");
+        std::fs::create_dir(dir.path().join(".codex")).unwrap();
+        std::fs::write(&file, "").unwrap();
+        let login = (CredentialKind::Login, file.to_str().unwrap().to_owned());
+        assert_eq!(found(Kind::Codex, dir.path(), &[]), login);
+        let nothing = (CredentialKind::Nothing, String::new());
+        assert_eq!(found(Kind::Claude, dir.path(), &[]), nothing);
     }
 }

@@ -27,6 +27,7 @@ mod opencode;
 pub mod outbox;
 mod prefix;
 pub mod prompt;
+mod quota;
 mod qwen;
 mod reader;
 mod resets;
@@ -78,6 +79,13 @@ pub fn usual_program(kind: Kind) -> &'static str {
 #[must_use]
 pub fn tells(kind: Kind) -> Tells {
     cli::Cli::of(kind).tells
+}
+
+/// Whether a kind of agent ever reports how much of its account's limits is used. Codex knows it, and does not tell it in
+/// the records of `codex exec`.
+#[must_use]
+pub fn reports_quota(kind: Kind) -> bool {
+    kind == Kind::Claude
 }
 
 /// Why an agent could not be called.

@@ -6,7 +6,7 @@
 use super::call::Progress;
 use super::failure::{self, Complaint};
 use super::text::{STATUS_CHARS, Text, cap, clip, visible};
-use crate::model::{AgentFailure, Ending, FailureKind, Usage};
+use crate::model::{AgentFailure, Ending, FailureKind, Quota, Usage};
 use crate::process::{Secrets, Stream};
 use jiff::ZonedDateTime;
 use serde_json::Value;
@@ -59,6 +59,7 @@ pub(super) struct Verdict {
     pub(super) turns: Option<u64>,
     pub(super) stop_reason: Option<String>,
     pub(super) session: Option<String>,
+    pub(super) quota: Vec<Quota>,
     pub(super) oddities: Vec<String>,
 }
 
@@ -272,6 +273,7 @@ impl<P: Protocol> Reader for Records<P> {
             turns: heard.turns,
             stop_reason: heard.stop_reason,
             session: heard.session,
+            quota: Vec::new(),
             oddities: heard.oddities,
         }
     }

@@ -49,7 +49,8 @@ pub async fn version(
         timeout: PATIENCE,
         idle_timeout: None,
         grace: Duration::from_millis(500),
-        token: format!("version-{}-{}", std::process::id(), profile.kind.name()),
+        // As unique as the directory.
+        token: place.to_string_lossy().into_owned(),
         keeper: keeper.clone(),
         limits: Limits::default(),
         sandbox: None,

@@ -2,7 +2,7 @@
 //!
 //! This file must never know a key by name; it knows the few kinds of value that `shape` uses.
 
-use super::kind::{PARALLEL_MOST, Parallel};
+use super::kind::{PARALLEL_MOST, Parallel, Percent};
 use super::source::{Place, Source, quoted};
 use super::unavailable::Unavailable;
 use super::words::{self, nearest};
@@ -146,6 +146,7 @@ impl Checker<'_> {
             Some("size") => words::size(&text).is_some(),
             Some("usd") => words::usd(&text).is_some(),
             Some("parallel") => Parallel::parse(&text).is_some(),
+            Some("percent") => Percent::parse(&text).is_some(),
             Some("text") => true,
             Some("name") => is_name(&text),
             Some("words") => {
@@ -202,6 +203,7 @@ impl Checker<'_> {
                 let seconds = if self.seconds { ", or seconds" } else { "" };
                 return format!("a duration{least} such as 30s, 10m or 1h30m{seconds}");
             }
+            Some("percent") => return "a share from 1% to 99%".into(),
             Some("size") => return "a size such as 500MB or 2GiB".into(),
             Some("usd") => return "an amount in US dollars such as 20 or 2.50".into(),
             Some("parallel") => return format!("a number from 1 to {PARALLEL_MOST} or `auto`"),

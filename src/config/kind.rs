@@ -32,6 +32,10 @@ pub(super) struct Size(pub u64);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usd(pub u64);
 
+/// A share, in percent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Percent(pub u8);
+
 /// How many at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Parallel {
@@ -119,6 +123,27 @@ impl<'de> Deserialize<'de> for Usd {
     }
 }
 
+impl Percent {
+    /// `20%`, from 1 to 99.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_suffix('%')?.trim_end().parse().ok()?;
+        (1..=99).contains(&number).then_some(Self(number))
+    }
+}
+
+impl Serialize for Percent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{}%", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not a share in percent"))
+    }
+}
+
 /// Gives a type its schema: JSON types for editors, and `x-kind`, which the checker goes by.
 macro_rules! kind {
     ($type:ident, $($schema:tt)+) => {
@@ -142,6 +167,7 @@ kind!(Words, {"type": ["array", "string"], "items": {"type": "string"}, "x-kind"
 kind!(Span, {"type": ["string", "integer"], "x-kind": "duration"});
 kind!(Size, {"type": ["string", "integer"], "x-kind": "size"});
 kind!(Usd, {"type": ["number", "string"], "minimum": 0, "x-kind": "usd"});
+kind!(Percent, {"type": "string", "pattern": "^[1-9][0-9]? *%$", "x-kind": "percent"});
 kind!(Parallel, {
     "type": ["string", "integer"], "pattern": "^auto$", "minimum": 1, "maximum": PARALLEL_MOST,
     "x-kind": "parallel"

@@ -2,7 +2,7 @@
 //!
 //! This file must never know why an account cannot be used.
 
-use super::kind::Span;
+use super::kind::{Percent, Span};
 use super::resolve::Resolver;
 use super::resolved::Profile;
 use super::source::quoted;
@@ -21,6 +21,9 @@ pub(super) struct Limits {
     pub on_limit: OnLimit,
     /// How long an account is waited for at most; a limit that ends later ends the run with exit code 6.
     pub max_wait: Span,
+    /// So much of each limit is kept for you: an account of which more is used counts as used up until the reset, for
+    /// agents that report it (claude, with a subscription); null keeps nothing.
+    pub keep: Option<Percent>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +39,7 @@ impl Default for Limits {
         Self {
             on_limit: OnLimit::Wait,
             max_wait: Span(Duration::from_secs(6 * 60 * 60)),
+            keep: None,
         }
     }
 }
@@ -68,6 +72,7 @@ impl Resolver<'_> {
         LimitSettings {
             on_limit,
             max_wait_ms: u64::try_from(shape.max_wait.0.as_millis()).unwrap_or(u64::MAX),
+            keep_percent: shape.keep.map(|percent| percent.0),
             fallback,
         }
     }

@@ -388,6 +388,8 @@ fn known((name, profile): (&String, &Profile)) -> (String, AgentSettings) {
         account: profile.account.clone(),
         parallel: profile.parallel,
         resume: profile.resume,
+        // Who has logged in is found out where the run begins.
+        apart_ms: None,
     };
     (name.clone(), settings)
 }

@@ -7,7 +7,9 @@
 use super::feature::{Feature, Phase};
 use super::ladder;
 use super::state::{Run, State};
-use crate::model::{AgentFailure, Ending, FailureKind, IterationReport, OnLimit, Settings, Stamp};
+use crate::model::{
+    AgentFailure, Ending, FailureKind, IterationReport, OnLimit, Quota, Settings, Stamp,
+};
 
 /// The shortest wait, whatever reset was told.
 const FLOOR_MS: u64 = 5_000;
@@ -27,6 +29,16 @@ pub(super) struct Account {
     pub(super) ramp: Option<u32>,
     /// Failures in a row, each heard after the wait for the one before.
     failures: u32,
+}
+
+/// How much of a limit is used that a person keeps a part of, if more is.
+fn over_the_reserve(report: &IterationReport, keep_percent: u8) -> Option<&Quota> {
+    let most = 100_u8.saturating_sub(keep_percent);
+    let over = report
+        .quota
+        .iter()
+        .filter(|quota| quota.used_percent > most);
+    over.max_by_key(|quota| quota.resets_at)
 }
 
 /// An account that cannot be used.
@@ -147,9 +159,7 @@ impl State {
         let salt = self.seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
         match &report.failure {
             Some(failure) if is_the_accounts(failure) => {
-                // Agents tell the wall's time.
-                let seconds = failure.resets_at.and_then(|at| u64::try_from(at).ok());
-                let reset = seconds.map(|at| self.journal_time(Stamp(at.saturating_mul(1000))));
+                let reset = failure.resets_at.and_then(|at| self.told_time(at));
                 let account = self.accounts.entry(name.to_owned()).or_default();
                 account.close(failure, reset, settings, (at, salt));
             }
@@ -168,6 +178,63 @@ impl State {
                 }
             }
         }
+        self.keep_a_reserve(name, report, settings, (at, salt));
+    }
+
+    /// Closes an account until its limit is reset when less of that is left than a person keeps.
+    fn keep_a_reserve(
+        &mut self,
+        name: &str,
+        report: &IterationReport,
+        settings: &Settings,
+        (at, salt): (Stamp, u64),
+    ) {
+        let keep = settings.limits.keep_percent;
+        let Some((keep, quota)) =
+            keep.and_then(|keep| Some((keep, over_the_reserve(report, keep)?)))
+        else {
+            return;
+        };
+        let Some(reset) = self.told_time(quota.resets_at).filter(|reset| *reset > at) else {
+            return;
+        };
+        let (used, scope) = (quota.used_percent, &quota.scope);
+        let text = format!("{used}% of it is used, and {keep}% are kept for you (limits.keep)");
+        let failure = AgentFailure {
+            resets_at: Some(quota.resets_at),
+            scope: Some(scope.clone()),
+            ..AgentFailure::new(FailureKind::Limit, text)
+        };
+        let account = self.accounts.entry(name.to_owned()).or_default();
+        account.close(&failure, Some(reset), settings, (at, salt));
+    }
+
+    /// The journal's time of a moment that an agent told, in seconds since 1970: agents go by the wall.
+    fn told_time(&self, seconds: i64) -> Option<Stamp> {
+        let seconds = u64::try_from(seconds).ok()?;
+        Some(self.journal_time(Stamp(seconds.saturating_mul(1000))))
+    }
+
+    /// When the next iteration of the profile's account may begin: logins are not refreshed by two at once.
+    pub(super) fn apart_until(&self, run: &Run, profile: &str) -> Option<Stamp> {
+        let apart_ms = run.settings.agents.get(profile)?.apart_ms?;
+        let last = self.last_starts.get(account_of(&run.settings, profile))?;
+        Some(last.plus_ms(apart_ms))
+    }
+
+    /// Takes note that an iteration of a profile has begun.
+    pub(super) fn account_used(&mut self, profile: &str, at: Stamp) {
+        if let Some(run) = &self.run {
+            let account = account_of(&run.settings, profile).to_owned();
+            self.last_starts.insert(account, at);
+        }
+    }
+
+    /// When accounts that were used a moment ago may be used again.
+    pub(super) fn apart_times(&self, run: &Run, now: Stamp) -> Option<Stamp> {
+        let times = run.settings.agents.keys();
+        let times = times.filter_map(|profile| self.apart_until(run, profile));
+        times.filter(|at| *at > now).min()
     }
 
     /// What only a person could mend may have been mended; what time mends is still waited for.
@@ -227,6 +294,12 @@ impl State {
                 .is_some_and(|account| account.is_closed(now))
         };
         let profile = profiles(run, feature).find(is_open)?;
+        if self
+            .apart_until(run, profile)
+            .is_some_and(|until| until > now)
+        {
+            return None;
+        }
         let own = &feature.spec.slug;
         let others = |same: &dyn Fn(&str) -> bool| {
             let busy = self.in_slots.iter().filter(|slug| *slug != own);

@@ -271,26 +271,7 @@ impl State {
                 instead,
                 ..
             } => {
-                self.unjudged.remove(slug);
-                self.delayed.remove(slug);
-                if let Some(run) = &mut self.run {
-                    run.iterations += 1;
-                }
-                if let Some(feature) = self.features.get_mut(slug) {
-                    feature.iterations = *iteration;
-                    feature.instead.clone_from(instead);
-                    if let Some(run) = &self.run {
-                        feature.called = ladder::called(run, feature);
-                    }
-                    feature.charged += 1;
-                    feature.last = None;
-                }
-                let running = Some(*iteration);
-                self.set_phase(slug, Phase::Working { running }, at);
-                // Entered anew with every iteration: "since" is the iteration's start.
-                if let Some(feature) = self.features.get_mut(slug) {
-                    feature.since = at;
-                }
+                self.iteration_started(slug, *iteration, instead.as_ref(), at);
             }
             Event::IterationEnded { slug, report, .. } => self.iteration_ended(slug, report, at),
             Event::IterationLost { slug, iteration } => {
@@ -307,6 +288,39 @@ impl State {
                 );
             }
             _ => {}
+        }
+    }
+
+    fn iteration_started(
+        &mut self,
+        slug: &Slug,
+        iteration: u32,
+        instead: Option<&String>,
+        at: Stamp,
+    ) {
+        self.unjudged.remove(slug);
+        self.delayed.remove(slug);
+        if let Some(run) = &mut self.run {
+            run.iterations += 1;
+        }
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.iterations = iteration;
+            feature.instead = instead.cloned();
+            if let Some(run) = &self.run {
+                feature.called = ladder::called(run, feature);
+            }
+            feature.charged += 1;
+            feature.last = None;
+        }
+        let feature = self.features.get(slug);
+        if let Some(profile) = feature.and_then(|feature| feature.called.profile.clone()) {
+            self.account_used(&profile, at);
+        }
+        let running = Some(iteration);
+        self.set_phase(slug, Phase::Working { running }, at);
+        // Entered anew with every iteration: "since" is the iteration's start.
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.since = at;
         }
     }
 

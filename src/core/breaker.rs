@@ -253,6 +253,7 @@ mod tests {
             usage: None,
             prompt: None,
             session: None,
+            quota: Vec::new(),
         }
     }
 

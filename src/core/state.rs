@@ -41,6 +41,8 @@ pub struct State {
     pub(super) accounts: BTreeMap<String, Account>,
     /// What all prompts begin with.
     pub(super) prompt: CommonPrompt,
+    /// When an iteration of each account last began.
+    pub(super) last_starts: BTreeMap<String, Stamp>,
     /// Features whose last report or gate verdict is still to be judged.
     pub(super) unjudged: BTreeSet<Slug>,
     /// Features whose `not_before` lies ahead.

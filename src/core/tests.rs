@@ -63,6 +63,7 @@ fn report() -> IterationReport {
         usage: None,
         prompt: None,
         session: None,
+        quota: Vec::new(),
     }
 }
 

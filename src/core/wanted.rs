@@ -178,5 +178,6 @@ pub fn wake_at(state: &State, now: Stamp) -> Option<Stamp> {
         .chain(publish)
         .chain(ways)
         .chain(account)
+        .chain(state.apart_times(run, now).filter(|_| waits))
         .min()
 }

@@ -401,6 +401,7 @@ fn report(called: Called, snapshot: Option<Snapshot>) -> IterationReport {
         tip: snapshot.map(|snapshot| snapshot.tip),
         usage: called.usage,
         prompt: None,
+        quota: called.quota,
         session: called.session.filter(|id| agent::is_plain_name(id)),
     }
 }

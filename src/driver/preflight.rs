@@ -101,6 +101,7 @@ pub fn preflight(
     survey.warnings.extend(charges);
     let unmeasured = unmeasured(&config, &survey.features);
     survey.warnings.extend(unmeasured);
+    survey.warnings.extend(not_kept(&config, &survey.features));
     Ok(Ready {
         place,
         config,
@@ -407,6 +408,24 @@ fn no_price(
     let text = format!(
         "agent `{name}` tells tokens and no money, {which}: what it uses may count as tokens only"
     );
+    Some(Problem::warning(text).help(help))
+}
+
+/// Agents of which `limits.keep` cannot keep anything, since they never say how much is used.
+fn not_kept(config: &Config, features: &[FeatureSpec]) -> Option<Problem> {
+    config.limits.keep_percent?;
+    let names = profiles_in_use(config, features).into_iter();
+    let silent = names.filter(|name| {
+        let profile = config.agents.get(*name);
+        profile.is_some_and(|profile| !agent::reports_quota(profile.kind))
+    });
+    let silent: Vec<&str> = silent.map(String::as_str).collect();
+    if silent.is_empty() {
+        return None;
+    }
+    let names = silent.join(", ");
+    let text = format!("limits.keep keeps nothing of what these agents use: {names}");
+    let help = "they do not say how much of a limit is used; only claude does, with a login to a subscription";
     Some(Problem::warning(text).help(help))
 }
 

@@ -18,11 +18,14 @@ use super::signals::Signals;
 use super::tamper;
 use super::turn::{Engine, Observation};
 use super::world::{Hands, Message};
+use crate::agent;
 use crate::core::{State, View, view, wake_at};
 use crate::fault::{self, Point};
 use crate::journal::Lock;
 use crate::learnings::Memory;
-use crate::model::{Containment, Event, Input, Record, RunId, Slug, Stamp, escaped_lines};
+use crate::model::{
+    Containment, CredentialKind, Event, Input, Record, RunId, Slug, Stamp, escaped_lines,
+};
 use crate::process::{self, Secrets};
 use crate::report;
 use jiff::tz::TimeZone;
@@ -31,6 +34,11 @@ use std::fs::{File, OpenOptions};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// So far apart two agents that go by one login are started, in milliseconds. Each refreshes a login that is about to end
+/// when it starts, with a token that holds once: of two at the same time one would be logged out. To refresh it is one
+/// request.
+const APART_MS: u64 = 3_000;
 
 /// Who watches a run. A slow or failing audience must not harm the run.
 pub trait Audience {
@@ -138,6 +146,11 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
     }
     let mut settings = crew.config.settings();
     settings.merge.gate = gate_digest(crew).await?;
+    for (name, agent) in &mut settings.agents {
+        let profile = crew.config.agents.get(name);
+        let kind = profile.map(|profile| agent::credentials(profile, &crew.env).kind);
+        agent.apart_ms = (kind == Some(CredentialKind::Login)).then_some(APART_MS);
+    }
     settings.containment = Containment {
         processes: crew.keeper.tier(),
         sandbox: crew.confinement.tier(),

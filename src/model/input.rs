@@ -2,14 +2,18 @@
 
 use super::bare::bare;
 use super::{
-    AgentFailure, FeatureSpec, InfraKind, Oid, PromptFigures, RunId, Settings, Slug, Stamp, Usage,
-    WorktreeName,
+    AgentFailure, FeatureSpec, InfraKind, Oid, PromptFigures, Quota, RunId, Settings, Slug, Stamp,
+    Usage, WorktreeName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Something that was observed. Late, doubled and lost observations must be harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one beginning a run, and it is not kept"
+)]
 pub enum Input {
     /// A run begins (or begins again after a crash).
     RunBegins {
@@ -203,6 +207,9 @@ pub struct IterationReport {
     /// What the agent calls the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// How much of its account's limits is used, where the agent reports that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quota: Vec<Quota>,
 }
 
 /// How an agent's process ended.
@@ -249,15 +256,6 @@ impl Ending {
             Self::TimedOut | Self::IdleTimedOut | Self::OverLimit { .. } | Self::Stopped
         )
     }
-}
-
-/// A conversation with an agent that can be gone on with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// What the agent calls it.
-    pub id: String,
-    /// What all calls in it have used.
-    pub used: Usage,
 }
 
 /// Where the branches that matter stand.

@@ -17,6 +17,7 @@ mod input;
 mod pattern;
 mod prices;
 mod problem;
+mod report;
 mod settings;
 mod usage;
 mod verdict;
@@ -34,11 +35,12 @@ pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
     Backlog, BuildOutcome, Candidate, Chain, Command, Ending, GateOutcome, Ground, Input,
-    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Session, Step, StopLevel,
+    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel,
 };
 pub use pattern::not_a_pattern;
 pub use prices::{PRICES_READ, Price, list_price};
 pub use problem::{Problem, Problems, Severity};
+pub use report::{Quota, Session};
 pub use settings::{
     AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
     OnLimit, ProcessTier, SandboxTier, Settings,

@@ -61,6 +61,9 @@ pub struct AgentSettings {
     /// Whether its next iteration on a feature goes on with the conversation of the last.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resume: bool,
+    /// Two of its account are not started within so many milliseconds; `None`: they may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart_ms: Option<u64>,
 }
 
 /// What happens when an account cannot be used for a while.
@@ -71,6 +74,9 @@ pub struct LimitSettings {
     pub on_limit: OnLimit,
     /// How long it is waited for at most, in milliseconds. A limit that ends later ends the run.
     pub max_wait_ms: u64,
+    /// So much of each limit is left to the person, in percent; `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_percent: Option<u8>,
     /// With [`OnLimit::Switch`]: the profiles to go on with meanwhile, the best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<String>,
@@ -81,6 +87,7 @@ impl Default for LimitSettings {
         Self {
             on_limit: OnLimit::Wait,
             max_wait_ms: 6 * 60 * 60 * 1000,
+            keep_percent: None,
             fallback: Vec::new(),
         }
     }

@@ -8,8 +8,8 @@ use super::money;
 use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
 use super::words::{contained, retry, unblock};
 use crate::model::{
-    Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug, Stamp,
-    StopLevel,
+    AgentChoice, Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug,
+    Stamp, StopLevel,
 };
 use jiff::tz::TimeZone;
 
@@ -152,10 +152,7 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
         }
         Event::IterationStarted {
             iteration, rung, ..
-        } => match rung {
-            Some(rung) => format!("#{iteration} started on {}", shown(&rung.words(), 60)),
-            None => format!("#{iteration} started"),
-        },
+        } => began(*iteration, rung.as_ref()),
         Event::IterationEnded {
             iteration, report, ..
         } => ended(*iteration, report),
@@ -210,6 +207,13 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
         Event::Retried { .. } => "back in the queue, with fresh breakers".to_owned(),
         event => return merge_line::member(event, slug),
     })
+}
+
+fn began(iteration: u32, rung: Option<&AgentChoice>) -> String {
+    match rung {
+        Some(rung) => format!("#{iteration} started on {}", shown(&rung.words(), 60)),
+        None => format!("#{iteration} started"),
+    }
 }
 
 /// `#3 ended after 4m12s: moved the parser …`

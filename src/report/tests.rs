@@ -1,7 +1,9 @@
 //! What people and programs see, on pages small enough to read here.
 
 use super::*;
-use crate::core::{AccountView, BudgetView, FeatureView, Planned, RunView, Stage, Wait};
+use crate::core::{
+    AccountView, AgentView, Because, BudgetView, FeatureView, Planned, RunView, Stage, Wait,
+};
 use crate::model::{
     AgentFailure, Budget, Containment, Ending, Event, Evidence, FailureKind, GateId, Ground,
     InfraKind, IterationReport, Oid, ParkReason, ProcessTier, Record, Red, Relation, RunId,
@@ -566,6 +568,7 @@ fn report(ending: Ending) -> IterationReport {
         usage: None,
         prompt: None,
         session: None,
+        quota: Vec::new(),
     }
 }
 
@@ -726,4 +729,22 @@ fn the_log_tells_of_the_merge_queue() {
 22:15:30  auth           gate failed on the merge: `cargo test`: error: 1 failed
 22:15:30  *              not published yet: README.md has changes"
     );
+}
+
+#[test]
+fn who_was_handed_a_feature_is_told_with_the_reason() {
+    let mut feature = feature("auth", Stage::Working);
+    feature.agent = Some(AgentView {
+        profile: "claude".to_owned(),
+        model: Some("opus".to_owned()),
+        because: Because::Breaker("3 iterations in a row said nothing".to_owned()),
+        on_trial: true,
+    });
+    let words = |feature: &FeatureView| super::words::about(feature, false, None, T0, 200);
+    let agent = "on claude/opus after 3 iterations in a row said nothing";
+    assert_eq!(words(&feature), agent);
+    feature.last_words = "moved the parser".to_owned();
+    assert_eq!(words(&feature), format!("{agent}: moved the parser"));
+    feature.stage = Stage::Tripped;
+    assert_eq!(words(&feature), "moved the parser");
 }

@@ -200,8 +200,13 @@ pub(super) fn about(
             .into_iter()
             .flatten()
             .find(|text| !text.trim().is_empty())
-            .map(|text| handed_on(feature).unwrap_or_default() + text)
+            .cloned()
             .unwrap_or_default(),
+    };
+    let text = match (handed_on(feature), text.is_empty()) {
+        (None, _) => text,
+        (Some(agent), true) => agent,
+        (Some(agent), false) => format!("{agent}: {text}"),
     };
     match feature.stage {
         Stage::Tripped | Stage::Parked | Stage::Failed => reason(&text, columns),
@@ -209,12 +214,12 @@ pub(super) fn about(
     }
 }
 
-/// `on claude/opus after 3 iterations in a row said nothing: `, of a feature that is worked on by a rung of the ladder.
+/// `on claude/opus after 3 iterations in a row said nothing`, of a feature that is worked on by a rung of the ladder.
 fn handed_on(feature: &FeatureView) -> Option<String> {
     let agent = feature.agent.as_ref()?;
     match &agent.because {
         Because::Breaker(why) if is_active(feature.stage) => {
-            Some(format!("on {} after {why}: ", agent.words()))
+            Some(format!("on {} after {why}", agent.words()))
         }
         _ => None,
     }

@@ -309,10 +309,7 @@ impl Scanner {
             }
         }
         if nothing && problems.is_empty() {
-            let file = specs.file.display();
-            let message = format!("there is no `*/{file}` in it");
-            let help = format!("make {}/<name>/{file}", specs.dir.display());
-            problems.push(Problem::error(message).file(&specs.dir).help(help));
+            problems.push(no_spec(specs));
         }
         let slugs: BTreeSet<Slug> = features.keys().cloned().collect();
         problems.extend(self.without_spec(&slugs));
@@ -411,6 +408,14 @@ fn names_in(dir: &Path, specs: &Specs, problems: &mut Vec<Problem>) -> Vec<OsStr
     names.retain(|name| !skipped(name));
     names.sort();
     names
+}
+
+/// The specs directory holds none.
+fn no_spec(specs: &Specs) -> Problem {
+    let file = specs.file.display();
+    let message = format!("there is no `*/{file}` in it");
+    let help = format!("make {}/<name>/{file}", specs.dir.display());
+    Problem::error(message).file(&specs.dir).help(help)
 }
 
 /// A feature as spec and harness.yaml describe it together, and where it names others: lists are joined,

@@ -1,9 +1,9 @@
 //! What the fixtures of the journal's version 1 mean, written out once more by hand.
 
 use super::parts::{
-    auth, choice, digest, estimated_report, failed, first_settings, full_report, ground, oid, red,
-    report, routed, settings, slug, specs, spending, started, with_a_ladder, with_agents,
-    with_budget, with_own_budget, with_sessions,
+    auth, choice, digest, estimated_report, failed, first_settings, full_report, ground, oid,
+    quota, red, report, routed, settings, slug, specs, spending, started, with_a_ladder,
+    with_a_reserve, with_agents, with_budget, with_own_budget, with_sessions,
 };
 use harness::model::{
     AgentChoice, AgentFailure, BudgetUnit, Candidate, Chain, Ending, Event, Evidence, FailureKind,
@@ -58,6 +58,11 @@ fn ended() -> Vec<Event> {
         estimated_report(),
         IterationReport {
             session: Some("ef70b9c6".into()),
+            ..full_report()
+        },
+        IterationReport {
+            session: Some("ef70b9c6".into()),
+            quota: quota(),
             ..full_report()
         },
     ];
@@ -222,6 +227,7 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
             started(with_budget(), Relation::Behind),
             started(with_a_ladder(), Relation::Behind),
             started(with_sessions(), Relation::Behind),
+            started(with_a_reserve(), Relation::Behind),
         ],
         "backlog_changed" => vec![
             Event::BacklogChanged {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use harness::model::{
     AgentChoice, AgentFailure, AgentSettings, BreakerSettings, Budget, BudgetSettings, BudgetUnit,
     Containment, Ending, Event, FailureKind, FeatureSpec, Ground, IterationReport, LimitSettings,
-    MergeSettings, MergeVerdict, Oid, OnHalt, OnLimit, ProcessTier, PromptFigures, Red, Relation,
-    RunId, SandboxTier, Settings, Slug, Spending, StuckRule, Usage,
+    MergeSettings, MergeVerdict, Oid, OnHalt, OnLimit, ProcessTier, PromptFigures, Quota, Red,
+    Relation, RunId, SandboxTier, Settings, Slug, Spending, StuckRule, Usage,
 };
 
 pub(crate) fn slug(name: &str) -> Slug {
@@ -87,6 +87,7 @@ pub(crate) fn first_settings() -> Settings {
         limits: LimitSettings {
             on_limit: OnLimit::Wait,
             max_wait_ms: 21_600_000,
+            keep_percent: None,
             fallback: vec![],
         },
         budget: BudgetSettings::default(),
@@ -100,6 +101,7 @@ pub(crate) fn with_agents(on_limit: OnLimit, max_wait_ms: u64, fallback: &[&str]
         account: account.into(),
         parallel,
         resume: false,
+        apart_ms: None,
     };
     Settings {
         agent: "claude".into(),
@@ -110,6 +112,7 @@ pub(crate) fn with_agents(on_limit: OnLimit, max_wait_ms: u64, fallback: &[&str]
         limits: LimitSettings {
             on_limit,
             max_wait_ms,
+            keep_percent: None,
             fallback: fallback.iter().map(|name| (*name).into()).collect(),
         },
         ..settings(OnHalt::Isolate, ProcessTier::Cgroup, SandboxTier::Bwrap)
@@ -158,6 +161,23 @@ pub(crate) fn with_sessions() -> Settings {
     let mut settings = with_a_ladder();
     settings.agents.get_mut("claude").unwrap().resume = true;
     settings
+}
+
+pub(crate) fn with_a_reserve() -> Settings {
+    let mut settings = with_sessions();
+    for agent in settings.agents.values_mut() {
+        (agent.resume, agent.apart_ms) = (true, Some(3_000));
+    }
+    settings.limits.keep_percent = Some(20);
+    settings
+}
+
+pub(crate) fn quota() -> Vec<Quota> {
+    vec![Quota {
+        scope: "five_hour".into(),
+        used_percent: 87,
+        resets_at: 1_795_438_800,
+    }]
 }
 
 pub(crate) fn settings(on_halt: OnHalt, processes: ProcessTier, sandbox: SandboxTier) -> Settings {
@@ -268,6 +288,7 @@ pub(crate) fn report(ending: Ending) -> IterationReport {
         usage: None,
         prompt: None,
         session: None,
+        quota: Vec::new(),
     }
 }
 

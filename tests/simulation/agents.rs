@@ -5,7 +5,7 @@ use super::repository::Repository;
 use super::world::Sim;
 use harness::model::{
     AgentFailure, BuildOutcome, Effect, Ending, FailureKind, GateOutcome, Input, IterationReport,
-    LandOutcome, MergeVerdict, PublishOutcome, Slug, WorktreeName,
+    LandOutcome, MergeVerdict, PublishOutcome, Quota, Slug, WorktreeName,
 };
 
 impl Sim {
@@ -69,6 +69,12 @@ impl Sim {
         let account = self.dice.chance(self.faults.account);
         let account = account.then(|| self.account_failure());
         let (usage, prompt) = (self.purse.usage(), self.purse.prompt());
+        let reset = self.now.plus_ms(self.dice.roll(2 * 3_600_000)).0 / 1000;
+        let quota = self.dice.chance(self.faults.account).then(|| Quota {
+            scope: "five_hour".into(),
+            used_percent: 70 + u8::try_from(self.dice.roll(31)).unwrap(),
+            resets_at: i64::try_from(reset).unwrap(),
+        });
         let dice = &mut self.dice;
         IterationReport {
             elapsed_ms: dice.roll(4_000),
@@ -99,6 +105,7 @@ impl Sim {
             }),
             usage: started.then_some(usage).flatten(),
             prompt,
+            quota: quota.into_iter().collect(),
             session: dice.chance(70).then(|| format!("{slug}-{iteration}")),
             ending,
         }

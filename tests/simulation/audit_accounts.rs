@@ -130,6 +130,12 @@ impl Auditor {
             account.at_once.is_none_or(|at_once| others < at_once),
             "{slug} uses an account beside {others} others while it is being tried"
         );
+        let apart_ms = self.settings.agents[&name].apart_ms.unwrap_or(0);
+        let last = self.last_starts.insert(name, at);
+        assert!(
+            last.is_none_or(|last| at >= last.plus_ms(apart_ms)),
+            "{slug} begins at once with another of its login"
+        );
         self.calls(slug, instead);
     }
 
@@ -145,6 +151,18 @@ impl Auditor {
             Some(failure) if is_the_accounts(failure) => account.fails(failure, &self.settings, at),
             _ if says_nothing => {}
             _ => account.goes_well(&self.settings, at),
+        }
+        let most = 100 - self.settings.limits.keep_percent.unwrap_or(0);
+        let over = report
+            .quota
+            .iter()
+            .filter(|quota| quota.used_percent > most);
+        for quota in over.filter(|quota| quota.resets_at * 1000 > i64::try_from(at.0).unwrap()) {
+            let failure = AgentFailure {
+                resets_at: Some(quota.resets_at),
+                ..AgentFailure::new(FailureKind::Limit, "less is left than is kept")
+            };
+            account.fails(&failure, &self.settings, at);
         }
     }
 }

@@ -97,6 +97,8 @@ pub(super) struct Auditor {
     pub(super) at: Stamp,
     pub(super) live: bool,
     pub(super) accounts: BTreeMap<String, Account>,
+    /// When an iteration of a profile last began.
+    pub(super) last_starts: BTreeMap<String, Stamp>,
     pub(super) halted_by: bool,
     pub(super) strained: bool,
     pub(super) tip: Option<Oid>,

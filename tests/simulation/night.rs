@@ -312,6 +312,7 @@ fn profile(dice: &mut Dice, name: &str) -> (String, AgentSettings) {
     let settings = AgentSettings {
         account: name.into(),
         resume: dice.chance(50),
+        apart_ms: dice.chance(30).then_some(3_000),
         ..AgentSettings::default()
     };
     (name.into(), settings)
@@ -356,6 +357,7 @@ fn settings(dice: &mut Dice) -> Settings {
                 _ => OnLimit::Wait,
             },
             fallback: vec!["another".into()],
+            keep_percent: dice.chance(30).then_some(20),
             ..LimitSettings::default()
         },
         ..Settings::default()

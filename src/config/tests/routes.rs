@@ -83,6 +83,21 @@ fn what_is_wrong_with_them_is_refused_at_its_line() {
 }
 
 #[test]
+fn a_reserve_is_a_share_in_percent() {
+    let config = loaded("limits: {keep: 20%}", &[]).config;
+    assert_eq!(config.settings().limits.keep_percent, Some(20));
+    for wrong in ["20", "0%", "100%", "a lot"] {
+        let expected = format!(
+            "harness.yaml:1: `limits.keep`: expected a share from 1% to 99%, found `{wrong}`"
+        );
+        assert_eq!(
+            refused(&format!("limits: {{keep: '{wrong}'}}"), &[]),
+            [expected]
+        );
+    }
+}
+
+#[test]
 fn a_conversation_is_gone_on_with_only_by_kinds_that_can() {
     let config = loaded("agents: {claude: {session: resume}, c: {kind: codex}}", &[]).config;
     assert!(config.agents["claude"].resume && !config.agents["c"].resume);

@@ -2,7 +2,7 @@
 
 use super::super::{Wait, wake_at};
 use super::*;
-use crate::model::{AgentSettings, LimitSettings, OnLimit};
+use crate::model::{AgentSettings, LimitSettings, OnLimit, Quota};
 
 const HOUR_MS: u64 = 60 * 60_000;
 
@@ -325,4 +325,64 @@ fn a_limit_is_that_of_the_agent_that_was_called_whatever_its_spec_says_since() {
     let view = view(&story.state, story.now);
     assert_eq!(view.run.unwrap().accounts[0].name, "first");
     assert_eq!(story.running(), ["a#2"], "the other account can be used");
+}
+
+#[test]
+fn what_a_person_keeps_of_a_limit_is_left_until_its_reset() {
+    let quota = |story: &Story, used_percent, after_ms: u64| IterationReport {
+        quota: vec![Quota {
+            scope: "five_hour".into(),
+            used_percent,
+            resets_at: i64::try_from(story.now.plus_ms(after_ms).0 / 1000).unwrap(),
+        }],
+        ..report()
+    };
+    let mut settings = settings(2);
+    settings.limits.keep_percent = Some(20);
+    let mut story = Story::with(settings, vec![feature("a", &[]), of("also", "b")]);
+    story.prepare();
+    let enough = quota(&story, 80, HOUR_MS);
+    story.end("a", enough);
+    assert_eq!(story.running(), ["a#2", "b#1"]);
+    let over = quota(&story, 81, HOUR_MS);
+    story.end("a", over);
+    story.end("b", report());
+    assert_eq!(story.running(), [""; 0], "all that use the account wait");
+    let seen = view(&story.state, story.now);
+    let account = &seen.run.unwrap().accounts[0];
+    assert!(
+        account.closed && account.text.starts_with("81% of it is used"),
+        "{account:?}"
+    );
+    let slept = story.sleep();
+    assert!(
+        (HOUR_MS - 2_000..HOUR_MS + 3_000).contains(&slept),
+        "{slept}"
+    );
+    assert_eq!(story.running().len(), 1, "one tries it");
+    // A reset that has passed says nothing.
+    let passed = quota(&story, 99, 0);
+    story.end("a", passed);
+    assert_eq!(story.running().len(), 2);
+}
+
+#[test]
+fn two_that_share_a_login_do_not_begin_at_once() {
+    let mut settings = settings(3);
+    for name in ["one", "also"] {
+        settings.agents.get_mut(name).unwrap().apart_ms = Some(3_000);
+    }
+    let all = vec![feature("a", &[]), of("also", "b"), of("two", "c")];
+    let mut story = Story::with(settings, all);
+    story.prepare();
+    story.prepare();
+    assert_eq!(
+        story.running(),
+        ["a#1", "c#1"],
+        "another login is not waited for"
+    );
+    let slept = story.sleep();
+    assert!(slept <= 3_000, "{slept}");
+    story.prepare();
+    assert_eq!(story.running(), ["a#1", "b#1", "c#1"]);
 }

@@ -12,7 +12,6 @@ use crate::process::{Builds, Keeper, Limits, PrivateTemp, Secrets};
 use crate::report::{AgentHere, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -123,10 +122,12 @@ async fn turn(scene: &Scene, profile: &Profile, program: PathBuf) -> Turn {
 
 async fn try_turn(scene: &Scene, profile: &Profile, program: PathBuf) -> Result<Called, String> {
     let base = scene.env.get(OsStr::new("TMPDIR")).map(Path::new);
-    let dir = PrivateTemp::create(base, "doctor")
-        .map_err(|(dir, error)| format!("cannot make {}: {error}", dir.display()))?;
-    let worktree = dir.path().join("work");
-    fs::create_dir(&worktree).map_err(|error| format!("cannot make a directory: {error}"))?;
+    let empty = |label| {
+        let made = PrivateTemp::create(base, label);
+        made.map_err(|(dir, error)| format!("cannot make {}: {error}", dir.display()))
+    };
+    let (work, records) = (empty("doctor")?, empty("records")?);
+    let worktree = work.path().to_owned();
     let slug = Slug::new("doctor").map_err(|error| error.to_string())?;
     let run = RunId("doctor".to_owned());
     let given = profile.env.iter();
@@ -143,12 +144,13 @@ async fn try_turn(scene: &Scene, profile: &Profile, program: PathBuf) -> Result<
         seen_worktree: worktree.clone(),
         spec_path: worktree.join("spec.md"),
         prompt: PROMPT.to_owned(),
-        records: dir.path().join("records"),
+        records: records.path().to_owned(),
         timeout: TURN,
         idle_timeout: None,
         grace: Duration::from_secs(2),
         parent_env: &scene.env,
-        token: format!("doctor-{}-{}", std::process::id(), profile.kind.name()),
+        // As unique as the directory.
+        token: work.path().to_string_lossy().into_owned(),
         keeper: scene.keeper.clone(),
         limits: Limits::default(),
         sandbox: None,
