@@ -67,15 +67,7 @@ impl Resolver<'_> {
             breakers,
             worktrees: self.worktrees(shape.worktrees),
             isolation: confine::isolation(shape.isolation),
-            resources: Resources {
-                memory: shape.resources.memory.map(|size| size.0),
-                processes: shape.resources.processes,
-                open_files: shape.resources.open_files,
-                file_size: shape.resources.file_size.map(|size| size.0),
-                output: shape.resources.output.0,
-                pressure: shape.resources.pressure,
-                jobs: shape.resources.jobs.map(processors),
-            },
+            resources: resources(&shape.resources),
             sandbox: match shape.sandbox {
                 confine::SandboxChoice::Off => SandboxChoice::Off,
                 confine::SandboxChoice::Auto => SandboxChoice::Auto,
@@ -391,6 +383,18 @@ fn processors(number: Parallel) -> u32 {
             u32::try_from(all).unwrap_or(PARALLEL_MOST)
         }
         Parallel::Number(number) => number,
+    }
+}
+
+fn resources(shape: &shape::Resources) -> Resources {
+    Resources {
+        memory: shape.memory.map(|size| size.0),
+        processes: shape.processes,
+        open_files: shape.open_files,
+        file_size: shape.file_size.map(|size| size.0),
+        output: shape.output.0,
+        pressure: shape.pressure,
+        jobs: shape.jobs.map(processors),
     }
 }
 

@@ -10,10 +10,6 @@ use std::collections::BTreeSet;
 
 /// Something that was observed. Late, doubled and lost observations must be harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one beginning a run, and it is not kept"
-)]
 pub enum Input {
     /// A run begins (or begins again after a crash).
     RunBegins {

@@ -193,20 +193,20 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
             requeue,
             why,
             ..
-        } => {
-            let how = commit
-                .as_ref()
-                .map_or(String::new(), |commit| format!(" by {}", commit.short()));
-            let again = if *requeue { ", to be done again" } else { "" };
-            let why = match shown(why, NOTE_COLUMNS) {
-                empty if empty.is_empty() => empty,
-                why => format!(": {why}"),
-            };
-            format!("taken back{how}{again}{why}")
-        }
+        } => undone(commit.as_ref(), *requeue, why),
         Event::Retried { .. } => "back in the queue, with fresh breakers".to_owned(),
         event => return merge_line::member(event, slug),
     })
+}
+
+fn undone(commit: Option<&Oid>, requeue: bool, why: &str) -> String {
+    let how = commit.map_or(String::new(), |commit| format!(" by {}", commit.short()));
+    let again = if requeue { ", to be done again" } else { "" };
+    let why = match shown(why, NOTE_COLUMNS) {
+        empty if empty.is_empty() => empty,
+        why => format!(": {why}"),
+    };
+    format!("taken back{how}{again}{why}")
 }
 
 fn began(iteration: u32, rung: Option<&AgentChoice>) -> String {
