@@ -8,8 +8,8 @@ use super::money;
 use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
 use super::words::{contained, retry, unblock};
 use crate::model::{
-    AgentChoice, Ending, Event, FailureKind, InfraKind, IterationReport, Record, SkipReason, Slug,
-    Stamp, StopLevel,
+    AgentChoice, Ending, Event, FailureKind, InfraKind, IterationReport, Oid, Record, SkipReason,
+    Slug, Stamp, StopLevel,
 };
 use jiff::tz::TimeZone;
 
