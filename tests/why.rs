@@ -1,6 +1,5 @@
 //! `harness why` and the reasons of `status --json`: after a run and before the first.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 #![cfg(feature = "fake-agent")]
 
 mod support;
