@@ -170,7 +170,7 @@ fn a_probe_has_each_agent_answer_once_in_an_empty_directory() {
     fs::write(&answer, record).unwrap();
     let found = site.harness(&["doctor", "--probe"]);
     assert_eq!(found.code, Some(0), "{}", found.out);
-    let told = "OK; 1,234 tokens in, 4 out, $0.0123\n";
+    let told = "OK; 1,234 tokens in, 4 out, $0.01\n";
     assert!(found.out.contains(told), "{}", found.out);
     let turns = fs::read_to_string(site.path("bin/claude.turns")).unwrap();
     let (place, files) = turns.split_once('\n').unwrap();

@@ -46,7 +46,7 @@ fn over_the_reserve(report: &IterationReport, keep_percent: u8) -> Option<&Quota
 pub(super) struct Closed {
     /// What the agent said.
     pub(super) failure: AgentFailure,
-    /// When the first failure in a row was heard.
+    /// When the first failure in a row was heard, later by all time since in which nobody waited.
     pub(super) since: Stamp,
     /// Until when; `None`: until a person has helped, or the next run begins.
     pub(super) until: Option<Stamp>,
@@ -84,7 +84,11 @@ impl Account {
             });
             return;
         }
-        let since = earlier.map_or(at, |closed| closed.since);
+        // What lies between the end of a wait and the next failure was no waiting.
+        let since = earlier.map_or(at, |closed| {
+            let ended = closed.until.unwrap_or(at);
+            closed.since.plus_ms(at.since_ms(ended))
+        });
         let wait = self.wait(failure, reset, (at, salt));
         let until = wait.map(|ms| at.plus_ms(ms.max(FLOOR_MS)));
         let is_final =

@@ -14,6 +14,8 @@ pub(super) struct Account {
     is_dead: bool,
     failures: u32,
     at_once: Option<u32>,
+    /// Nobody here knows whether the last run gave it up.
+    is_unsure: bool,
 }
 
 impl Account {
@@ -65,7 +67,9 @@ impl Account {
         };
         let halts = settings.limits.on_limit == OnLimit::Halt;
         self.is_dead |= halts && failure.kind == FailureKind::Limit;
-        let since = self.closed.map_or(at, |(since, ..)| since);
+        let since = self
+            .closed
+            .map_or(at, |(since, _, latest)| since.plus_ms(at.since_ms(latest)));
         self.closed = Some((since, at.plus_ms(least), at.plus_ms(most)));
         self.failures += 1;
         self.at_once = Some(1);
@@ -75,7 +79,7 @@ impl Account {
         if self.is_closed(at) {
             return;
         }
-        (self.closed, self.failures) = (None, 0);
+        (self.closed, self.failures, self.is_unsure) = (None, 0, false);
         let at_once = self.at_once.map(|at_once| at_once + 1);
         self.at_once = at_once.filter(|at_once| *at_once < settings.parallel);
     }
@@ -83,8 +87,14 @@ impl Account {
 
 impl Auditor {
     pub(super) fn accounts_begin_anew(&mut self, before: &Settings) {
-        self.accounts
-            .retain(|_, account| !account.may_be_lost(before));
+        for account in self.accounts.values_mut() {
+            if account.may_be_lost(before) {
+                *account = Account {
+                    is_unsure: !account.is_dead,
+                    ..Account::default()
+                };
+            }
+        }
     }
 
     /// Whether this run may have ended because of an account.
@@ -93,8 +103,13 @@ impl Auditor {
         accounts.any(|account| account.may_be_lost(&self.settings))
     }
 
-    pub(super) fn an_account_is_closed(&self, at: Stamp) -> bool {
-        self.accounts.values().any(|account| account.is_closed(at))
+    /// Whether somebody may still be waiting for an account.
+    pub(super) fn an_account_may_be_closed(&self, at: Stamp) -> bool {
+        let may_be = |account: &Account| account.closed.is_some_and(|(.., latest)| latest > at);
+        let mut accounts = self.accounts.values();
+        accounts.any(|account| {
+            account.is_unsure || account.may_be_lost(&self.settings) || may_be(account)
+        })
     }
 
     /// An iteration is about to use an account: its feature's own, or that of a profile which stands in for it.

@@ -102,7 +102,7 @@ impl Auditor {
         self.assert_admits("a feature was started");
         let parallel = usize::try_from(self.settings.parallel).unwrap();
         // Who waits for its account leaves its slot to others.
-        let waits = self.an_account_is_closed(at);
+        let waits = self.an_account_may_be_closed(at);
         assert!(
             self.active() < parallel && (waits || self.slots() < parallel),
             "{slug} was started without a free slot"

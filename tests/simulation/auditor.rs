@@ -253,13 +253,14 @@ impl Auditor {
 
     /// A run that nothing holds goes on while a feature can be called.
     fn assert_nothing_is_left(&self) {
-        let used_up = self.run_iterations >= self.settings.max_iterations;
+        let used_up = self.run_iterations >= self.settings.max_iterations || !self.run_may_spend();
         let is_held = self.stop.is_some() || self.halt || self.halted_by;
         if is_held || used_up || self.an_account_may_be_lost() {
             return;
         }
         for (slug, known) in &self.features {
-            let wanted = known.listed && self.is_selected(slug) && known.place == Where::Idle;
+            let is_idle = known.listed && known.place == Where::Idle;
+            let wanted = is_idle && self.is_selected(slug) && self.may_spend(slug);
             assert!(
                 !wanted || !self.dependencies_landed(slug),
                 "the run ended, and {slug} could have been started"

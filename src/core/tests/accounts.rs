@@ -92,6 +92,19 @@ fn a_limit_that_should_have_ended_is_tried_soon_and_then_less_and_less() {
 }
 
 #[test]
+fn only_waiting_counts_as_waiting() {
+    let mut story = Story::with(settings(1), many(&["a"]));
+    story.prepare();
+    story.end("a", failed(FailureKind::Overloaded, None));
+    story.sleep();
+    // The next call takes longer than an account is waited for.
+    story.now = story.now.plus_ms(30 * HOUR_MS);
+    story.end("a", failed(FailureKind::Overloaded, None));
+    assert!(story.sleep() <= 30_000, "it is tried again");
+    assert_eq!(story.running(), ["a#3"]);
+}
+
+#[test]
 fn a_limit_parks_all_of_the_account_and_one_tries_it_at_the_reset() {
     let mut story = Story::with(settings(3), many(&["a", "b", "c", "d"]));
     story.prepare();
