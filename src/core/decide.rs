@@ -181,7 +181,10 @@ fn looked(state: &State, backlog: Backlog) -> Vec<Event> {
                 ),
                 None => arrived.contains(&slug),
             };
-            if idle && !state.is_marker_going(&slug) {
+            // A landing that failed may have landed: then it is done by its merge, and has yet to be published.
+            let may_have_landed =
+                state.merging.infra > 0 && phase(state, &slug) == Some(&Phase::Queued);
+            if idle && !may_have_landed && !state.is_marker_going(&slug) {
                 events.push(Event::FoundDone { slug });
             }
         }

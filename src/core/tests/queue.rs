@@ -157,6 +157,22 @@ fn a_tree_that_passed_is_not_gated_again() {
 }
 
 #[test]
+fn a_marker_does_not_hide_a_landing_of_which_nobody_knows() {
+    let mut story = claimed(1, &["a"], batch(1));
+    story.green();
+    story.land(LandOutcome::Infra { why: "disk".into() });
+    let done = Some([slug("a")].into());
+    story.tell(Input::Looked(Backlog {
+        done,
+        ..Backlog::default()
+    }));
+    assert_eq!(story.stage("a"), Stage::Queued);
+    story.now = story.now.plus_ms(5_000);
+    story.tell(Input::Tick);
+    assert!(story.asked().is_some(), "it is tried again");
+}
+
+#[test]
 fn a_conflict_goes_back_to_its_agent_and_keeps_its_age() {
     let mut story = claimed(3, &["a", "b", "c"], batch(4));
     story.merge_first();
