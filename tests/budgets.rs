@@ -168,6 +168,28 @@ echo "$n" >"$HARNESS_FEATURE.txt"
 if [ "$n" -ge 5 ]; then echo "it is there" >"$HARNESS_OUTBOX/done"; fi
 "#;
 
+#[test]
+fn who_may_be_called_later_has_a_price_or_that_is_said_before() {
+    for more in [
+        "escalate: [{agent: two, model: house-model}]",
+        "escalate: [{agent: two}, {model: house-model}]",
+        "fallback: [two]\nlimits: {on_limit: switch}",
+    ] {
+        let two = "  two: {kind: codex, command: ['true'], model: MODEL}";
+        let two = match more.contains("house-model") {
+            true => two.replace("MODEL", "gpt-5"),
+            false => two.replace("MODEL", "house-model"),
+        };
+        let rest = format!("{two}\nbudget: {{usd: 1}}\n{more}");
+        let site = site("codex", CODEX, &rest);
+        features(&site, &["a"], "model: gpt-5");
+        let ran = site.harness(&["run", "--dry-run"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let told = ran.err.matches("no price of `house-model`").count();
+        assert_eq!(told, 1, "{more}: {}", ran.err);
+    }
+}
+
 fn figures(site: &Site) -> Vec<(String, u64, Value)> {
     let ended = site
         .journal()

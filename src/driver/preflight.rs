@@ -385,12 +385,23 @@ fn no_price(
     name: &str,
     profile: &Profile,
 ) -> Option<Problem> {
-    let theirs = features.iter().map(|spec| &spec.agent);
-    let theirs = theirs.filter(|own| own.profile.as_ref().unwrap_or(&config.agent) == name);
-    let mut models = theirs.map(|own| {
-        let asked = config.model.as_deref().or(own.model.as_deref());
-        asked.or(profile.model.as_deref())
-    });
+    let own = features.iter().map(|spec| &spec.agent);
+    let own = own.filter(|own| own.profile.as_ref().unwrap_or(&config.agent) == name);
+    let mut asked: Vec<Option<&String>> = own
+        .map(|own| config.model.as_ref().or(own.model.as_ref()))
+        .collect();
+    let is_called = !asked.is_empty();
+    let rungs = config.escalate.iter();
+    asked.extend(rungs.filter_map(|rung| match &rung.profile {
+        Some(profile) => (profile == name).then_some(rung.model.as_ref()),
+        None => is_called.then_some(rung.model.as_ref()),
+    }));
+    if config.limits.fallback.iter().any(|other| other == name) {
+        asked.push(config.model.as_ref());
+    }
+    let mut models = asked
+        .into_iter()
+        .map(|model| model.or(profile.model.as_ref()));
     let unknown = models.find(|model| {
         let price = model.and_then(|model| config::price(&config.prices, model));
         price.is_none()

@@ -87,11 +87,6 @@ pub fn why_json(glance: &Glance<'_>, queue: &QueueView, slug: &Slug) -> Option<V
     }))
 }
 
-/// The first link of the chain, for lists: its name and its text.
-pub(super) fn first_reason(glance: &Glance<'_>, feature: &FeatureView) -> (&'static str, String) {
-    own_reason(glance, feature)
-}
-
 fn write(out: &mut String, link: &Link, depth: usize) {
     let indent = "  ".repeat(depth.min(DEEPEST_INDENT));
     let _ = writeln!(out, "{indent}{}", link.text);
@@ -115,7 +110,7 @@ struct Teller<'a> {
 impl<'a> Teller<'a> {
     fn feature(&mut self, feature: &'a FeatureView) -> Link {
         let slug = &feature.slug;
-        let (code, text) = own_reason(self.glance, feature);
+        let (code, text) = first_reason(self.glance, feature);
         let mut link = Link::new(Some(slug), code, format!("{slug}: {text}"));
         link.command = command(feature);
         if feature.unselected && !is_active(feature.stage) {
@@ -302,8 +297,8 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// What the feature's own record says.
-fn own_reason(glance: &Glance<'_>, feature: &FeatureView) -> (&'static str, String) {
+/// What the feature's own record says, the first link of its chain: its name and its text.
+pub(super) fn first_reason(glance: &Glance<'_>, feature: &FeatureView) -> (&'static str, String) {
     let (now, live) = (glance.now, glance.live.is_some());
     if feature.unselected && !is_active(feature.stage) && feature.stage != Stage::Merged {
         return ("unselected", "not selected in this run".to_owned());
