@@ -29,7 +29,10 @@ pub(super) const CLAUDE: Cli = Cli {
         ];
         call.words(&fixed, "--model")
     },
-    // What its own prompt says of directory, time and git comes behind what is the same for all features.
+    // What its own prompt says of directory, memory and git comes behind what is the same for all features, whatever an agent
+    // remembers meanwhile. Measured on the first prompt of a feature that follows another: of 19,600 tokens of version 2.1.197
+    // 16,627 come from the cache with it and 15,846 without; of 13,100 of 2.1.330, whose memory is the same in all worktrees
+    // of a repository, 8,941 and 9,559.
     later: Some(Later {
         words: &["--exclude-dynamic-system-prompt-sections"],
         since: [2, 1, 98],
