@@ -46,6 +46,10 @@ pub(super) enum Args {
     Init(InitArgs),
     /// Run the backlog until nothing more can be done
     Run(Box<RunArgs>),
+    /// Show the run that is under way, and how it ends; Ctrl-C leaves it
+    Attach,
+    /// End the run that is under way: it starts nothing new and ends when what is under way has ended
+    Stop(StopArgs),
     /// Show the order in which features will be worked on, and what each waits for
     Plan(PlanArgs),
     /// Show where every feature stands
@@ -143,6 +147,22 @@ pub(super) struct RunArgs {
     /// Show what would be done: order, waits, a sample prompt; call no agent, write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Let the run go on by itself, and come back when it has begun; `harness attach` shows it, `harness stop` ends it
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) detach: bool,
+    /// The process that goes on
+    #[arg(long, hide = true, conflicts_with_all = ["detach", "dry_run"])]
+    pub(super) apart: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StopArgs {
+    /// End the agents that are at work too; what they have changed is kept
+    #[arg(long)]
+    pub(super) now: bool,
+    /// Do not wait until the run has ended
+    #[arg(long)]
+    pub(super) no_wait: bool,
 }
 
 impl RunArgs {

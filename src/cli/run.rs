@@ -1,5 +1,6 @@
 //! `harness run`.
 
+use super::apart::{Leaving, detach};
 use super::args::RunArgs;
 use super::{Desk, desk::Failure, out, plan};
 use crate::core::{State, view};
@@ -15,7 +16,14 @@ use tokio::task::LocalSet;
 const REDRAW: Duration = Duration::from_millis(120);
 
 pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
+    if args.detach {
+        return detach(desk);
+    }
     let place = desk.place()?;
+    let leaving = match args.apart {
+        true => Some(Leaving::new(&place)?),
+        false => None,
+    };
     let config = desk.config(&place, args.flags())?;
     if config.dry_run {
         return plan::dry_run(desk, &place, &config);
@@ -23,23 +31,31 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     let ready = preflight(place, config, desk.env.clone())?;
     super::desk::show(&ready.survey.warnings, desk.colour);
     let state_dir = ready.place.state_dir.clone();
-    let outcome = play(ready)?;
+    let outcome = match leaving {
+        Some(mut leaving) => conduct(ready, &mut leaving)?,
+        None => play(ready)?,
+    };
     out::out(&format!("\n{}", report::summary(&outcome.view, &state_dir)));
     Ok(outcome.code)
 }
 
 /// Runs a checked backlog on this thread, with bars on a terminal and lines elsewhere.
 pub(super) fn play(ready: Ready) -> Result<Outcome, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::from(anyhow::Error::new(error).context("no runtime")))?;
     let mut crowd = Crowd {
         bars: Bars::new(),
         drawn: None,
     };
-    let outcome = runtime.block_on(LocalSet::new().run_until(driver::run(ready, &mut crowd)));
+    let outcome = conduct(ready, &mut crowd);
     crowd.bars.finish();
+    outcome
+}
+
+fn conduct(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, Failure> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from(anyhow::Error::new(error).context("no runtime")))?;
+    let outcome = runtime.block_on(LocalSet::new().run_until(driver::run(ready, audience)));
     // Blocking git work that was still under way when the run broke off must not hold the exit.
     runtime.shutdown_timeout(Duration::from_secs(10));
     Ok(outcome?)

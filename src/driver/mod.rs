@@ -3,6 +3,7 @@
 //! [`turn`] is the synchronous heart, [`run`] the only select loop, `world` performs effects, `watch`
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
+mod apart;
 mod builds;
 mod clock;
 mod command;
@@ -30,6 +31,7 @@ mod undo;
 mod watch;
 mod world;
 
+pub use apart::{Apart, Begun, begin_apart, is_run, stop};
 pub use clock::wall_clock;
 pub use command::{Given, clean_up, give};
 pub use crew::prompt_for;

@@ -14,7 +14,7 @@ use super::lookout::{Lookout, remove};
 use super::machine::{self, LOOK_EVERY, Machine};
 use super::place::Place;
 use super::preflight::Ready;
-use super::signals::Signals;
+use super::signals::{Drain, Signals};
 use super::tamper;
 use super::turn::{Engine, Observation};
 use super::world::{Hands, Message};
@@ -67,6 +67,7 @@ pub struct Outcome {
 /// When the lock is held, the journal cannot be written, or a state file keeps refusing to be written.
 pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, DriverError> {
     let id = new_run_id();
+    let drain = Drain::listen();
     let memory = Memory::open(&ready.place.state_dir)?;
     let holder = Place::this_process(&format!("run {id}"));
     let _lock = Lock::take(&ready.place.state_dir, &holder)?;
@@ -100,7 +101,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
         machine: Machine::new(&crew),
         machine_due: Instant::now(),
         crew,
-        signals: Signals::listen(),
+        signals: Signals::listen(drain),
         messages,
         voice: Voice {
             audience,
