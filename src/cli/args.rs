@@ -132,6 +132,9 @@ pub(super) struct RunArgs {
     /// Model handed to the agent
     #[arg(long, value_name = "NAME")]
     pub(super) model: Option<String>,
+    /// Start nothing that cannot land by then: a time of the day such as 07:30, or how long, such as 6h
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
     /// What one feature's halt does to the others: isolate, stop
     #[arg(long, value_name = "WHAT")]
     pub(super) on_halt: Option<String>,
@@ -177,6 +180,7 @@ impl RunArgs {
             only: self.only,
             agent: self.agent,
             model: self.model,
+            until: self.until,
             on_halt: self.on_halt,
             budget_usd: self.budget_usd,
             budget_tokens: self.budget_tokens,

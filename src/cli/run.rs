@@ -87,6 +87,10 @@ impl Audience for Crowd {
         });
     }
 
+    fn ring(&mut self, text: &str) {
+        self.bars.ring(text);
+    }
+
     fn redraw_every(&self) -> Option<Duration> {
         (!self.bars.is_hidden()).then_some(REDRAW)
     }

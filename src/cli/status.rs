@@ -104,7 +104,10 @@ pub(super) fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
         view.halt = halt.unwrap_or(view.halt);
         // What only a run could give is not what is missing.
         for feature in &mut view.features {
-            let of_a_run = |wait: &Wait| matches!(wait, Wait::Slot | Wait::Budget | Wait::Stopped);
+            let of_a_run = |wait: &Wait| {
+                let missing = [Wait::Slot, Wait::Budget, Wait::Deadline, Wait::Stopped];
+                missing.contains(wait)
+            };
             feature.waits.retain(|wait| !of_a_run(wait));
         }
     }

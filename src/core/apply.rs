@@ -24,6 +24,7 @@ impl State {
         self.seq = record.seq;
         self.last_at = record.at;
         let at = record.at;
+        self.paces.hear(&record.event);
         match &record.event {
             Event::RunStarted {
                 run,
@@ -51,6 +52,7 @@ impl State {
                     caches: BTreeMap::new(),
                     findings: Vec::new(),
                     stop: None,
+                    time_up: false,
                     strain: None,
                     halted_by: None,
                     tidied: false,
@@ -66,6 +68,7 @@ impl State {
             Event::Slept { slept_ms } => self.slept(*slept_ms),
             Event::Noticed { what } => self.notice(what),
             Event::Strained { .. }
+            | Event::TimeUp
             | Event::StopRequested { .. }
             | Event::Tidied
             | Event::RunEnded { .. } => self.apply_run(&record.event, at),
@@ -112,6 +115,7 @@ impl State {
                     codes: codes.clone(),
                 });
             }
+            Event::TimeUp => run.time_up = true,
             _ => {}
         }
     }

@@ -4,6 +4,7 @@
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
 mod apart;
+mod awake;
 mod builds;
 mod clock;
 mod command;
@@ -18,6 +19,7 @@ mod iterate;
 mod leftovers;
 mod lookout;
 mod machine;
+mod notify;
 mod place;
 mod preflight;
 mod prepare;
@@ -28,6 +30,7 @@ mod signals;
 mod tamper;
 pub mod turn;
 mod undo;
+mod until;
 mod watch;
 mod world;
 

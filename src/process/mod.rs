@@ -7,10 +7,12 @@
 //! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
 //! its bytes; `keeper` and `supervisor` see to it that nothing outlives it; `tree` finds and kills what
 //! belongs to it without a supervisor; `below` ends whole trees; `sandbox` holds it to what it may write and see;
-//! `proc_fs` reads `/proc`; `apart` is for a harness without a terminal; `jobserver` shares the processors among builds; `secrets` keeps values out of what is
+//! `proc_fs` reads `/proc`; `apart` is for a harness without a terminal; `awake` keeps the machine from
+//! sleeping; `jobserver` shares the processors among builds; `secrets` keeps values out of what is
 //! written.
 
 mod apart;
+mod awake;
 mod below;
 mod capture;
 #[cfg(target_os = "linux")]
@@ -36,6 +38,7 @@ mod tree;
 mod tests;
 
 pub use apart::{Wish, ask, lead_session, print_into};
+pub use awake::{Awake, may_sleep};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
 pub use jobserver::{Builds, Jobserver, takes_fifo};

@@ -9,8 +9,8 @@ use super::{checkers, number};
 use harness::core::{State, wake_at};
 use harness::driver::turn::{Engine, Observation, TurnError};
 use harness::model::{
-    AgentSettings, Backlog, Event, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record,
-    RunId, Settings, Slug, Stamp,
+    AgentSettings, Backlog, Deadline, Event, Input, LimitSettings, MergeSettings, OnHalt, OnLimit,
+    Record, RunId, Settings, Slug, Stamp,
 };
 
 /// More turns than any run needs.
@@ -300,7 +300,13 @@ impl Night {
 impl Sim {
     /// What a run is asked to do.
     fn draw_settings(&mut self) -> Settings {
+        let hours = self.dice.roll(8);
+        let until = self.dice.chance(15).then(|| Deadline {
+            at: self.now.plus_ms(hours * HOUR / 4),
+            asked: "then".into(),
+        });
         Settings {
+            until,
             budget: self.purse.settings(),
             ..settings(&mut self.dice)
         }
