@@ -42,7 +42,7 @@ pub(super) enum When {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {
-    /// Write a commented harness.yaml and say what comes next
+    /// Look at the checkout, write a harness.yaml for it, and say what comes next
     Init(InitArgs),
     /// Run the backlog until nothing more can be done
     Run(Box<RunArgs>),
@@ -100,6 +100,15 @@ pub(super) struct InitArgs {
     /// Write an example spec too
     #[arg(long)]
     pub(super) example: bool,
+    /// Add a short section about features to AGENTS.md or CLAUDE.md
+    #[arg(long)]
+    pub(super) instructions: bool,
+    /// Do not ask, and add to files that are there
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// What changes a run, and its plan.
@@ -150,6 +159,13 @@ pub(super) struct RunArgs {
     /// Show what would be done: order, waits, a sample prompt; call no agent, write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Try what the night will need and end: set-up and checks on what features build on, one turn of each agent (it costs
+    /// what one short answer costs), room on the disk, how long it may take; changes nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "detach"])]
+    pub(super) rehearse: bool,
+    /// With --rehearse: call no agent
+    #[arg(long, requires = "rehearse")]
+    pub(super) no_probe: bool,
     /// Let the run go on by itself, and come back when it has begun; `harness attach` shows it, `harness stop` ends it
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) detach: bool,
@@ -320,6 +336,9 @@ pub(super) struct DoctorArgs {
     /// Have each agent answer once, in an empty directory; it costs what one short answer costs
     #[arg(long)]
     pub(super) probe: bool,
+    /// Run the set-up and verify commands on what features would build on, and say how long each takes
+    #[arg(long)]
+    pub(super) verify: bool,
     /// For programs
     #[arg(long)]
     pub(super) json: bool,

@@ -21,6 +21,7 @@ mod plan;
 mod prompt;
 mod queue;
 mod recover;
+mod rehearse;
 mod run;
 mod shell;
 mod status;

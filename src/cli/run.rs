@@ -2,7 +2,7 @@
 
 use super::apart::{Leaving, detach};
 use super::args::RunArgs;
-use super::{Desk, desk::Failure, out, plan};
+use super::{Desk, desk::Failure, out, plan, rehearse};
 use crate::core::{State, view};
 use crate::driver::{self, Audience, Outcome, Ready, preflight};
 use crate::model::{Slug, Stamp};
@@ -19,6 +19,7 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     if args.detach {
         return detach(desk);
     }
+    let (rehearses, probes) = (args.rehearse, !args.no_probe);
     let place = desk.place()?;
     let leaving = match args.apart {
         true => Some(Leaving::new(&place)?),
@@ -27,6 +28,9 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     let config = desk.config(&place, args.flags())?;
     if config.dry_run {
         return plan::dry_run(desk, &place, &config);
+    }
+    if rehearses {
+        return rehearse::rehearse(desk, &place, config, probes);
     }
     let ready = preflight(place, config, desk.env.clone())?;
     super::desk::show(&ready.survey.warnings, desk.colour);

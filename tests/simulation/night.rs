@@ -300,9 +300,11 @@ impl Night {
 impl Sim {
     /// What a run is asked to do.
     fn draw_settings(&mut self) -> Settings {
-        let hours = self.dice.roll(8);
-        let until = self.dice.chance(15).then(|| Deadline {
-            at: self.now.plus_ms(hours * HOUR / 4),
+        // From other dice: the nights without one are to be what they were.
+        let mut other = self.dice.another();
+        let seconds = other.roll(600);
+        let until = other.chance(15).then(|| Deadline {
+            at: self.now.plus_ms(seconds * 1_000),
             asked: "then".into(),
         });
         Settings {
