@@ -1,6 +1,7 @@
 //! A run that goes on without the terminal it was begun from, who looks at it, and who ends it.
 
 #![cfg(feature = "fake-agent")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod support;
 

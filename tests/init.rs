@@ -1,6 +1,7 @@
 //! The first evening: a harness.yaml for the checkout at hand, and a rehearsal of the night.
 
 #![cfg(feature = "fake-agent")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! What a person is told while they are not looking, how the machine is kept awake meanwhile, and when a run's time is up.
 
 #![cfg(feature = "fake-agent")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod support;
 

@@ -248,6 +248,7 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
                 removed: vec![slug("search")],
             },
         ],
+        "time_up" => vec![Event::TimeUp],
         "iteration_ended" => ended(),
         "failed" => given_up(),
         "parked" => parked(),
@@ -277,7 +278,6 @@ fn of_the_run(kind: &str) -> Option<Vec<Event>> {
         "slept" => vec![Event::Slept {
             slept_ms: 21_600_000,
         }],
-        "time_up" => vec![Event::TimeUp],
         "stop_requested" => vec![
             stop(StopLevel::Drain),
             stop(StopLevel::Terminate { code: 143 }),

@@ -466,90 +466,97 @@ mod tests {
         (setup, verify)
     }
 
+    const NODE: &str = r#"{"scripts": {"test": "vitest run", "lint": "eslint .", "dev": "vite"}}"#;
+    const EMPTY: &str = r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1"}}"#;
+    /// Files, and the commands that make ready and check.
+    type Case = (
+        Files<'static>,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    const CASES: &[Case] = &[
+        (&[("Cargo.toml", "[package]\n")], &[], &["cargo test"]),
+        (
+            &[("Cargo.toml", "[workspace]\n")],
+            &[],
+            &["cargo test --workspace"],
+        ),
+        (
+            &[("package.json", NODE), ("pnpm-lock.yaml", "")],
+            &["pnpm install --frozen-lockfile"],
+            &["pnpm run lint", "pnpm run test"],
+        ),
+        (
+            &[("package.json", NODE), ("package-lock.json", "")],
+            &["npm ci"],
+            &["npm run lint", "npm run test"],
+        ),
+        (
+            &[
+                ("package.json", NODE),
+                ("yarn.lock", "# yarn lockfile v1\n"),
+            ],
+            &["yarn install --frozen-lockfile"],
+            &["yarn run lint", "yarn run test"],
+        ),
+        (
+            &[("package.json", r#"{"packageManager": "yarn@4.1.0"}"#)],
+            &["yarn install"],
+            &[],
+        ),
+        (&[("package.json", EMPTY)], &["npm install"], &[]),
+        (
+            &[("pyproject.toml", "[tool.pytest]\n"), ("uv.lock", "")],
+            &["uv sync --locked"],
+            &["uv run pytest"],
+        ),
+        (&[("tox.ini", "[tox]\n")], &[], &["tox"]),
+        (
+            &[("requirements.txt", "pytest\n")],
+            &["python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt pytest"],
+            &[".venv/bin/python -m pytest"],
+        ),
+        (&[("setup.cfg", "")], &[], &["python3 -m unittest discover"]),
+        (
+            &[("go.mod", "module x\n")],
+            &[],
+            &["go vet ./...", "go test ./..."],
+        ),
+        (
+            &[("build.gradle.kts", ""), ("gradlew", "")],
+            &[],
+            &["./gradlew check"],
+        ),
+        (&[("pom.xml", "")], &[], &["mvn -B verify"]),
+        (&[("mix.exs", "")], &["mix deps.get"], &["mix test"]),
+        (&[("App.sln", "")], &[], &["dotnet test"]),
+        (
+            &[("Makefile", "all:\n\techo\ntest: all\n\ttrue\n")],
+            &[],
+            &["make test"],
+        ),
+        (
+            &[("Makefile", "check := 1\ntest:\n\ttrue\ncheck: test\n")],
+            &[],
+            &["make check"],
+        ),
+        (&[("Makefile", "test := x\n")], &[], &[]),
+        // The project's own word counts, and making ready stays.
+        (
+            &[
+                ("package.json", NODE),
+                ("package-lock.json", ""),
+                ("justfile", "test:\n  x\n"),
+            ],
+            &["npm ci"],
+            &["just test"],
+        ),
+        (&[("README.md", "")], &[], &[]),
+    ];
+
     #[test]
     fn each_kind_of_project_says_how_it_is_made_ready_and_checked() {
-        let node = r#"{"scripts": {"test": "vitest run", "lint": "eslint .", "dev": "vite"}}"#;
-        let empty = r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1"}}"#;
-        let cases: &[(Files<'_>, &[&str], &[&str])] = &[
-            (&[("Cargo.toml", "[package]\n")], &[], &["cargo test"]),
-            (
-                &[("Cargo.toml", "[workspace]\n")],
-                &[],
-                &["cargo test --workspace"],
-            ),
-            (
-                &[("package.json", node), ("pnpm-lock.yaml", "")],
-                &["pnpm install --frozen-lockfile"],
-                &["pnpm run lint", "pnpm run test"],
-            ),
-            (
-                &[("package.json", node), ("package-lock.json", "")],
-                &["npm ci"],
-                &["npm run lint", "npm run test"],
-            ),
-            (
-                &[
-                    ("package.json", node),
-                    ("yarn.lock", "# yarn lockfile v1\n"),
-                ],
-                &["yarn install --frozen-lockfile"],
-                &["yarn run lint", "yarn run test"],
-            ),
-            (
-                &[("package.json", r#"{"packageManager": "yarn@4.1.0"}"#)],
-                &["yarn install"],
-                &[],
-            ),
-            (&[("package.json", empty)], &["npm install"], &[]),
-            (
-                &[("pyproject.toml", "[tool.pytest]\n"), ("uv.lock", "")],
-                &["uv sync --locked"],
-                &["uv run pytest"],
-            ),
-            (&[("tox.ini", "[tox]\n")], &[], &["tox"]),
-            (
-                &[("requirements.txt", "pytest\n")],
-                &["python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt pytest"],
-                &[".venv/bin/python -m pytest"],
-            ),
-            (&[("setup.cfg", "")], &[], &["python3 -m unittest discover"]),
-            (
-                &[("go.mod", "module x\n")],
-                &[],
-                &["go vet ./...", "go test ./..."],
-            ),
-            (
-                &[("build.gradle.kts", ""), ("gradlew", "")],
-                &[],
-                &["./gradlew check"],
-            ),
-            (&[("pom.xml", "")], &[], &["mvn -B verify"]),
-            (&[("mix.exs", "")], &["mix deps.get"], &["mix test"]),
-            (&[("App.sln", "")], &[], &["dotnet test"]),
-            (
-                &[("Makefile", "all:\n\techo\ntest: all\n\ttrue\n")],
-                &[],
-                &["make test"],
-            ),
-            (
-                &[("Makefile", "check := 1\ntest:\n\ttrue\ncheck: test\n")],
-                &[],
-                &["make check"],
-            ),
-            (&[("Makefile", "test := x\n")], &[], &[]),
-            // The project's own word counts, and making ready stays.
-            (
-                &[
-                    ("package.json", node),
-                    ("package-lock.json", ""),
-                    ("justfile", "test:\n  x\n"),
-                ],
-                &["npm ci"],
-                &["just test"],
-            ),
-            (&[("README.md", "")], &[], &[]),
-        ];
-        for (files, setup, verify) in cases {
+        for (files, setup, verify) in CASES {
             let found = commands(files);
             let expected = [setup, verify]
                 .map(|all| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>());
