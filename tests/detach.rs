@@ -12,7 +12,7 @@ use support::{Ran, Site, end, signal};
 fn site() -> Site {
     let site = Site::new();
     let (here, go) = (site.path("here"), site.path("go"));
-    site.shell_config("verify: {commands: [\"true\"]}");
+    site.shell_config("run: {keep_awake: false}\nverify: {commands: [\"true\"]}");
     site.shell(
         "slow",
         &format!("touch {here:?}\nwhile [ ! -e {go:?} ]; do sleep 0.02; done\necho x > x\n"),
@@ -50,6 +50,7 @@ fn a_detached_run_comes_to_its_end_and_whoever_is_attached_sees_it() {
     let site = site();
     let began = detached(&site);
     assert!(began.out.contains("goes on by itself"), "{}", began.out);
+    assert_eq!(began.err, "");
     let lock = holder(&site);
     assert!(began.out.contains(&format!("process {}", lock["pid"])));
     let run = lock["doing"].as_str().unwrap();

@@ -62,7 +62,7 @@ fn what_is_wrong_with_the_place_itself_is_named() {
     let mut others = lines[1..].iter();
     let others = others.by_ref().take_while(|line| line.starts_with("agent"));
     others.for_each(|line| assert!(line.ends_with("no feature uses it"), "{line}"));
-    assert_eq!(lines.last(), Some(&"23 checks: nothing is wrong"));
+    assert_eq!(lines.last(), Some(&"24 checks: nothing is wrong"));
     assert!(!site.repo.join(".harness").exists(), "a look makes nothing");
     assert_eq!(site.harness(&["run"]).code, Some(0));
     let wrong = |site: &Site, words: &[&str]| {

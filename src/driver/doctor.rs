@@ -78,6 +78,7 @@ const CHECKS: &[Check] = &[
         "the programs that tell you what happens",
         night::notify,
     ),
+    look("keys", "keys that agents would be charged on", night::keys),
     look("program", "which harness is meant", night::program),
     look("pool", "the directory of the worktrees", conditions::pool),
     look(

@@ -129,8 +129,8 @@ async fn in_a_gate(crew: &Rc<Crew>, tip: &Oid) -> Result<(Vec<Tried>, Option<u64
             break;
         }
     }
-    let size = tokio::task::spawn_blocking(move || bytes_of(&cwd)).await;
-    Ok((tried, size.ok()))
+    let size = tokio::task::spawn_blocking(move || bytes_of(&cwd, &[], usize::MAX)).await;
+    Ok((tried, size.ok().flatten()))
 }
 
 async fn try_one(
@@ -175,20 +175,29 @@ async fn try_one(
     })
 }
 
-/// What a directory takes on the disk; files with several names count once a name.
-pub(super) fn bytes_of(dir: &Path) -> u64 {
-    let mut bytes = 0_u64;
+/// What a directory takes on the disk, but for what stands below `without`; files with several names count once a name.
+/// `None`: there are more than `most` of them.
+pub(super) fn bytes_of(dir: &Path, without: &[&Path], most: usize) -> Option<u64> {
+    let (mut bytes, mut seen) = (0_u64, 0);
     let mut left = vec![dir.to_owned()];
     while let Some(dir) = left.pop() {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let path = entry.path();
             let Ok(meta) = entry.metadata() else { continue };
+            if without.contains(&path.as_path()) {
+                continue;
+            }
+            seen += 1;
+            if seen > most {
+                return None;
+            }
             bytes = bytes.saturating_add(meta.blocks().saturating_mul(512));
             if meta.is_dir() {
-                left.push(entry.path());
+                left.push(path);
             }
         }
     }
-    bytes
+    Some(bytes)
 }
 
 /// What the journal says of features that are merged.

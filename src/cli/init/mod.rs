@@ -78,7 +78,8 @@ pub(super) fn init(desk: &Desk, args: &InitArgs) -> Result<u8, Failure> {
         write(root, draft)?;
         out::out(&format!("wrote {}\n", draft.name));
     }
-    out::out(&next(&parts));
+    let specs = detect::specs(root).unwrap_or_else(|| "specs".into());
+    out::out(&next(&parts, &specs));
     Ok(0)
 }
 
@@ -302,14 +303,15 @@ fn at(part: &Part, command: &str) -> String {
     }
 }
 
-fn next(parts: &[Part]) -> String {
+fn next(parts: &[Part], specs: &Path) -> String {
+    let specs = escaped(&specs.display().to_string());
     let verify = match parts.iter().any(|part| !part.verify.is_empty()) {
         true => "verify.commands was found out: see that it is what decides",
         false => "in harness.yaml, verify.commands says how to check it",
     };
     format!(
         "\nNext:\n\
-         1. one directory a feature: specs/<name>/spec.md says what is wanted and when it is done\n\
+         1. one directory a feature: {specs}/<name>/spec.md says what is wanted and when it is done\n\
          2. {verify}\n\
          3. commit, then `harness plan`, `harness run --rehearse` and `harness run --parallel 4`\n"
     )

@@ -5,6 +5,7 @@
 use super::super::clock::wall_clock;
 use super::super::machine::free_space;
 use super::super::notify;
+use super::super::preflight::{charges, survey};
 use super::super::rehearse::bytes_of;
 use super::{Found, Scene, finding};
 use crate::core::view;
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// 2020: no clock that is right shows less.
 const LONG_AGO_MS: u64 = 1_577_836_800_000;
+/// So many files are looked at in a moment.
+const MOST_FILES: usize = 100_000;
 /// Files that harness itself needs open, with a few agents.
 const FILES: u64 = 512;
 /// Watches of files that a backlog needs, beside those of editors.
@@ -31,10 +34,14 @@ pub(super) fn room(scene: &Scene<'_>) -> Found {
         return Ok(Vec::new());
     };
     let root = scene.place.repo.root();
-    let git = bytes_of(&root.join(".git"));
-    let state = bytes_of(&scene.place.state_dir);
+    let without = [root.join(".git"), scene.place.state_dir.clone()];
+    let without = without.each_ref().map(PathBuf::as_path);
+    // Whoever wants to know it of more has it tried: `harness run --rehearse`.
+    let Some(each) = bytes_of(root, &without, MOST_FILES) else {
+        return Ok(Vec::new());
+    };
     let room = Room {
-        each: bytes_of(root).saturating_sub(git).saturating_sub(state),
+        each,
         worktrees: u64::from(config.run.parallel) + u64::from(config.merge.parallel_gates),
         free,
         min_free: config.worktrees.min_free,
@@ -149,6 +156,22 @@ pub(super) fn notify(scene: &Scene<'_>) -> Found {
         }
     }
     Ok(found)
+}
+
+/// Keys that agents would be charged on, and nobody has said that they should.
+pub(super) fn keys(scene: &Scene<'_>) -> Found {
+    let Ok(config) = scene.config else {
+        return Ok(Vec::new());
+    };
+    let env = std::env::vars_os().collect();
+    // What is wrong with the specs is said elsewhere.
+    let features = survey(scene.place, config).map(|survey| survey.features);
+    let charged = charges(config, &features.unwrap_or_default(), &env).into_iter();
+    let found = charged.map(|problem| {
+        let remedy = problem.help.unwrap_or_default();
+        finding("keys", Urgency::Warning, problem.message, remedy)
+    });
+    Ok(found.collect())
 }
 
 /// Who types `harness` may get another one than this.
