@@ -40,7 +40,7 @@ macro_rules! variants {
 variants!(KINDS, kind, Event {
     RunStarted => "run_started", BacklogChanged => "backlog_changed", FoundDone => "found_done",
     Requeued => "requeued", Abandoned => "abandoned", HaltSeen => "halt_seen", HaltCleared => "halt_cleared",
-    Strained => "strained", ClockSet => "clock_set", Slept => "slept", StopRequested => "stop_requested",
+    Strained => "strained", ClockSet => "clock_set", Slept => "slept", TimeUp => "time_up", StopRequested => "stop_requested",
     Started => "started", Prepared => "prepared", PrepareFailed => "prepare_failed",
     IterationStarted => "iteration_started", IterationEnded => "iteration_ended",
     IterationLost => "iteration_lost", Claimed => "claimed", Blocked => "blocked", Unblocked => "unblocked",

@@ -140,6 +140,10 @@ const NO_FAULTS: &[(&str, &str)] = &[
         "a person's command, whole at every step by links and renames",
     ),
     (
+        "process/awake.rs",
+        "somebody else's program, without which a run goes on",
+    ),
+    (
         "process/cgroup.rs",
         "the kernel's files; without them the supervisor does it all",
     ),

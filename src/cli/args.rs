@@ -42,10 +42,14 @@ pub(super) enum When {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {
-    /// Write a commented harness.yaml and say what comes next
+    /// Look at the checkout, write a harness.yaml for it, and say what comes next
     Init(InitArgs),
     /// Run the backlog until nothing more can be done
     Run(Box<RunArgs>),
+    /// Show the run that is under way, and how it ends; Ctrl-C leaves it
+    Attach,
+    /// End the run that is under way: it starts nothing new and ends when what is under way has ended
+    Stop(StopArgs),
     /// Show the order in which features will be worked on, and what each waits for
     Plan(PlanArgs),
     /// Show where every feature stands
@@ -96,6 +100,15 @@ pub(super) struct InitArgs {
     /// Write an example spec too
     #[arg(long)]
     pub(super) example: bool,
+    /// Add a short section about features to AGENTS.md or CLAUDE.md
+    #[arg(long)]
+    pub(super) instructions: bool,
+    /// Do not ask, and add to files that are there
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// What changes a run, and its plan.
@@ -128,6 +141,9 @@ pub(super) struct RunArgs {
     /// Model handed to the agent
     #[arg(long, value_name = "NAME")]
     pub(super) model: Option<String>,
+    /// Start nothing that cannot land by then: a time of the day such as 07:30, or how long, such as 6h
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
     /// What one feature's halt does to the others: isolate, stop
     #[arg(long, value_name = "WHAT")]
     pub(super) on_halt: Option<String>,
@@ -143,6 +159,29 @@ pub(super) struct RunArgs {
     /// Show what would be done: order, waits, a sample prompt; call no agent, write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Try what the night will need and end: set-up and checks on what features build on, one turn of each agent (it costs
+    /// what one short answer costs), room on the disk, how long it may take; changes nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "detach"])]
+    pub(super) rehearse: bool,
+    /// With --rehearse: call no agent
+    #[arg(long, requires = "rehearse")]
+    pub(super) no_probe: bool,
+    /// Let the run go on by itself, and come back when it has begun; `harness attach` shows it, `harness stop` ends it
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) detach: bool,
+    /// The process that goes on
+    #[arg(long, hide = true, conflicts_with_all = ["detach", "dry_run"])]
+    pub(super) apart: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StopArgs {
+    /// End the agents that are at work too; what they have changed is kept
+    #[arg(long)]
+    pub(super) now: bool,
+    /// Do not wait until the run has ended
+    #[arg(long)]
+    pub(super) no_wait: bool,
 }
 
 impl RunArgs {
@@ -157,6 +196,7 @@ impl RunArgs {
             only: self.only,
             agent: self.agent,
             model: self.model,
+            until: self.until,
             on_halt: self.on_halt,
             budget_usd: self.budget_usd,
             budget_tokens: self.budget_tokens,
@@ -296,6 +336,9 @@ pub(super) struct DoctorArgs {
     /// Have each agent answer once, in an empty directory; it costs what one short answer costs
     #[arg(long)]
     pub(super) probe: bool,
+    /// Run the set-up and verify commands on what features would build on, and say how long each takes
+    #[arg(long)]
+    pub(super) verify: bool,
     /// For programs
     #[arg(long)]
     pub(super) json: bool,

@@ -27,6 +27,11 @@ pub(super) fn doctor(desk: &Desk, args: &DoctorArgs) -> Result<u8, Failure> {
         let runtime = runtime.map_err(anyhow::Error::new)?;
         let look = driver::agents(&place, config, &desk.env, args.probe);
         checkup.hear_of(runtime.block_on(look));
+        if args.verify {
+            let ready = driver::preflight(place.clone(), config.clone(), desk.env.clone())?;
+            let (tried, _) = runtime.block_on(driver::try_base(ready))?;
+            checkup.hear_of_base(&tried);
+        }
     }
     match args.json {
         true => out::json(&checkup.json())?,

@@ -3,6 +3,7 @@
 //! Everything a person types comes in here and everything a person reads goes out here. This room must
 //! never decide what happens to a feature, and never touch git, processes or the journal itself.
 
+mod apart;
 mod args;
 mod clean;
 mod command;
@@ -20,6 +21,7 @@ mod plan;
 mod prompt;
 mod queue;
 mod recover;
+mod rehearse;
 mod run;
 mod shell;
 mod status;
@@ -71,6 +73,8 @@ pub fn main() -> u8 {
     let result = match cli.command {
         Args::Init(args) => init::init(&desk, &args),
         Args::Run(args) => run::run(&desk, *args),
+        Args::Attach => apart::attach(&desk),
+        Args::Stop(args) => apart::stop(&desk, &args),
         Args::Plan(args) => plan::plan(&desk, args),
         Args::Status(args) => status::status(&desk, &args),
         Args::Why(args) => why::why(&desk, &args),

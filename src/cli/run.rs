@@ -1,7 +1,8 @@
 //! `harness run`.
 
+use super::apart::{Leaving, detach};
 use super::args::RunArgs;
-use super::{Desk, desk::Failure, out, plan};
+use super::{Desk, desk::Failure, out, plan, rehearse};
 use crate::core::{State, view};
 use crate::driver::{self, Audience, Outcome, Ready, preflight};
 use crate::model::{Slug, Stamp};
@@ -15,31 +16,50 @@ use tokio::task::LocalSet;
 const REDRAW: Duration = Duration::from_millis(120);
 
 pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
+    if args.detach {
+        return detach(desk);
+    }
+    let (rehearses, probes) = (args.rehearse, !args.no_probe);
     let place = desk.place()?;
+    let leaving = match args.apart {
+        true => Some(Leaving::new(&place)?),
+        false => None,
+    };
     let config = desk.config(&place, args.flags())?;
     if config.dry_run {
         return plan::dry_run(desk, &place, &config);
     }
+    if rehearses {
+        return rehearse::rehearse(desk, &place, config, probes);
+    }
     let ready = preflight(place, config, desk.env.clone())?;
     super::desk::show(&ready.survey.warnings, desk.colour);
     let state_dir = ready.place.state_dir.clone();
-    let outcome = play(ready)?;
+    let outcome = match leaving {
+        Some(mut leaving) => conduct(ready, &mut leaving)?,
+        None => play(ready)?,
+    };
     out::out(&format!("\n{}", report::summary(&outcome.view, &state_dir)));
     Ok(outcome.code)
 }
 
 /// Runs a checked backlog on this thread, with bars on a terminal and lines elsewhere.
 pub(super) fn play(ready: Ready) -> Result<Outcome, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::from(anyhow::Error::new(error).context("no runtime")))?;
     let mut crowd = Crowd {
         bars: Bars::new(),
         drawn: None,
     };
-    let outcome = runtime.block_on(LocalSet::new().run_until(driver::run(ready, &mut crowd)));
+    let outcome = conduct(ready, &mut crowd);
     crowd.bars.finish();
+    outcome
+}
+
+fn conduct(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, Failure> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from(anyhow::Error::new(error).context("no runtime")))?;
+    let outcome = runtime.block_on(LocalSet::new().run_until(driver::run(ready, audience)));
     // Blocking git work that was still under way when the run broke off must not hold the exit.
     runtime.shutdown_timeout(Duration::from_secs(10));
     Ok(outcome?)
@@ -69,6 +89,10 @@ impl Audience for Crowd {
             live: Some("this run".to_owned()),
             words,
         });
+    }
+
+    fn ring(&mut self, text: &str) {
+        self.bars.ring(text);
     }
 
     fn redraw_every(&self) -> Option<Duration> {

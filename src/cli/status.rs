@@ -16,14 +16,19 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 /// Pause between two looks of `--watch`.
-const LOOK_AGAIN: Duration = Duration::from_millis(300);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// How much of an agent's output is read for its last words.
 const TAIL_BYTES: u64 = 4096;
 
 pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     if args.watch {
-        return watch(desk, &place);
+        if let Some(seen) = watch(desk, &place)?
+            && out::is_terminal()
+        {
+            out::exact(&report::status(&seen.glance(), out::columns(), desk.colour));
+        }
+        return Ok(0);
     }
     let forgotten: Vec<Problem> = forgotten(&place)?.into_iter().collect();
     show(&forgotten, desk.colour);
@@ -99,7 +104,10 @@ pub(super) fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
         view.halt = halt.unwrap_or(view.halt);
         // What only a run could give is not what is missing.
         for feature in &mut view.features {
-            let of_a_run = |wait: &Wait| matches!(wait, Wait::Slot | Wait::Budget | Wait::Stopped);
+            let of_a_run = |wait: &Wait| {
+                let missing = [Wait::Slot, Wait::Budget, Wait::Deadline, Wait::Stopped];
+                missing.contains(wait)
+            };
             feature.waits.retain(|wait| !of_a_run(wait));
         }
     }
@@ -130,7 +138,8 @@ fn last_words(path: &Path) -> Option<String> {
     Some(line.to_owned())
 }
 
-fn watch(desk: &Desk, place: &Place) -> Result<u8, Failure> {
+/// Shows the run until it ends, and gives the last look; `None`: a person has seen enough.
+pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -153,11 +162,7 @@ fn watch(desk: &Desk, place: &Place) -> Result<u8, Failure> {
         }
         if seen.live.is_none() {
             bars.finish();
-            let text = report::status(&seen.glance(), out::columns(), desk.colour);
-            if !plain {
-                out::exact(&text);
-            }
-            return Ok(0);
+            return Ok(Some(seen));
         }
         let interrupted = runtime.block_on(async {
             tokio::select! {
@@ -167,7 +172,7 @@ fn watch(desk: &Desk, place: &Place) -> Result<u8, Failure> {
         });
         if interrupted {
             bars.finish();
-            return Ok(0);
+            return Ok(None);
         }
     }
 }

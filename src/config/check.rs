@@ -5,6 +5,7 @@
 use super::kind::{PARALLEL_MOST, Parallel, Percent};
 use super::source::{Place, Source, quoted};
 use super::unavailable::Unavailable;
+use super::until::Until;
 use super::words::{self, nearest};
 use super::yaml::{Entry, Node, Value};
 use crate::model::{Problem, Severity};
@@ -143,6 +144,7 @@ impl Checker<'_> {
                 let least_s = schema["x-least-s"].as_u64().unwrap_or(0);
                 duration.is_some_and(|duration| duration.as_secs() >= least_s)
             }
+            Some("until") => Until::parse(&text).is_some(),
             Some("size") => words::size(&text).is_some(),
             Some("usd") => words::usd(&text).is_some(),
             Some("parallel") => Parallel::parse(&text).is_some(),
@@ -202,6 +204,9 @@ impl Checker<'_> {
                 };
                 let seconds = if self.seconds { ", or seconds" } else { "" };
                 return format!("a duration{least} such as 30s, 10m or 1h30m{seconds}");
+            }
+            Some("until") => {
+                return "a time of the day such as \"07:30\", or a duration of at least 1m such as 6h".into();
             }
             Some("percent") => return "a share from 1% to 99%".into(),
             Some("size") => return "a size such as 500MB or 2GiB".into(),

@@ -14,14 +14,17 @@ mod fuzz;
 mod generated;
 mod kind;
 mod limits;
+mod notify;
 mod origin;
 mod overrides;
 mod resolve;
 mod resolved;
 mod routes;
+mod run;
 mod shape;
 mod source;
 mod unavailable;
+mod until;
 mod words;
 pub mod yaml;
 
@@ -29,6 +32,7 @@ pub use budget::price;
 pub use feature::{FeatureKeys, Reference};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::{fuzz, fuzz_front_matter};
+pub use notify::{Notices, Occasion};
 pub use origin::{KeyOrigin, Origin, Origins};
 pub use resolved::{
     Config, Confine, Generated, Kind, Merge, Profile, Prompt, Resources, Route, Run, SandboxChoice,
@@ -36,6 +40,7 @@ pub use resolved::{
 };
 pub(crate) use source::quoted;
 pub use source::{FILE_CAP_BYTES, Place, Source, Spot, read_text};
+pub use until::Until;
 pub use words::{nearest, size_shown};
 
 use crate::model::{Problem, Problems, Severity};
@@ -84,6 +89,8 @@ pub struct Flags {
     pub agent: Option<String>,
     /// `--model`.
     pub model: Option<String>,
+    /// `--until`: a time of the day, or a duration.
+    pub until: Option<String>,
     /// `--on-halt`: `isolate` or `stop`.
     pub on_halt: Option<String>,
     /// `--budget-usd`.

@@ -9,13 +9,14 @@ use super::kind::{PARALLEL_MOST, Parallel, Text};
 use super::origin::{Origin, Tree};
 use super::overrides::is_ours;
 use super::resolved::{
-    Config, Confine, Kind, Merge, Profile, Prompt, Resources, Run, SandboxChoice, Specs, Strategy,
+    Config, Confine, Kind, Merge, Profile, Prompt, Resources, SandboxChoice, Specs, Strategy,
     Verify, Worktrees,
 };
+use super::run;
 use super::shape::{self, Selection, Shape};
 use super::source::{Place, Source, quoted};
 use super::yaml::Node;
-use crate::model::{BreakerSettings, OnHalt, Problem, Severity, Slug};
+use crate::model::{BreakerSettings, Problem, Severity, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -56,7 +57,7 @@ impl Resolver<'_> {
             target: shape.target.map(|name| name.0),
             specs: self.specs(&shape.specs),
             features,
-            run: run(&shape.run),
+            run: run::resolve(&shape.run),
             agent,
             escalate: self.escalate(shape.escalate, &agents),
             routes: self.routes(shape.routes, &agents),
@@ -91,6 +92,7 @@ impl Resolver<'_> {
                 regenerate: self.regenerate(shape.merge.regenerate),
             },
             prompt: self.prompt(shape.prompt),
+            notify: self.notices(shape.notify),
             model: selection.model.map(|name| name.0),
             only: self.only(&selection.only.0),
             dry_run: selection.dry_run,
@@ -381,7 +383,7 @@ fn named(name: &str, problem: Problem) -> Problem {
 }
 
 /// That many, or as many as this process may use.
-fn processors(number: Parallel) -> u32 {
+pub(super) fn processors(number: Parallel) -> u32 {
     match number {
         Parallel::Auto => {
             let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -400,25 +402,6 @@ fn resources(shape: &shape::Resources) -> Resources {
         output: shape.output.0,
         pressure: shape.pressure,
         jobs: shape.jobs.map(processors),
-    }
-}
-
-fn run(shape: &shape::Run) -> Run {
-    Run {
-        parallel: match shape.parallel {
-            Parallel::Auto => processors(Parallel::Auto).min(4),
-            Parallel::Number(number) => number,
-        },
-        max_iterations: shape.max_iterations,
-        max_iterations_per_feature: shape.max_iterations_per_feature,
-        iteration_timeout: shape.iteration_timeout.0,
-        idle_timeout: shape.idle_timeout.map(|span| span.0),
-        sleep_between: shape.sleep_between.0,
-        grace: shape.grace.0,
-        on_halt: match shape.on_halt {
-            shape::OnHalt::Isolate => OnHalt::Isolate,
-            shape::OnHalt::Stop => OnHalt::Stop,
-        },
     }
 }
 

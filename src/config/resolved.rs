@@ -3,7 +3,9 @@
 //! This file must never know where a value came from.
 
 use super::feature::FeatureKeys;
+use super::notify::Notices;
 use super::source::Spot;
+use super::until::Until;
 use crate::model::{
     AgentChoice, AgentSettings, BreakerSettings, BudgetSettings, Containment, Isolation,
     LimitSettings, MergeSettings, OnHalt, Price, Settings, Slug,
@@ -55,6 +57,8 @@ pub struct Config {
     pub merge: Merge,
     /// What agents are told.
     pub prompt: Prompt,
+    /// What a person is told while they are not looking.
+    pub notify: Notices,
     /// Model for every agent of this run, by flag or environment.
     pub model: Option<String>,
     /// Features the run is limited to, by flag or environment.
@@ -89,6 +93,10 @@ pub struct Run {
     pub iteration_timeout: Duration,
     /// Time without output after which an agent is stopped.
     pub idle_timeout: Option<Duration>,
+    /// When nothing is started any more that cannot land by then.
+    pub until: Option<Until>,
+    /// Whether the machine is kept from sleeping.
+    pub keep_awake: bool,
     /// Pause between two iterations of one feature.
     pub sleep_between: Duration,
     /// From TERM to KILL.
@@ -356,6 +364,8 @@ impl Config {
             parallel: self.run.parallel,
             max_iterations: self.run.max_iterations,
             max_iterations_per_feature: self.run.max_iterations_per_feature,
+            // What time that is, is found out when the run begins.
+            until: None,
             sleep_between_ms: u64::try_from(sleep_ms).unwrap_or(u64::MAX),
             on_halt: self.run.on_halt,
             breakers: self.breakers,

@@ -8,7 +8,9 @@ use super::budget::{Budget, FeatureBudget, Price};
 use super::confine::{Confine, SandboxChoice};
 use super::kind::{Name, Parallel, Size, Span, Text, Words};
 use super::limits::Limits;
+use super::notify::Notify;
 use super::routes::{Route, Rung};
+use super::run::Run;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -66,6 +68,8 @@ pub(super) struct Shape {
     pub merge: Merge,
     /// What agents are told.
     pub prompt: Prompt,
+    /// What you are told while you are not looking, and how.
+    pub notify: Notify,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -122,39 +126,6 @@ pub(super) struct FeatureStuck {
     /// An iteration with at most this many bytes of the agent's own text is silent.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub min_bytes: Option<u64>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Run {
-    /// How many agents work at once; auto means one a processor, at most 4.
-    pub parallel: Parallel,
-    /// Agent calls in the whole run.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub max_iterations: u32,
-    /// Agent calls on one feature.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub max_iterations_per_feature: u32,
-    /// Time limit of one agent call.
-    #[schemars(extend("x-least-s" = 1))]
-    pub iteration_timeout: Span,
-    /// Stop an agent that has printed nothing for this long; null means never.
-    #[schemars(extend("x-least-s" = 1))]
-    pub idle_timeout: Option<Span>,
-    /// Pause between two iterations of one feature.
-    pub sleep_between: Span,
-    /// Time between asking a process to end and killing it, and between an agent's result and its being asked to end.
-    pub grace: Span,
-    /// When one feature blocks or trips: isolate leaves the others running, stop ends the run.
-    pub on_halt: OnHalt,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum OnHalt {
-    Isolate,
-    Stop,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -369,6 +340,7 @@ impl Default for Shape {
             verify: Verify::default(),
             merge: Merge::default(),
             prompt: Prompt::default(),
+            notify: Notify::default(),
         }
     }
 }
@@ -379,21 +351,6 @@ impl Default for Specs {
             dir: Name("specs".into()),
             file: Name("spec.md".into()),
             order_file: Name("scripts/feature-order.txt".into()),
-        }
-    }
-}
-
-impl Default for Run {
-    fn default() -> Self {
-        Self {
-            parallel: Parallel::Auto,
-            max_iterations: 200,
-            max_iterations_per_feature: 20,
-            iteration_timeout: Span(Duration::from_secs(30 * 60)),
-            idle_timeout: None,
-            sleep_between: Span(Duration::ZERO),
-            grace: Span(Duration::from_secs(10)),
-            on_halt: OnHalt::Isolate,
         }
     }
 }

@@ -3,7 +3,8 @@
 mod routes;
 
 use super::{
-    FILE_NAME, Kind, Loaded, Origin, Profile, SandboxChoice, Source, Sources, load, schema, yaml,
+    FILE_NAME, Kind, Loaded, Occasion, Origin, Profile, SandboxChoice, Source, Sources, Until,
+    load, schema, yaml,
 };
 use crate::model::{Isolation, OnHalt, Slug};
 use proptest::prelude::*;
@@ -88,6 +89,23 @@ const BAD_FILES: &[(&str, &str)] = &[
     (
         "isolation: clon",
         ":1: `isolation`: expected `worktree` or `clone`, found `clon` (did you mean `clone`?)",
+    ),
+    (
+        "run: {until: '25:00'}",
+        ":1: `run.until`: expected a time of the day such as \"07:30\", or a duration of at least 1m such as 6h, found `25:00`",
+    ),
+    (
+        "notify: {on: [meged]}",
+        ":1: `notify.on`: expected `started` or `merged` or `needs_human` or `limit` or `budget` or `finished`, found \
+         `meged` (did you mean `merged`?)",
+    ),
+    (
+        "notify: {webhook: hooks.example.org/secret}",
+        ":1: `notify.webhook`: expected an address that begins with https:// (or with a variable",
+    ),
+    (
+        "notify: {webhook: 'https://x', headers: {'a b': c}}",
+        ":1: `notify.headers`: a header is a name",
     ),
     (
         "run: [1]",
@@ -259,14 +277,8 @@ fn bad_files_are_refused_at_their_line() {
 }
 
 #[test]
-fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
-    for yaml in [
-        "checks: {todo_added: warn}",
-        "checks: {}",
-        "notify: {command: notify-send}",
-        "run: {until: '07:30'}",
-        "run: {keep_awake: true}",
-    ] {
+fn what_is_not_available_is_refused() {
+    for yaml in ["checks: {todo_added: warn}", "checks: {}"] {
         let problems = refused(yaml, &[]);
         assert!(
             problems[0].contains("not available yet"),
@@ -274,18 +286,33 @@ fn what_is_not_available_is_refused_unless_it_asks_for_nothing_new() {
         );
         assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
     }
-    let harmless = "\
-        notify: {command: null, on: [finished]}\nrun: {until: null, keep_awake: false}\n\
-        sandbox: off";
-    let (_dir, sources) = sources(harmless, &[]);
-    let config = load(&sources).unwrap().config;
-    std::fs::remove_file(sources.root.join(FILE_NAME)).unwrap();
-    assert_eq!(config, load(&sources).unwrap().config);
     assert!(loaded("sandbox: false", &[]).warnings.is_empty());
     assert_eq!(
         refused("sandox: auto", &[]),
         ["harness.yaml:1: unknown key `sandox` (did you mean `sandbox`?)"]
     );
+}
+
+#[test]
+fn what_you_are_told_and_until_when_a_run_goes_are_read() {
+    let yaml = "run: {until: 07:30, keep_awake: false}\nnotify:\n  on: [merged, limit]\n  command: notify me\n  \
+        webhook: ${HOOK}\n  headers: {Authorization: 'Bearer ${T}'}\n  terminal: true";
+    let config = loaded(yaml, &[]).config;
+    let (hour, minute) = (7, 30);
+    assert_eq!(config.run.until, Some(Until::Clock { hour, minute }));
+    assert!(!config.run.keep_awake);
+    assert_eq!(config.notify.on, [Occasion::Merged, Occasion::Limit].into());
+    assert_eq!(config.notify.command.as_deref(), Some("notify me"));
+    assert_eq!(config.notify.webhook.as_deref(), Some("${HOOK}"));
+    assert_eq!(config.notify.headers["Authorization"], "Bearer ${T}");
+    assert!(config.notify.terminal && !config.notify.desktop);
+    let config = loaded(yaml, &[("HARNESS_UNTIL", "6h")]).config;
+    assert_eq!(
+        config.run.until,
+        Some(Until::After(Duration::from_hours(6)))
+    );
+    let config = loaded("", &[]).config;
+    assert!(config.run.keep_awake && config.run.until.is_none());
 }
 
 #[test]

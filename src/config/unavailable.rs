@@ -3,7 +3,7 @@
 //! A key that would do nothing is refused, unless its value asks for exactly what happens anyway: a
 //! setting that is silently ignored is worse than one that is missing.
 
-use super::yaml::{Node, Value};
+use super::yaml::Node;
 
 /// A key that is not available.
 pub(super) struct Unavailable {
@@ -24,26 +24,8 @@ const fn key(key: &'static str, harmless: fn(&Node) -> bool, instead: &'static s
 }
 
 /// Keys of harness.yaml.
-pub(super) const IN_FILE: &[Unavailable] = &[
-    key("checks", never, "remove it"),
-    key("notify.command", null, "remove it"),
-    key("notify.on", always, "remove it"),
-    key("run.until", null, "remove it"),
-    key(
-        "run.keep_awake",
-        |node| node.value == Value::Bool(false),
-        "remove it",
-    ),
-];
+pub(super) const IN_FILE: &[Unavailable] = &[key("checks", never, "remove it")];
 
 fn never(_: &Node) -> bool {
     false
-}
-
-fn always(_: &Node) -> bool {
-    true
-}
-
-fn null(node: &Node) -> bool {
-    node.value == Value::Null
 }

@@ -24,40 +24,9 @@ impl State {
         self.seq = record.seq;
         self.last_at = record.at;
         let at = record.at;
+        self.paces.hear(&record.event);
         match &record.event {
-            Event::RunStarted {
-                run,
-                settings,
-                target,
-                ground,
-            } => {
-                let held = match ground.relation {
-                    Relation::Behind => Some(ground.target.clone()),
-                    Relation::Ahead | Relation::Rewritten => self.published(target).cloned(),
-                };
-                self.run = Some(Run {
-                    id: run.clone(),
-                    settings: (**settings).clone(),
-                    target: target.clone(),
-                    tip: ground.tip.clone(),
-                    tree: ground.tree.clone(),
-                    target_tip: ground.target.clone(),
-                    held,
-                    started: at,
-                    slept_ms: 0,
-                    iterations: 0,
-                    used: Usage::default(),
-                    budget_told: BTreeSet::new(),
-                    caches: BTreeMap::new(),
-                    findings: Vec::new(),
-                    stop: None,
-                    strain: None,
-                    halted_by: None,
-                    tidied: false,
-                    ended: None,
-                });
-                self.begin_anew(ground, at);
-            }
+            Event::RunStarted { .. } => self.run_started(&record.event, at),
             Event::BacklogChanged { upserted, removed } => self.backlog(upserted, removed, at),
             Event::HaltSeen { reason } => self.halt = Some(reason.clone()),
             Event::HaltCleared => self.halt = None,
@@ -66,6 +35,7 @@ impl State {
             Event::Slept { slept_ms } => self.slept(*slept_ms),
             Event::Noticed { what } => self.notice(what),
             Event::Strained { .. }
+            | Event::TimeUp
             | Event::StopRequested { .. }
             | Event::Tidied
             | Event::RunEnded { .. } => self.apply_run(&record.event, at),
@@ -93,6 +63,45 @@ impl State {
         }
     }
 
+    fn run_started(&mut self, event: &Event, at: Stamp) {
+        let Event::RunStarted {
+            run,
+            settings,
+            target,
+            ground,
+        } = event
+        else {
+            return;
+        };
+        let held = match ground.relation {
+            Relation::Behind => Some(ground.target.clone()),
+            Relation::Ahead | Relation::Rewritten => self.published(target).cloned(),
+        };
+        self.run = Some(Run {
+            id: run.clone(),
+            settings: (**settings).clone(),
+            target: target.clone(),
+            tip: ground.tip.clone(),
+            tree: ground.tree.clone(),
+            target_tip: ground.target.clone(),
+            held,
+            started: at,
+            slept_ms: 0,
+            iterations: 0,
+            used: Usage::default(),
+            budget_told: BTreeSet::new(),
+            caches: BTreeMap::new(),
+            findings: Vec::new(),
+            stop: None,
+            time_up: false,
+            strain: None,
+            halted_by: None,
+            tidied: false,
+            ended: None,
+        });
+        self.begin_anew(ground, at);
+    }
+
     /// What happens to the run as a whole.
     fn apply_run(&mut self, event: &Event, at: Stamp) {
         if *event == Event::Tidied {
@@ -112,6 +121,7 @@ impl State {
                     codes: codes.clone(),
                 });
             }
+            Event::TimeUp => run.time_up = true,
             _ => {}
         }
     }

@@ -16,6 +16,7 @@ mod breaker;
 mod budget;
 mod budget_view;
 mod caches;
+mod deadline;
 mod decide;
 mod decide_merge;
 mod exit;

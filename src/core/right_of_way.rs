@@ -8,7 +8,7 @@
 
 use super::feature::{Feature, Phase};
 use super::merge;
-use super::schedule::admits;
+use super::schedule::{admits, clash, waits_after};
 use super::state::{Run, State};
 use crate::model::{Event, RightOfWay, Slug, Stamp};
 
@@ -43,12 +43,22 @@ pub(super) fn has(state: &State, run: &Run, slug: &Slug) -> bool {
     };
     let startable = admits(state, run) && feature.listed && state.is_selected(slug);
     match feature.phase {
-        Phase::Pending => startable && feature.unmet == 0,
+        Phase::Pending => startable && feature.unmet == 0 && !waits_behind(state, feature),
         Phase::Working { running } => startable || running.is_some(),
         Phase::Queued => !merge::is_held(state, feature) && feature.unmet == 0,
         Phase::Preparing | Phase::Integrating { .. } => true,
         _ => false,
     }
+}
+
+/// Whether a feature that could start waits for another to end or to land, which may be the one that lets it through.
+fn waits_behind(state: &State, feature: &Feature) -> bool {
+    let queued = |slug: &Slug| {
+        let other = state.features.get(slug);
+        other.is_some_and(|other| other.phase == Phase::Queued)
+    };
+    let clashes = clash(state, feature).is_some_and(queued);
+    clashes || waits_after(state, feature, &mut None).is_some()
 }
 
 /// Whether a feature waits for one that has it. Of two that have it only the later one waits, whoever gave way

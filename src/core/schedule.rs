@@ -7,6 +7,7 @@ use super::accounts::{is_active, own_profile};
 use super::breaker::TAMPERED;
 use super::budget::{feature_news, feature_used_up, run_news, run_used_up};
 use super::caches;
+use super::deadline;
 use super::exit::exit_codes;
 use super::feature::{Feature, Phase};
 use super::ladder;
@@ -26,6 +27,7 @@ pub fn next(state: &State, now: Stamp) -> Option<Event> {
     judge(state, run)
         .or_else(|| notice(state, run))
         .or_else(|| merge::next(state, run, now))
+        .or_else(|| deadline::time_up(state, run, now))
         .or_else(|| start_iteration(state, run, now))
         .or_else(|| start_feature(state, run, now))
         .or_else(|| park_held(state, run))
@@ -40,7 +42,7 @@ pub(super) fn admits(state: &State, run: &Run) -> bool {
 }
 
 fn admits_but_for_limits(state: &State, run: &Run) -> bool {
-    run.stop.is_none() && state.halt.is_none() && run.halted_by.is_none()
+    run.stop.is_none() && state.halt.is_none() && run.halted_by.is_none() && !run.time_up
 }
 
 /// Whether new work waits because the machine is short of something. What runs may end that; when nothing

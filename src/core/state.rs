@@ -6,6 +6,7 @@
 
 use super::accounts::Account;
 use super::caches::{Cache, CommonPrompt};
+use super::deadline::Paces;
 use super::feature::{Feature, Phase, ReadyKey};
 use super::graph::Graph;
 use super::queue::Merging;
@@ -41,6 +42,8 @@ pub struct State {
     pub(super) accounts: BTreeMap<String, Account>,
     /// What all prompts begin with.
     pub(super) prompt: CommonPrompt,
+    /// How long things take.
+    pub(super) paces: Paces,
     /// When an iteration of each account last began.
     pub(super) last_starts: BTreeMap<String, Stamp>,
     /// Features whose last report or gate verdict is still to be judged.
@@ -84,6 +87,8 @@ pub(super) struct Run {
     /// What a person was told.
     pub(super) findings: Vec<Finding>,
     pub(super) stop: Option<StopLevel>,
+    /// Whether nothing is started any more because it could not land in time.
+    pub(super) time_up: bool,
     /// What the machine is short of.
     pub(super) strain: Option<String>,
     /// `on_halt: stop` and a feature blocked or tripped in this run.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod accounts;
 mod budget;
 mod cut_off;
+mod deadline;
 mod ladder;
 mod queue;
 mod session;

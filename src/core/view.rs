@@ -72,6 +72,10 @@ pub struct RunView {
     pub max_iterations: u32,
     /// How hard it was asked to stop.
     pub stop: Option<StopLevel>,
+    /// When nothing is started any more that cannot land by then.
+    pub until: Option<Stamp>,
+    /// Whether that is so.
+    pub time_up: bool,
     /// What the machine is short of, so that nothing is started while anything runs.
     pub strain: Option<String>,
     /// Accounts of agents that cannot be used, or are being tried again.
@@ -196,6 +200,8 @@ pub enum Wait {
     Slot,
     /// The run's budget, of which nothing is left.
     Budget,
+    /// The time that the run was given is up.
+    Deadline,
     /// Nothing new is started.
     Stopped,
 }
@@ -247,6 +253,12 @@ pub fn view(state: &State, now: Stamp) -> View {
             iterations: run.iterations,
             max_iterations: run.settings.max_iterations,
             stop: run.stop,
+            until: run
+                .settings
+                .until
+                .as_ref()
+                .map(|until| state.wall_time(until.at)),
+            time_up: run.time_up,
             strain: run.strain.clone(),
             accounts: accounts(state, now),
             account: lost_account(state),
@@ -421,6 +433,8 @@ fn waits(
             Wait::Slot
         } else if run_used_up(run).is_some() {
             Wait::Budget
+        } else if run.time_up {
+            Wait::Deadline
         } else {
             Wait::Stopped
         });

@@ -1,5 +1,6 @@
 //! What the world should be doing now, and when to look again.
 
+use super::deadline;
 use super::feature::{Feature, Phase};
 use super::merge::{Outlook, gate_of, may_be_tried, outlook, publishes, queued};
 use super::queue::{Attempt, AttemptStage, Publishing};
@@ -178,6 +179,7 @@ pub fn wake_at(state: &State, now: Stamp) -> Option<Stamp> {
         .chain(publish)
         .chain(ways)
         .chain(account)
+        .chain(deadline::wake(state, run, now))
         .chain(state.apart_times(run, now).filter(|_| waits))
         .min()
 }

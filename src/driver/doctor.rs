@@ -7,6 +7,7 @@
 
 mod agents;
 mod conditions;
+mod night;
 mod remains;
 
 pub use agents::agents;
@@ -64,6 +65,21 @@ const CHECKS: &[Check] = &[
         conditions::sandbox,
     ),
     look("halt", "the HALT file", conditions::halt),
+    look("room", "room for all worktrees at once", night::room),
+    look("sleep", "whether the machine stays awake", night::sleep),
+    look("clock", "the clock and its time zone", night::clock),
+    look(
+        "limits",
+        "what the system lets one program have",
+        night::limits,
+    ),
+    look(
+        "notify",
+        "the programs that tell you what happens",
+        night::notify,
+    ),
+    look("keys", "keys that agents would be charged on", night::keys),
+    look("program", "which harness is meant", night::program),
     look("pool", "the directory of the worktrees", conditions::pool),
     look(
         "run",

@@ -182,7 +182,7 @@ async fn remade(
 }
 
 /// A commit in one of the gates' worktrees, with the ignored files that checks need.
-async fn checked_out(
+pub(super) async fn checked_out(
     crew: &Rc<Crew>,
     commit: &Oid,
     place: u32,

@@ -3,6 +3,8 @@
 //! [`turn`] is the synchronous heart, [`run`] the only select loop, `world` performs effects, `watch`
 //! tells when files changed. This room must never decide what happens to a feature; it asks `core`.
 
+mod apart;
+mod awake;
 mod builds;
 mod clock;
 mod command;
@@ -17,19 +19,23 @@ mod iterate;
 mod leftovers;
 mod lookout;
 mod machine;
+mod notify;
 mod place;
 mod preflight;
 mod prepare;
 mod radar;
 mod recover;
+mod rehearse;
 mod run;
 mod signals;
 mod tamper;
 pub mod turn;
 mod undo;
+mod until;
 mod watch;
 mod world;
 
+pub use apart::{Apart, Begun, begin_apart, is_run, stop};
 pub use clock::wall_clock;
 pub use command::{Given, clean_up, give};
 pub use crew::prompt_for;
@@ -40,5 +46,6 @@ pub use place::{Place, Reading};
 pub use preflight::{Ready, Survey, charges, preflight, survey};
 pub use radar::conflicts;
 pub use recover::{branch_at, kept, restore_to};
+pub use rehearse::{rehearse, try_base};
 pub use run::{Audience, Outcome, run};
 pub use undo::{Undone, undo};

@@ -3,6 +3,7 @@
 
 use super::confine::Confinement;
 use super::error::DriverError;
+use super::notify;
 use super::place::{Place, profiles_in_use};
 use crate::agent::{self, Tells};
 use crate::config::{self, Config, Profile};
@@ -81,6 +82,7 @@ pub fn preflight(
     survey
         .warnings
         .extend(not_held(&place, &survey.features, &target)?);
+    notify::check(&config.notify, &env)?;
     let profiles = programs(&place, &config, &survey.features, &env)?;
     let template = match &config.prompt.template {
         Some(path) => {

@@ -3,6 +3,7 @@
 //! It collects observations, turns, and tells the audience. It must never decide what happens to a
 //! feature, and nothing it shows may harm the run.
 
+use super::awake::Wakeful;
 use super::builds;
 use super::clock::{Clock, wall_clock};
 use super::crew::Crew;
@@ -12,11 +13,13 @@ use super::evidence::gate_digest;
 use super::leftovers;
 use super::lookout::{Lookout, remove};
 use super::machine::{self, LOOK_EVERY, Machine};
+use super::notify::Notifier;
 use super::place::Place;
 use super::preflight::Ready;
-use super::signals::Signals;
+use super::signals::{Drain, Signals};
 use super::tamper;
 use super::turn::{Engine, Observation};
+use super::until::deadline;
 use super::world::{Hands, Message};
 use crate::agent;
 use crate::core::{State, View, view, wake_at};
@@ -47,6 +50,8 @@ pub trait Audience {
     /// The state as it is when the wall clock reads `now`, with the last words of running agents; called after every
     /// turn and at the pace of [`redraw_every`](Self::redraw_every).
     fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>);
+    /// Draws the attention of whoever is at the terminal; the text is one line.
+    fn ring(&mut self, _text: &str) {}
     /// How often it wants to be shown progress between turns; `None`: not at all.
     fn redraw_every(&self) -> Option<Duration>;
 }
@@ -67,6 +72,7 @@ pub struct Outcome {
 /// When the lock is held, the journal cannot be written, or a state file keeps refusing to be written.
 pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, DriverError> {
     let id = new_run_id();
+    let drain = Drain::listen();
     let memory = Memory::open(&ready.place.state_dir)?;
     let holder = Place::this_process(&format!("run {id}"));
     let _lock = Lock::take(&ready.place.state_dir, &holder)?;
@@ -90,17 +96,22 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     leftovers::end_processes(&crew.place, engine.state());
     let cleared = leftovers::clear(&crew.worktrees, &crew.place, &crew.target)?;
     crew.place.repo.begin_record();
-    let begins = begins(&crew, engine.state()).await?;
+    let clock = Clock::after(engine.state());
+    let begins = begins(&crew, engine.state(), clock.now()).await?;
     let (sender, messages) = unbounded_channel();
+    let notifier = Notifier::begin(&crew, &contents.records, engine.state(), &sender);
+    let (wakeful, sleepy) = Wakeful::begin(&crew);
     let mut session = Session {
-        clock: Clock::after(engine.state()),
+        clock,
         engine,
         hands: Hands::new(Rc::clone(&crew), journal, sender),
         lookout: Lookout::new(Rc::clone(&crew), scanner),
         machine: Machine::new(&crew),
         machine_due: Instant::now(),
+        wakeful,
+        notifier,
         crew,
-        signals: Signals::listen(),
+        signals: Signals::listen(drain),
         messages,
         voice: Voice {
             audience,
@@ -109,27 +120,23 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             secrets,
         },
     };
-    for told in &cleared {
-        session.voice.warn(told);
-    }
-    if contents.torn_bytes > 0 {
-        session
-            .voice
-            .warn("the journal ended in the middle of a line: its torn end was cut off");
-    }
-    if let Some(problem) = forgotten {
-        session.voice.warn(&problem.to_string());
-    }
-    if untrusted {
-        session
-            .voice
-            .warn("no verify.commands are set: done claims are taken on trust");
+    let torn = (contents.torn_bytes > 0)
+        .then_some("the journal ended in the middle of a line: its torn end was cut off");
+    let untrusted =
+        untrusted.then_some("no verify.commands are set: done claims are taken on trust");
+    let odd = [
+        torn.map(str::to_owned),
+        forgotten.map(|one| one.to_string()),
+    ];
+    let odd = cleared.into_iter().chain(odd.into_iter().flatten());
+    for told in odd.chain(untrusted.map(str::to_owned)).chain(sleepy) {
+        session.voice.warn(&told);
     }
     session.go(begins).await
 }
 
 /// The run's first observation: what it is asked to do, and where it stands.
-async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
+async fn begins(crew: &Crew, state: &State, now: Stamp) -> Result<Input, DriverError> {
     let repo = &crew.place.repo;
     let ground = repo.ground(&crew.target, state.published(&crew.target))?;
     let mut lost = Vec::new();
@@ -145,6 +152,8 @@ async fn begins(crew: &Crew, state: &State) -> Result<Input, DriverError> {
         }
     }
     let mut settings = crew.config.settings();
+    let clocks = (now, wall_clock());
+    settings.until = deadline(crew.config.run.until, state, clocks, &TimeZone::system());
     settings.merge.gate = gate_digest(crew).await?;
     for (name, agent) in &mut settings.agents {
         let profile = crew.config.agents.get(name);
@@ -172,6 +181,8 @@ struct Session<'a> {
     machine: Machine,
     /// When the machine is looked at next.
     machine_due: Instant,
+    wakeful: Wakeful,
+    notifier: Option<Notifier>,
     crew: Rc<Crew>,
     signals: Signals,
     messages: UnboundedReceiver<Message>,
@@ -201,10 +212,13 @@ impl Session<'_> {
             for record in &records {
                 self.hear(record);
             }
+            self.notify(&records, now);
             self.show(now);
-            let state = self.engine.state();
-            if let Some(code) = state.exit_code().filter(|_| self.engine.is_idle()) {
+            let code = self.engine.state().exit_code();
+            if let Some(code) = code.filter(|_| self.engine.is_idle()) {
+                self.last_words().await;
                 fault::past(Point::RunEnd);
+                let state = self.engine.state();
                 return Ok(Outcome {
                     code,
                     view: view(state, state.wall_time(now)),
@@ -228,6 +242,33 @@ impl Session<'_> {
         let at = self.engine.state().wall_time(record.at);
         if let Some(line) = report::line(record, at, &self.voice.zone) {
             self.voice.say(&line);
+        }
+    }
+
+    fn notify(&mut self, records: &[Record], now: Stamp) {
+        let Some(notifier) = &mut self.notifier else {
+            return;
+        };
+        let told = notifier.hear(records, self.engine.state(), now);
+        for notice in told.iter().filter(|_| self.crew.config.notify.terminal) {
+            self.voice.audience.ring(&notice.line());
+        }
+    }
+
+    /// Who is to be told of the end is, unless somebody who is there does not wait for that.
+    async fn last_words(&mut self) {
+        let Some(notifier) = self.notifier.take() else {
+            return;
+        };
+        let seq = self.engine.state().seq();
+        tokio::select! {
+            () = notifier.finish(seq) => {}
+            _ = self.signals.next() => {}
+        }
+        while let Ok(message) = self.messages.try_recv() {
+            if let Message::Warning(text) = message {
+                self.voice.warn(&text);
+            }
         }
     }
 
@@ -259,6 +300,9 @@ impl Session<'_> {
                     let news = self.clock.news(self.engine.state());
                     batch.extend(news.into_iter().map(Observation::from));
                     self.crew.builds.settle();
+                    if let Some(told) = self.wakeful.look() {
+                        self.voice.warn(&told);
+                    }
                     let finding = self.machine.judge(machine::look(&self.crew));
                     if let Some(why) = finding.emergency {
                         self.make_room(&why);

@@ -1,4 +1,5 @@
-//! Signals as wishes to stop: once drains, twice terminates.
+//! Signals as wishes to stop: Ctrl-C once drains, twice terminates; USR1 is `harness stop`, which drains however often
+//! it comes.
 
 use crate::model::StopLevel;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -8,21 +9,34 @@ const INTERRUPTED: u8 = 130;
 /// Exit code after TERM or HUP.
 const TERMINATED: u8 = 143;
 
-/// Listens for INT, TERM and HUP.
+/// The polite wish, heard from before there is anything to drain: its default action would end the program.
+pub(super) struct Drain(Option<Signal>);
+
+impl Drain {
+    /// Starts listening.
+    pub(super) fn listen() -> Self {
+        Self(signal(SignalKind::user_defined1()).ok())
+    }
+}
+
+/// Listens for INT, TERM, HUP and USR1.
 pub(super) struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hangup: Option<Signal>,
+    drain: Option<Signal>,
     interrupts: u32,
 }
 
 impl Signals {
     /// Starts listening; a signal that cannot be listened for keeps its default action.
-    pub(super) fn listen() -> Self {
+    pub(super) fn listen(drain: Drain) -> Self {
+        let Drain(drain) = drain;
         Self {
             interrupt: signal(SignalKind::interrupt()).ok(),
             terminate: signal(SignalKind::terminate()).ok(),
             hangup: signal(SignalKind::hangup()).ok(),
+            drain,
             interrupts: 0,
         }
     }
@@ -40,6 +54,7 @@ impl Signals {
             }
             () = one(&mut self.terminate) => StopLevel::Terminate { code: TERMINATED },
             () = one(&mut self.hangup) => StopLevel::Terminate { code: TERMINATED },
+            () = one(&mut self.drain) => StopLevel::Drain,
         }
     }
 }

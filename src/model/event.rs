@@ -85,6 +85,9 @@ pub enum Event {
         /// How long, in milliseconds.
         slept_ms: u64,
     },
+    /// The run's time is up: what is started now could not land by its end.
+    #[serde(deserialize_with = "bare")]
+    TimeUp,
     /// The run was asked to stop.
     StopRequested {
         /// How hard.

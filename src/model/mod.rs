@@ -42,8 +42,8 @@ pub use prices::{PRICES_READ, Price, list_price};
 pub use problem::{Problem, Problems, Severity};
 pub use report::{Quota, Session};
 pub use settings::{
-    AgentSettings, BreakerSettings, Containment, Isolation, LimitSettings, MergeSettings, OnHalt,
-    OnLimit, ProcessTier, SandboxTier, Settings,
+    AgentSettings, BreakerSettings, Containment, Deadline, Isolation, LimitSettings, MergeSettings,
+    OnHalt, OnLimit, ProcessTier, SandboxTier, Settings,
 };
 pub use usage::{PromptFigures, Usage};
 pub use verdict::{Evidence, GateId, InfraKind, ParkReason, Red, SkipReason, Trial};

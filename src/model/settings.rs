@@ -1,6 +1,6 @@
 //! The part of the configuration that decisions depend on; it is journalled with every run.
 
-use super::{AgentChoice, BudgetSettings, Slug};
+use super::{AgentChoice, BudgetSettings, Slug, Stamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,9 @@ pub struct Settings {
     pub max_iterations: u32,
     /// Agent calls on one feature since it was last queued.
     pub max_iterations_per_feature: u32,
+    /// When nothing is started any more that cannot land by then; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Deadline>,
     /// Pause between two iterations of one feature, in milliseconds.
     pub sleep_between_ms: u64,
     /// What one feature's halt does to the others.
@@ -47,6 +50,16 @@ pub struct Settings {
     /// Features the run is limited to; `None` means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<BTreeSet<Slug>>,
+}
+
+/// The end of the time that a run was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deadline {
+    /// When, by the journal's time: a clock that is set meanwhile does not move it.
+    pub at: Stamp,
+    /// As it was asked for: `07:30`, `6h`.
+    pub asked: String,
 }
 
 /// What decisions need to know of an agent's profile.
@@ -219,6 +232,7 @@ impl Default for Settings {
             parallel: 1,
             max_iterations: 200,
             max_iterations_per_feature: 20,
+            until: None,
             sleep_between_ms: 0,
             on_halt: OnHalt::Isolate,
             breakers: BreakerSettings::default(),

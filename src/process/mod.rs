@@ -1,15 +1,18 @@
 //! One supervised process tree: spawn, feed, capture, limit, stop, reap.
 //!
 //! This room knows nothing about features, agents, git or the journal; it never decides what an exit
-//! code means. Only a pid from a successful spawn, or one that carries a job's token, and greater
-//! than 1, may ever reach `kill`.
+//! code means. Only a pid from a successful spawn, one that carries a job's token, or that of a harness which was found
+//! by its identity, and greater than 1, may ever reach `kill`.
 //!
 //! What to read where: [`run`] is the life of one job; `spawn` starts it; `pipes` and `capture` move
 //! its bytes; `keeper` and `supervisor` see to it that nothing outlives it; `tree` finds and kills what
 //! belongs to it without a supervisor; `below` ends whole trees; `sandbox` holds it to what it may write and see;
-//! `proc_fs` reads `/proc`; `jobserver` shares the processors among builds; `secrets` keeps values out of what is
+//! `proc_fs` reads `/proc`; `apart` is for a harness without a terminal; `awake` keeps the machine from
+//! sleeping; `jobserver` shares the processors among builds; `secrets` keeps values out of what is
 //! written.
 
+mod apart;
+mod awake;
 mod below;
 mod capture;
 #[cfg(target_os = "linux")]
@@ -35,6 +38,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use apart::{Wish, ask, lead_session, print_into};
+pub use awake::{Awake, may_sleep};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
 pub use heap::keep_one_heap;

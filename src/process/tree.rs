@@ -4,7 +4,7 @@
 //! job's token in its environment, and the descendants of those. As long as the direct child is not
 //! reaped its number cannot be given to anybody else, so group and session are ours alone; this is why
 //! the tree is cleared *before* the child is reaped. This file must never signal a pid it did not get
-//! from a successful spawn or from that definition.
+//! from a successful spawn, from that definition, or from `apart`, which knows a harness by its identity.
 
 use super::below::{Hunt, add_descendants, everybody, freeze_and_kill};
 use super::keeper::{self, KILL, Link, Told};
@@ -183,6 +183,11 @@ impl Drop for Tree {
         }
         keeper::forget(self.leader);
     }
+}
+
+/// Signals one process; the caller knows who that is.
+pub(super) fn signal_one(pid: Killable, signal: Signal) -> nix::Result<()> {
+    kill(pid.pid(), signal)
 }
 
 /// Signals each of them.

@@ -3,7 +3,7 @@
 //! Draws to stderr through indicatif. Losing a picture harms nobody, so nothing here can fail.
 
 use super::Glance;
-use super::text::{count, elapsed, escaped, padded};
+use super::text::{count, elapsed, escaped, padded, shown};
 use super::words::{about, is_active, overall, stage_shown};
 use crate::core::{FeatureView, Stage};
 use crate::model::Slug;
@@ -15,6 +15,8 @@ use std::io::{self, Write};
 const MAX_LINES: usize = 16;
 const BAR_COLUMNS: usize = 20;
 const SLUG_COLUMNS: usize = 20;
+/// Columns of a terminal's own note.
+const RING_COLUMNS: usize = 200;
 /// Words handed to indicatif, which cuts them to the terminal.
 const WORD_COLUMNS: usize = 300;
 
@@ -113,6 +115,18 @@ impl Bars {
             .write_all(lines.as_bytes())
             .and_then(|()| self.out.flush());
         self.total.tick();
+    }
+
+    /// Rings the bell of the terminal and hands it the text for a note of its own (OSC 9); nothing elsewhere.
+    pub fn ring(&mut self, text: &str) {
+        if self.is_hidden() {
+            return;
+        }
+        let text = format!("\x1b]9;{}\x07\x07", shown(text, RING_COLUMNS));
+        let _ = self
+            .out
+            .write_all(text.as_bytes())
+            .and_then(|()| self.out.flush());
     }
 
     /// Takes all bars off the screen; what was said stays.

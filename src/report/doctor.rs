@@ -3,6 +3,7 @@
 //! Only words; what was looked at and mended was done elsewhere.
 
 use super::agents::{AgentHere, CHECK};
+use super::rehearsal::Tried;
 use super::text::{escaped, some};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -57,6 +58,13 @@ impl Checkup {
         self.findings
             .extend(agents.iter().flat_map(AgentHere::findings));
         self.agents = agents;
+    }
+
+    /// Takes in how the commands of the project went on what features build on.
+    pub fn hear_of_base(&mut self, tried: &[Tried]) {
+        self.checks
+            .push(("verify", "the project's commands on what features build on"));
+        self.findings.extend(tried.iter().map(Tried::finding));
     }
 
     /// Whether something is to be put right.

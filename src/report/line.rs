@@ -81,14 +81,20 @@ fn run_started(record: &Record, at: Stamp, tz: &TimeZone) -> Option<String> {
     else {
         return None;
     };
+    let until = settings.until.as_ref().map(|until| {
+        let then = at.plus_ms(until.at.since_ms(record.at));
+        let then = clock(then, tz, "%F %H:%M");
+        format!("; nothing is started that cannot land by {then}")
+    });
     Some(format!(
-        "run {} started on {}: {} at once, onto {} at {}; {}",
+        "run {} started on {}: {} at once, onto {} at {}; {}{}",
         shown(&run.0, 40),
         clock(at, tz, "%F"),
         settings.parallel,
         branch(target),
         ground.tip.short(),
         contained(&settings.containment),
+        until.unwrap_or_default(),
     ))
 }
 
@@ -123,6 +129,9 @@ fn run_text(event: &Event) -> Option<String> {
         Event::Strained { why: None } => "no longer short of anything".to_owned(),
         Event::Noticed { what } => money::finding(what),
         Event::Slept { slept_ms } => format!("the machine slept for {}", elapsed(*slept_ms)),
+        Event::TimeUp => {
+            "the run's time is up: nothing new is started, what is done lands".to_owned()
+        }
         Event::StopRequested {
             level: StopLevel::Drain,
         } => "stopping: nothing new is started, running agents may finish".to_owned(),

@@ -7,7 +7,7 @@ use super::code::codes_text;
 use super::money;
 use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, rfc3339, shown};
 use super::words::{
-    about, account_words, asleep, command, contained, is_active, overall, stage_shown,
+    about, account_words, asleep, command, contained, is_active, overall, stage_shown, until,
 };
 use crate::core::{FeatureView, RunView, Stage};
 use std::fmt::Write as _;
@@ -75,6 +75,7 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
     let run = glance.view.run.as_ref();
     if let Some(run) = run.filter(|_| glance.live.is_some()) {
         out.push((contained(&run.containment), false));
+        out.extend(until(run, glance.now).map(|text| (text, false)));
     }
     if let Some(what) = run.and_then(|run| run.strain.as_ref()) {
         let what = shown(what, 200);

@@ -133,7 +133,7 @@ fn safe_fields(fields: Map<String, Value>) -> Map<String, Value> {
     let waits_for_time = fields.get("for").and_then(Value::as_str) == Some("time");
     let mut out = Map::new();
     for (name, value) in fields {
-        let is_time = matches!(name.as_str(), "since" | "started" | "ended")
+        let is_time = matches!(name.as_str(), "since" | "started" | "ended" | "until")
             || (waits_for_time && name == "what");
         if is_time {
             let ms = value.as_u64();

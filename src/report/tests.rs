@@ -15,7 +15,7 @@ use std::path::Path;
 /// 2026-11-23 22:15:30 UTC.
 const T0: Stamp = Stamp(1_795_472_130_000);
 
-fn slug(name: &str) -> Slug {
+pub(super) fn slug(name: &str) -> Slug {
     Slug::new(name).unwrap()
 }
 
@@ -70,6 +70,8 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             iterations: 14,
             max_iterations: 200,
             stop: None,
+            until: None,
+            time_up: false,
             strain: None,
             accounts: Vec::new(),
             account: None,

@@ -161,7 +161,7 @@ impl<'a> Teller<'a> {
                 }
             }
             Wait::Stopped => link.because.extend(self.stopped()),
-            Wait::Time(_) | Wait::Budget => {}
+            Wait::Time(_) | Wait::Budget | Wait::Deadline => {}
         }
     }
 
@@ -358,6 +358,7 @@ fn waiting(glance: &Glance<'_>, feature: &FeatureView) -> (&'static str, String)
         Wait::Account(..) => "account",
         Wait::Slot => "slot",
         Wait::Budget => "budget",
+        Wait::Deadline => "deadline",
         Wait::Stopped => "stopped",
     };
     let mut parts: Vec<String> = feature

@@ -122,6 +122,7 @@ pub(super) fn wait_text(wait: &Wait, now: Stamp) -> String {
         Wait::Time(at) => format!("again in {}", elapsed(at.since_ms(now))),
         Wait::Account(name, until) => account_text(name, *until, now),
         Wait::Budget => "the run's budget is used up".to_owned(),
+        Wait::Deadline => "the run's time is up".to_owned(),
         Wait::Slot => "for a free slot".to_owned(),
         Wait::Stopped => "nothing new is started".to_owned(),
     }
@@ -266,6 +267,18 @@ pub(super) fn asleep(run: &RunView) -> String {
         0 => String::new(),
         ms => format!(" (asleep for {})", elapsed(ms)),
     }
+}
+
+/// What is to be said of the end of the run's time, while the run lives.
+pub(super) fn until(run: &RunView, now: Stamp) -> Option<String> {
+    let until = run.until.filter(|_| run.ended.is_none())?;
+    Some(match run.time_up {
+        true => "the run's time is up: nothing new is started, what is done lands".to_owned(),
+        false => format!(
+            "the run's time is up in {}: nothing is started that cannot land by then",
+            elapsed(until.since_ms(now))
+        ),
+    })
 }
 
 /// What keeps agents and commands in bounds.

@@ -2,8 +2,8 @@
 
 use super::parts::{
     auth, choice, digest, estimated_report, failed, first_settings, full_report, ground, oid,
-    quota, red, report, routed, settings, slug, specs, spending, started, with_a_ladder,
-    with_a_reserve, with_agents, with_budget, with_own_budget, with_sessions,
+    quota, red, report, routed, settings, slug, specs, spending, started, with_a_deadline,
+    with_a_ladder, with_a_reserve, with_agents, with_budget, with_own_budget, with_sessions,
 };
 use harness::model::{
     AgentChoice, AgentFailure, BudgetUnit, Candidate, Chain, Ending, Event, Evidence, FailureKind,
@@ -228,6 +228,7 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
             started(with_a_ladder(), Relation::Behind),
             started(with_sessions(), Relation::Behind),
             started(with_a_reserve(), Relation::Behind),
+            started(with_a_deadline(), Relation::Behind),
         ],
         "backlog_changed" => vec![
             Event::BacklogChanged {
@@ -247,6 +248,7 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
                 removed: vec![slug("search")],
             },
         ],
+        "time_up" => vec![Event::TimeUp],
         "iteration_ended" => ended(),
         "failed" => given_up(),
         "parked" => parked(),

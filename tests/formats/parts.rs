@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use harness::model::{
     AgentChoice, AgentFailure, AgentSettings, BreakerSettings, Budget, BudgetSettings, BudgetUnit,
-    Containment, Ending, Event, FailureKind, FeatureSpec, Ground, IterationReport, LimitSettings,
-    MergeSettings, MergeVerdict, Oid, OnHalt, OnLimit, ProcessTier, PromptFigures, Quota, Red,
-    Relation, RunId, SandboxTier, Settings, Slug, Spending, StuckRule, Usage,
+    Containment, Deadline, Ending, Event, FailureKind, FeatureSpec, Ground, IterationReport,
+    LimitSettings, MergeSettings, MergeVerdict, Oid, OnHalt, OnLimit, ProcessTier, PromptFigures,
+    Quota, Red, Relation, RunId, SandboxTier, Settings, Slug, Spending, Stamp, StuckRule, Usage,
 };
 
 pub(crate) fn slug(name: &str) -> Slug {
@@ -65,6 +65,7 @@ pub(crate) fn first_settings() -> Settings {
         parallel: 1,
         max_iterations: 200,
         max_iterations_per_feature: 20,
+        until: None,
         sleep_between_ms: 0,
         on_halt: OnHalt::Isolate,
         breakers: breakers(),
@@ -170,6 +171,16 @@ pub(crate) fn with_a_reserve() -> Settings {
     }
     settings.limits.keep_percent = Some(20);
     settings
+}
+
+pub(crate) fn with_a_deadline() -> Settings {
+    Settings {
+        until: Some(Deadline {
+            at: Stamp(1_790_028_800_000),
+            asked: "07:30".into(),
+        }),
+        ..with_a_reserve()
+    }
 }
 
 pub(crate) fn quota() -> Vec<Quota> {

@@ -101,6 +101,9 @@ pub(super) struct Auditor {
     pub(super) last_starts: BTreeMap<String, Stamp>,
     pub(super) halted_by: bool,
     pub(super) strained: bool,
+    /// Whether the run has said that its time is up, and the longest that anything took.
+    pub(super) time_up: bool,
+    pub(super) longest: [u64; 2],
     pub(super) tip: Option<Oid>,
     pub(super) run_iterations: u32,
     pub(super) attempts: BTreeMap<u32, Attempt>,
@@ -125,6 +128,12 @@ impl Auditor {
         );
         assert!(record.at >= self.at, "the journal's time went back");
         (self.seq, self.at) = (record.seq, record.at);
+        let [iteration, gate] = &mut self.longest;
+        match &record.event {
+            Event::IterationEnded { report, .. } => *iteration = report.elapsed_ms.max(*iteration),
+            Event::Gated { gate_ms, .. } => *gate = (*gate_ms).max(*gate),
+            _ => {}
+        }
         let at = record.at;
         match &record.event {
             Event::RunStarted {
@@ -134,6 +143,7 @@ impl Auditor {
             Event::HaltSeen { .. } => self.halt = true,
             Event::HaltCleared => self.halt = false,
             Event::Strained { why } => self.strained = why.is_some(),
+            Event::TimeUp => self.time_is_up(at),
             Event::StopRequested { level } => self.stop = self.stop.max(Some(*level)),
             Event::Written { through } => {
                 assert!(*through > self.written, "writes are confirmed once");
@@ -192,6 +202,7 @@ impl Auditor {
         let before = std::mem::replace(&mut self.settings, settings.clone());
         self.accounts_begin_anew(&before);
         (self.stop, self.halted_by, self.strained) = (None, false, false);
+        self.time_up = false;
         (self.live, self.run_iterations) = (true, 0);
         self.money_begins_anew();
         self.tip = Some(ground.tip.clone());
@@ -254,7 +265,7 @@ impl Auditor {
     /// A run that nothing holds goes on while a feature can be called.
     fn assert_nothing_is_left(&self) {
         let used_up = self.run_iterations >= self.settings.max_iterations || !self.run_may_spend();
-        let is_held = self.stop.is_some() || self.halt || self.halted_by;
+        let is_held = self.stop.is_some() || self.halt || self.halted_by || self.time_up;
         if is_held || used_up || self.an_account_may_be_lost() {
             return;
         }
@@ -268,6 +279,16 @@ impl Auditor {
         }
     }
 
+    /// Not before it matters: by then nothing that takes as long as anything did would have ended.
+    fn time_is_up(&mut self, at: Stamp) {
+        let until = self.settings.until.as_ref();
+        let until = until.expect("a run whose time matters");
+        assert!(!self.time_up, "said once");
+        let [iteration, gate] = self.longest;
+        assert!(at.plus_ms(iteration + gate) >= until.at, "there was time");
+        self.time_up = true;
+    }
+
     pub(super) fn terminating(&self) -> bool {
         matches!(self.stop, Some(StopLevel::Terminate { .. }))
     }
@@ -277,6 +298,12 @@ impl Auditor {
         assert!(self.live, "{what} outside of a run");
         assert!(self.stop.is_none(), "{what} after a stop was asked for");
         assert!(!self.halt, "{what} under HALT");
+        assert!(!self.time_up, "{what} after the run's time was up");
+        let until = self.settings.until.as_ref();
+        assert!(
+            until.is_none_or(|until| self.at < until.at),
+            "{what} too late"
+        );
         assert!(!self.halted_by, "{what} after a halt that stops the run");
         assert!(
             self.run_iterations < self.settings.max_iterations,

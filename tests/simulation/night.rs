@@ -9,8 +9,8 @@ use super::{checkers, number};
 use harness::core::{State, wake_at};
 use harness::driver::turn::{Engine, Observation, TurnError};
 use harness::model::{
-    AgentSettings, Backlog, Event, Input, LimitSettings, MergeSettings, OnHalt, OnLimit, Record,
-    RunId, Settings, Slug, Stamp,
+    AgentSettings, Backlog, Deadline, Event, Input, LimitSettings, MergeSettings, OnHalt, OnLimit,
+    Record, RunId, Settings, Slug, Stamp,
 };
 
 /// More turns than any run needs.
@@ -300,7 +300,15 @@ impl Night {
 impl Sim {
     /// What a run is asked to do.
     fn draw_settings(&mut self) -> Settings {
+        // From other dice: the nights without one are to be what they were.
+        let mut other = self.dice.another();
+        let seconds = other.roll(600);
+        let until = other.chance(15).then(|| Deadline {
+            at: self.now.plus_ms(seconds * 1_000),
+            asked: "then".into(),
+        });
         Settings {
+            until,
             budget: self.purse.settings(),
             ..settings(&mut self.dice)
         }

@@ -593,6 +593,21 @@ fn a_claim_that_changes_nothing_is_recorded_as_such() {
 }
 
 /// `a` has clashed twice and is at it again; `b` claims, changes one of the same paths, and waits.
+/// Each would wait for the other, and the run would end: who comes after another does not go before it.
+#[test]
+fn who_has_the_right_of_way_and_comes_after_who_gives_way_does_not_hold_it_up() {
+    let mut story = a_goes_first();
+    let late = FeatureSpec {
+        after: vec![slug("b")],
+        ..feature("a", &[])
+    };
+    // The run is cut off, and when the next begins `a` is to come after `b`.
+    story.run_again(Settings::default(), Some(vec![late, feature("b", &[])]));
+    assert_eq!(story.state.exit_code(), None);
+    story.merge("b");
+    assert_eq!(story.stage("b"), Stage::Merged);
+}
+
 pub(super) fn a_goes_first() -> Story {
     let mut story = claimed(2, &["a"], batch(4));
     let resolved = || IterationReport {

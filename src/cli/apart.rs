@@ -1,0 +1,159 @@
+//! `harness run --detach`, `harness attach`, `harness stop`: a run and the people who come and go.
+
+use super::args::StopArgs;
+use super::status::{LOOK_AGAIN, watch};
+use super::{Desk, desk::Failure, out};
+use crate::driver::{self, Apart, Audience, Begun, Place, is_run};
+use crate::journal::Holder;
+use crate::model::{Problem, Slug, Stamp, StopLevel};
+use crate::report;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::runtime::Builder;
+
+/// The option of the process that goes on; a person types `--detach`.
+const APART: &str = "--apart";
+/// Exit code of who was shown a run that has no end: it was killed, and work is pending.
+const PENDING: u8 = 1;
+
+/// Begins the same run in a session of its own, and says so when it has really begun.
+pub(super) fn detach(desk: &Desk) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let typed = std::env::args_os().skip(1);
+    let mut args: Vec<OsString> = typed.filter(|arg| arg != "--detach").collect();
+    args.push(APART.into());
+    match runtime()?.block_on(driver::begin_apart(&args))? {
+        Begun::No { code } => Ok(code),
+        Begun::Yes { run, pid } => {
+            let log = place.run_log();
+            out::out(&format!(
+                "run {run} goes on by itself (process {pid})\n\
+                 harness attach  shows it, and how it ends\n\
+                 harness stop    ends it\n\
+                 its output: {}\n",
+                log.display()
+            ));
+            Ok(0)
+        }
+    }
+}
+
+/// Whoever began a run that goes on by itself, until it has begun; then nobody. The log has every line anyway.
+pub(super) struct Leaving {
+    apart: Apart,
+    run_log: PathBuf,
+}
+
+impl Leaving {
+    pub(super) fn new(place: &Place) -> Result<Self, Failure> {
+        let run_log = place.run_log();
+        let apart = Apart::enter()?;
+        Ok(Self { apart, run_log })
+    }
+}
+
+impl Audience for Leaving {
+    fn say(&mut self, line: &str) {
+        // What the run tells of its first turn belongs to the run, which is in nobody's hands yet.
+        let is_odd = line.contains("  warning: ");
+        if is_odd && self.apart.is_heard() {
+            out::err(&format!("{line}\n"));
+        }
+    }
+
+    fn glance(&mut self, state: &crate::core::State, now: Stamp, _: &BTreeMap<Slug, String>) {
+        if self.apart.is_heard()
+            && let Some(run) = crate::core::view(state, now).run
+        {
+            self.apart.begun(&run.id, &self.run_log);
+        }
+    }
+
+    fn redraw_every(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Shows a run from outside, to its end.
+pub(super) fn attach(desk: &Desk) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let Some(seen) = watch(desk, &place)? else {
+        out::err("the run goes on; `harness attach` shows it again, `harness stop` ends it\n");
+        return Ok(0);
+    };
+    let glance = seen.glance();
+    let Some(run) = &glance.view.run else {
+        let problem = Problem::error("there is no run to attach to");
+        return Err(problem.help("`harness run` begins one").into());
+    };
+    out::out(&format!(
+        "\n{}",
+        report::summary(glance.view, &place.state_dir)
+    ));
+    if run.ended.is_none() {
+        out::err("it was killed before its end; `harness run` goes on where it was\n");
+    }
+    Ok(seen.state.exit_code().unwrap_or(PENDING))
+}
+
+/// Asks the living run to stop, and waits until it has.
+pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let Some(holder) = place.holder().filter(is_run) else {
+        out::out("no run is under way: there is nothing to stop\n");
+        return Ok(0);
+    };
+    let before = place.read()?.state;
+    let view = crate::core::view(&before, driver::wall_clock());
+    let stopping = view.run.and_then(|run| run.stop);
+    if driver::stop(&holder, args.now)? {
+        out::out(&asked(&holder, stopping, args.now));
+    }
+    if args.no_wait {
+        return Ok(0);
+    }
+    if !runtime()?.block_on(ended(&place, &holder)) {
+        out::err("the run has not ended yet; it still stops\n");
+        return Ok(0);
+    }
+    let after = place.read()?.state;
+    match after.exit_code() {
+        Some(code) => out::out(&format!(
+            "the run has ended with exit code {code}: {}\n",
+            report::code_meaning(code)
+        )),
+        None => {
+            out::out("the run has ended in the middle; `harness run` goes on where it was\n");
+        }
+    }
+    Ok(0)
+}
+
+fn asked(holder: &Holder, stopping: Option<StopLevel>, now: bool) -> String {
+    let who = format!("{} (process {})", holder.doing, holder.pid);
+    match (now, stopping) {
+        (true, _) => format!("{who} ends what is under way; what agents have changed is kept\n"),
+        (false, None) => format!(
+            "{who} starts nothing new and ends when what is under way has ended; `harness stop --now` ends that too\n"
+        ),
+        (false, Some(_)) => format!("{who} is stopping already; `harness stop --now` hurries it\n"),
+    }
+}
+
+/// Waits until nobody, or somebody else, holds the lock; `false`: the person does not wait.
+async fn ended(place: &Place, holder: &Holder) -> bool {
+    while place.holder().as_ref() == Some(holder) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return false,
+            () = tokio::time::sleep(LOOK_AGAIN / 3) => {}
+        }
+    }
+    true
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(anyhow::Error::new)?)
+}

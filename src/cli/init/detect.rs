@@ -1,0 +1,610 @@
+//! What stands in a checkout: how it is built and checked, where specs are, what agents are told.
+//!
+//! It reads names of files and a few of them, runs nothing, and never writes. What it cannot know it leaves out.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How deep the parts of a repository are looked for.
+const DEPTH: usize = 2;
+/// Directories that hold what others wrote, or what was made.
+const NOT_OURS: &[&str] = &["node_modules", "target", "vendor", "dist", "build", "venv"];
+/// The longest file that is read.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What one part of the repository needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Below the root; empty: the root itself.
+    pub(super) dir: PathBuf,
+    /// What it is, for people: `Rust (Cargo.toml)`.
+    pub(super) what: String,
+    /// Commands that make a fresh checkout ready.
+    pub(super) setup: Vec<String>,
+    /// Commands that check it.
+    pub(super) verify: Vec<String>,
+    /// What those make, and git should ignore.
+    pub(super) made: Vec<&'static str>,
+}
+
+/// Every part that says how it is checked: the root, and those below it that it does not speak for.
+pub(super) fn parts(root: &Path) -> Vec<Part> {
+    let mut parts = of_dir(root, Path::new(""));
+    let speaks_for_all = parts.iter().any(|part| !part.verify.is_empty());
+    if !speaks_for_all {
+        for dir in directories(root, DEPTH) {
+            // A part of a part is that one's business.
+            if !parts
+                .iter()
+                .any(|part| !part.dir.as_os_str().is_empty() && dir.starts_with(&part.dir))
+            {
+                parts.extend(of_dir(root, &dir));
+            }
+        }
+    }
+    parts
+}
+
+/// Directories below the root, those above first.
+fn directories(root: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut level = vec![PathBuf::new()];
+    for _ in 0..depth {
+        let mut next = Vec::new();
+        for dir in &level {
+            let entries = fs::read_dir(root.join(dir)).into_iter().flatten().flatten();
+            for entry in entries {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_dir && !name.starts_with('.') && !NOT_OURS.contains(&&*name) {
+                    next.push(dir.join(&*name));
+                }
+            }
+        }
+        next.sort();
+        found.extend(next.iter().cloned());
+        level = next;
+    }
+    found
+}
+
+/// What one directory is. A Makefile that names a check is the project's own word and counts before the language's.
+fn of_dir(root: &Path, dir: &Path) -> Vec<Part> {
+    let here = Here {
+        path: root.join(dir),
+    };
+    let looks: [fn(&Here) -> Option<Part>; 10] =
+        [rust, node, deno, python, go, jvm, ruby, elixir, dotnet, php];
+    let mut parts: Vec<Part> = looks.iter().filter_map(|look| look(&here)).collect();
+    if let Some((what, command)) = own_word(&here) {
+        match parts.first_mut() {
+            Some(first) => {
+                first.what = format!("{}, {what}", first.what);
+                first.verify = vec![command];
+                parts
+                    .iter_mut()
+                    .skip(1)
+                    .for_each(|part| part.verify.clear());
+            }
+            None => parts.push(part(what, &[], &[&command], &[])),
+        }
+    }
+    for part in &mut parts {
+        part.dir = dir.to_owned();
+    }
+    parts
+}
+
+fn part(what: impl Into<String>, setup: &[&str], verify: &[&str], made: &[&'static str]) -> Part {
+    let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+    Part {
+        dir: PathBuf::new(),
+        what: what.into(),
+        setup: owned(setup),
+        verify: owned(verify),
+        made: made.to_vec(),
+    }
+}
+
+/// One directory.
+struct Here {
+    path: PathBuf,
+}
+
+impl Here {
+    fn has(&self, name: &str) -> bool {
+        self.path.join(name).is_file()
+    }
+
+    fn first<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        names.iter().copied().find(|name| self.has(name))
+    }
+
+    fn text(&self, name: &str) -> String {
+        let path = self.path.join(name);
+        let fits = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= MOST_BYTES);
+        let text = fits.then(|| fs::read_to_string(path).ok()).flatten();
+        text.unwrap_or_default()
+    }
+
+    fn ends_with(&self, ending: &str) -> bool {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let mut names = entries.map(|entry| entry.file_name());
+        names.any(|name| name.to_string_lossy().ends_with(ending))
+    }
+}
+
+/// `check` or `test` of a Makefile or justfile.
+fn own_word(here: &Here) -> Option<(String, String)> {
+    let makefile = here.first(&["GNUmakefile", "makefile", "Makefile"]);
+    let justfile = here.first(&["justfile", "Justfile", ".justfile"]);
+    for (program, file) in [("make", makefile), ("just", justfile)] {
+        let Some(file) = file else { continue };
+        let text = here.text(file);
+        let target = ["check", "test"].into_iter().find(|name| {
+            // A recipe, and no variable of that name.
+            let named = |line: &str| {
+                let rest = line.strip_prefix(name)?;
+                let rest = rest.split_once(':')?;
+                (rest.0.trim().is_empty() && !rest.1.starts_with('=')).then_some(())
+            };
+            text.lines().any(|line| named(line).is_some())
+        });
+        if let Some(target) = target {
+            return Some((
+                format!("{file} says `{target}`"),
+                format!("{program} {target}"),
+            ));
+        }
+    }
+    None
+}
+
+fn rust(here: &Here) -> Option<Part> {
+    let text = here.has("Cargo.toml").then(|| here.text("Cargo.toml"))?;
+    let is_workspace = text.lines().any(|line| line.trim() == "[workspace]");
+    let verify = if is_workspace {
+        "cargo test --workspace"
+    } else {
+        "cargo test"
+    };
+    Some(part("Rust (Cargo.toml)", &[], &[verify], &["target"]))
+}
+
+fn node(here: &Here) -> Option<Part> {
+    let text = here
+        .has("package.json")
+        .then(|| here.text("package.json"))?;
+    let package: Value = serde_json::from_str(&text).ok()?;
+    let named = package["packageManager"].as_str().unwrap_or_default();
+    let named = named.split('@').next().unwrap_or_default();
+    let classic = here.text("yarn.lock").contains("# yarn lockfile v1");
+    let locks = [
+        ("pnpm", "pnpm-lock.yaml", "pnpm install --frozen-lockfile"),
+        (
+            "yarn",
+            "yarn.lock",
+            if classic {
+                "yarn install --frozen-lockfile"
+            } else {
+                "yarn install --immutable"
+            },
+        ),
+        ("bun", "bun.lock", "bun install --frozen-lockfile"),
+        ("bun", "bun.lockb", "bun install --frozen-lockfile"),
+        ("npm", "package-lock.json", "npm ci"),
+        ("npm", "npm-shrinkwrap.json", "npm ci"),
+    ];
+    let locked = locks.iter().filter(|(_, lock, _)| here.has(lock));
+    let lock = locked
+        .clone()
+        .find(|(manager, ..)| *manager == named)
+        .or(locked.clone().next());
+    let (manager, setup) = match lock {
+        Some((manager, _, setup)) => (*manager, (*setup).to_owned()),
+        None if ["pnpm", "yarn", "bun"].contains(&named) => (named, format!("{named} install")),
+        None => ("npm", "npm install".to_owned()),
+    };
+    let scripts = package["scripts"].as_object();
+    let is_real = |name: &&str| {
+        let script = scripts.and_then(|all| all.get(*name)?.as_str());
+        // What `npm init` writes fails always.
+        script.is_some_and(|script| !script.contains("no test specified"))
+    };
+    let wanted = ["check", "typecheck", "type-check", "lint", "test"];
+    let verify: Vec<String> = wanted
+        .iter()
+        .filter(|name| is_real(name))
+        .map(|name| format!("{manager} run {name}"))
+        .collect();
+    let verify: Vec<&str> = verify.iter().map(String::as_str).collect();
+    Some(part(
+        format!("JavaScript (package.json, {manager})"),
+        &[&setup],
+        &verify,
+        &["node_modules"],
+    ))
+}
+
+fn deno(here: &Here) -> Option<Part> {
+    let file = here.first(&["deno.json", "deno.jsonc"])?;
+    Some(part(format!("Deno ({file})"), &[], &["deno test"], &[]))
+}
+
+fn python(here: &Here) -> Option<Part> {
+    let files = [
+        "pyproject.toml",
+        "tox.ini",
+        "setup.py",
+        "setup.cfg",
+        "pytest.ini",
+        "requirements.txt",
+    ];
+    let file = here.first(&files)?;
+    let what = |with: &str| format!("Python ({file}, {with})");
+    let project = here.text("pyproject.toml");
+    if here.has("tox.ini") || project.contains("[tool.tox") {
+        return Some(part(what("tox"), &[], &["tox"], &[".tox"]));
+    }
+    let all = files.iter().map(|name| here.text(name)).collect::<String>();
+    let has_pytest =
+        all.contains("pytest") || here.has("conftest.py") || here.has("tests/conftest.py");
+    let test = if has_pytest {
+        "pytest"
+    } else {
+        "python -m unittest discover"
+    };
+    for (lock, manager, setup, run) in [
+        ("uv.lock", "uv", "uv sync --locked", "uv run "),
+        (
+            "poetry.lock",
+            "poetry",
+            "poetry install --no-interaction",
+            "poetry run ",
+        ),
+        ("pdm.lock", "pdm", "pdm sync", "pdm run "),
+    ] {
+        if here.has(lock) {
+            return Some(part(
+                what(manager),
+                &[setup],
+                &[&format!("{run}{test}")],
+                &[".venv"],
+            ));
+        }
+    }
+    let test = if has_pytest { "python -m pytest" } else { test };
+    let install = match (here.has("requirements.txt"), file) {
+        (true, _) => "-r requirements.txt",
+        (false, "pytest.ini" | "setup.cfg") => "",
+        _ => "-e .",
+    };
+    let more = if has_pytest { " pytest" } else { "" };
+    let setup = format!("python3 -m venv .venv && .venv/bin/pip install -q {install}{more}");
+    let setup: &[&str] = if install.is_empty() && more.is_empty() {
+        &[]
+    } else {
+        &[&setup]
+    };
+    let verify = if setup.is_empty() {
+        format!("python3{}", &test["python".len()..])
+    } else {
+        format!(".venv/bin/{test}")
+    };
+    Some(part(
+        what(if has_pytest { "pytest" } else { "unittest" }),
+        setup,
+        &[&verify],
+        &[".venv", "__pycache__"],
+    ))
+}
+
+fn go(here: &Here) -> Option<Part> {
+    let file = here.first(&["go.work", "go.mod"])?;
+    Some(part(
+        format!("Go ({file})"),
+        &[],
+        &["go vet ./...", "go test ./..."],
+        &[],
+    ))
+}
+
+fn jvm(here: &Here) -> Option<Part> {
+    let gradle = here.first(&[
+        "settings.gradle.kts",
+        "settings.gradle",
+        "build.gradle.kts",
+        "build.gradle",
+    ]);
+    if let Some(file) = gradle {
+        let verify = if here.has("gradlew") {
+            "./gradlew check"
+        } else {
+            "gradle check"
+        };
+        return Some(part(
+            format!("Gradle ({file})"),
+            &[],
+            &[verify],
+            &["build", ".gradle"],
+        ));
+    }
+    let verify = if here.has("mvnw") {
+        "./mvnw -B verify"
+    } else {
+        "mvn -B verify"
+    };
+    here.has("pom.xml")
+        .then(|| part("Maven (pom.xml)", &[], &[verify], &["target"]))
+}
+
+fn ruby(here: &Here) -> Option<Part> {
+    let is_ruby = here.has("Gemfile");
+    let has_specs = here.path.join("spec").is_dir();
+    let verify = if has_specs {
+        "bundle exec rspec"
+    } else {
+        "bundle exec rake test"
+    };
+    is_ruby.then(|| part("Ruby (Gemfile)", &["bundle install"], &[verify], &[]))
+}
+
+fn elixir(here: &Here) -> Option<Part> {
+    let is_mix = here.has("mix.exs");
+    is_mix.then(|| {
+        part(
+            "Elixir (mix.exs)",
+            &["mix deps.get"],
+            &["mix test"],
+            &["_build", "deps"],
+        )
+    })
+}
+
+fn dotnet(here: &Here) -> Option<Part> {
+    let is_dotnet = [".sln", ".slnx", ".csproj", ".fsproj"]
+        .iter()
+        .any(|ending| here.ends_with(ending));
+    is_dotnet.then(|| part(".NET", &[], &["dotnet test"], &["bin", "obj"]))
+}
+
+fn php(here: &Here) -> Option<Part> {
+    let text = here
+        .has("composer.json")
+        .then(|| here.text("composer.json"))?;
+    let composer: Value = serde_json::from_str(&text).ok()?;
+    let verify: &[&str] = match composer["scripts"]["test"].is_null() {
+        true => &[],
+        false => &["composer test"],
+    };
+    Some(part(
+        "PHP (composer.json)",
+        &["composer install --no-interaction"],
+        verify,
+        &["vendor"],
+    ))
+}
+
+/// The directory with the most `<feature>/spec.md`, unless that is where they are looked for anyway.
+pub(super) fn specs(root: &Path) -> Option<PathBuf> {
+    let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for dir in directories(root, DEPTH + 1) {
+        if root.join(&dir).join("spec.md").is_file() {
+            *counts.entry(dir.parent()?.to_owned()).or_default() += 1;
+        }
+    }
+    counts.retain(|dir, _| !dir.as_os_str().is_empty());
+    let usual = Path::new("specs");
+    if counts.contains_key(usual) {
+        return None;
+    }
+    let most = counts
+        .into_iter()
+        .max_by_key(|(dir, count)| (*count, std::cmp::Reverse(dir.clone())));
+    most.map(|(dir, _)| dir)
+}
+
+/// Lines that `.gitignore` lacks, so that nothing is committed that setting up has made.
+pub(super) fn unignored(root: &Path, parts: &[Part]) -> Vec<String> {
+    let here = |dir: &Path| Here {
+        path: root.join(dir),
+    };
+    let mut missing: Vec<String> = Vec::new();
+    for part in parts {
+        let text =
+            here(Path::new("")).text(".gitignore") + "\n" + &here(&part.dir).text(".gitignore");
+        let named = |name: &str| {
+            let mut lines = text.lines();
+            lines.any(|line| {
+                line.trim()
+                    .trim_end_matches("/*")
+                    .trim_matches('/')
+                    .rsplit('/')
+                    .next()
+                    == Some(name)
+            })
+        };
+        let lacking = part.made.iter().filter(|name| !named(name));
+        missing.extend(lacking.map(|name| format!("{name}/")));
+    }
+    missing.sort();
+    missing.dedup();
+    missing
+}
+
+/// The file that tells agents about the project.
+pub(super) fn instructions(root: &Path) -> Option<&'static str> {
+    let here = Here {
+        path: root.to_owned(),
+    };
+    here.first(&["AGENTS.md", "CLAUDE.md"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Files<'a> = &'a [(&'a str, &'a str)];
+
+    fn tree(files: Files<'_>) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        dir
+    }
+
+    fn commands(files: Files<'_>) -> (Vec<String>, Vec<String>) {
+        let parts = parts(tree(files).path());
+        let setup = parts.iter().flat_map(|part| part.setup.clone()).collect();
+        let verify = parts.iter().flat_map(|part| part.verify.clone()).collect();
+        (setup, verify)
+    }
+
+    const NODE: &str = r#"{"scripts": {"test": "vitest run", "lint": "eslint .", "dev": "vite"}}"#;
+    const EMPTY: &str = r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1"}}"#;
+    /// Files, and the commands that make ready and check.
+    type Case = (
+        Files<'static>,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    const CASES: &[Case] = &[
+        (&[("Cargo.toml", "[package]\n")], &[], &["cargo test"]),
+        (
+            &[("Cargo.toml", "[workspace]\n")],
+            &[],
+            &["cargo test --workspace"],
+        ),
+        (
+            &[("package.json", NODE), ("pnpm-lock.yaml", "")],
+            &["pnpm install --frozen-lockfile"],
+            &["pnpm run lint", "pnpm run test"],
+        ),
+        (
+            &[("package.json", NODE), ("package-lock.json", "")],
+            &["npm ci"],
+            &["npm run lint", "npm run test"],
+        ),
+        (
+            &[
+                ("package.json", NODE),
+                ("yarn.lock", "# yarn lockfile v1\n"),
+            ],
+            &["yarn install --frozen-lockfile"],
+            &["yarn run lint", "yarn run test"],
+        ),
+        (
+            &[("package.json", r#"{"packageManager": "yarn@4.1.0"}"#)],
+            &["yarn install"],
+            &[],
+        ),
+        (&[("package.json", EMPTY)], &["npm install"], &[]),
+        (
+            &[("pyproject.toml", "[tool.pytest]\n"), ("uv.lock", "")],
+            &["uv sync --locked"],
+            &["uv run pytest"],
+        ),
+        (&[("tox.ini", "[tox]\n")], &[], &["tox"]),
+        (
+            &[("requirements.txt", "pytest\n")],
+            &["python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt pytest"],
+            &[".venv/bin/python -m pytest"],
+        ),
+        (&[("setup.cfg", "")], &[], &["python3 -m unittest discover"]),
+        (
+            &[("go.mod", "module x\n")],
+            &[],
+            &["go vet ./...", "go test ./..."],
+        ),
+        (
+            &[("build.gradle.kts", ""), ("gradlew", "")],
+            &[],
+            &["./gradlew check"],
+        ),
+        (&[("pom.xml", "")], &[], &["mvn -B verify"]),
+        (&[("mix.exs", "")], &["mix deps.get"], &["mix test"]),
+        (&[("App.sln", "")], &[], &["dotnet test"]),
+        (
+            &[("Makefile", "all:\n\techo\ntest: all\n\ttrue\n")],
+            &[],
+            &["make test"],
+        ),
+        (
+            &[("Makefile", "check := 1\ntest:\n\ttrue\ncheck: test\n")],
+            &[],
+            &["make check"],
+        ),
+        (&[("Makefile", "test := x\n")], &[], &[]),
+        // The project's own word counts, and making ready stays.
+        (
+            &[
+                ("package.json", NODE),
+                ("package-lock.json", ""),
+                ("justfile", "test:\n  x\n"),
+            ],
+            &["npm ci"],
+            &["just test"],
+        ),
+        (&[("README.md", "")], &[], &[]),
+    ];
+
+    #[test]
+    fn each_kind_of_project_says_how_it_is_made_ready_and_checked() {
+        for (files, setup, verify) in CASES {
+            let found = commands(files);
+            let expected = [setup, verify]
+                .map(|all| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>());
+            assert_eq!([found.0, found.1], expected, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn parts_below_count_where_the_root_does_not_speak_for_them() {
+        let files: Files<'_> = &[
+            ("web/package.json", r#"{"scripts": {"test": "x"}}"#),
+            ("services/api/go.mod", ""),
+            ("services/api/tools/go.mod", ""),
+            ("web/node_modules/dep/package.json", "{}"),
+        ];
+        let dir = tree(files);
+        let dirs: Vec<PathBuf> = parts(dir.path()).into_iter().map(|part| part.dir).collect();
+        assert_eq!(dirs, [Path::new("web"), Path::new("services/api")]);
+        fs::write(dir.path().join("Makefile"), "test:\n").unwrap();
+        assert_eq!(parts(dir.path()).len(), 1);
+    }
+
+    #[test]
+    fn specs_are_found_where_most_of_them_are() {
+        let found = |files: Files<'_>| specs(tree(files).path());
+        assert_eq!(
+            found(&[("specs/a/spec.md", ""), ("docs/b/spec.md", "")]),
+            None
+        );
+        let docs: Files<'_> = &[
+            ("docs/specs/a/spec.md", ""),
+            ("docs/specs/b/spec.md", ""),
+            ("x/c/spec.md", ""),
+        ];
+        assert_eq!(found(docs), Some("docs/specs".into()));
+        assert_eq!(found(&[("README", "")]), None);
+    }
+
+    #[test]
+    fn what_is_made_and_not_ignored_is_named() {
+        let node = ("package.json", "{}");
+        let lacks = |files: Files<'_>| {
+            let dir = tree(files);
+            unignored(dir.path(), &parts(dir.path()))
+        };
+        assert_eq!(lacks(&[node]), ["node_modules/"]);
+        for line in ["node_modules", "/node_modules/", "**/node_modules/*"] {
+            assert!(lacks(&[node, (".gitignore", line)]).is_empty(), "{line}");
+        }
+    }
+}

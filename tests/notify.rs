@@ -1,0 +1,248 @@
+//! What a person is told while they are not looking, how the machine is kept awake meanwhile, and when a run's time is up.
+
+#![cfg(feature = "fake-agent")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+mod support;
+
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
+use support::{Site, end, signal};
+
+/// A program in front of all others on the path.
+fn program(site: &Site, name: &str, script: &str) {
+    let path = site.path("bin").join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// One feature that lands and one whose agent asks.
+fn site(keys: &str) -> Site {
+    let site = Site::new();
+    site.shell_config(&format!("verify: {{commands: [\"true\"]}}\n{keys}"));
+    site.shell("lands", "echo x > x\n");
+    site.shell(
+        "asks",
+        "echo 'which one?' > \"$HARNESS_OUTBOX/blocked\"; exit 0\n",
+    );
+    site.commit("specs");
+    site
+}
+
+/// A command that adds what it is given to a file, one a line.
+fn collects(site: &Site) -> String {
+    format!("cat >> {:?}", site.path("told"))
+}
+
+fn told(site: &Site) -> Vec<Value> {
+    let text = std::fs::read_to_string(site.path("told")).unwrap_or_default();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn kinds(site: &Site) -> Vec<String> {
+    let all = told(site).into_iter();
+    all.map(|one| one["kind"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_command_is_told_what_needs_a_person_and_how_the_run_ended() {
+    let site = site("");
+    let command = collects(&site);
+    site.shell_config(&format!(
+        "verify: {{commands: [\"true\"]}}\nnotify: {{command: {command:?}}}"
+    ));
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert_eq!(kinds(&site), ["needs_human", "finished"]);
+    let all = told(&site);
+    assert_eq!(all[0]["schema"], "harness.notification");
+    assert_eq!(
+        (&all[0]["feature"], &all[0]["stage"]),
+        (&"asks".into(), &"blocked".into())
+    );
+    assert_eq!(all[0]["text"], "which one?");
+    assert_eq!(all[1]["codes"], serde_json::json!([4]));
+    assert_eq!(all[1]["title"], "the run has ended: 1 feature needs you");
+    // The next run tells of itself, and nothing again.
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    assert_eq!(kinds(&site), ["needs_human", "finished", "finished"]);
+}
+
+#[test]
+fn what_a_killed_run_did_not_come_to_tell_is_told_by_the_next_once() {
+    let site = site("");
+    let (here, go) = (site.path("here"), site.path("go"));
+    // The first one is told and hangs until the run is killed; from then on telling works.
+    let command = format!(
+        "if [ -e {go:?} ]; then {}; else touch {here:?}; sleep 600; fi",
+        collects(&site)
+    );
+    let keys = format!(
+        "verify: {{commands: [\"true\"]}}\nnotify: {{command: {command:?}, on: [needs_human]}}"
+    );
+    site.shell_config(&keys);
+    let run = site.start(&["run"]);
+    site.await_file(&here);
+    signal(&run, "KILL");
+    end(run);
+    std::fs::write(&go, "").unwrap();
+    for _ in 0..2 {
+        assert_eq!(site.harness(&["run"]).code, Some(4));
+        let all = told(&site);
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert_eq!(all[0]["feature"], "asks");
+    }
+}
+
+#[test]
+fn telling_that_fails_is_said_once_and_harms_nothing() {
+    let site = site(
+        "notify: {command: 'echo no route >&2; exit 7', on: [started, merged, needs_human, finished]}",
+    );
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(4));
+    assert_eq!(site.landed(), ["lands"]);
+    assert_eq!(ran.err.matches("notify.command").count(), 1, "{}", ran.err);
+    assert!(
+        ran.err.contains("ended with exit code 7: no route"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_web_address_gets_the_same_and_no_argument_holds_a_secret() {
+    let mut site = site(
+        "notify: {webhook: '${HOOK_URL}', headers: {Authorization: 'Bearer ${HOOK_TOKEN}'}, on: [finished]}",
+    );
+    let (args, order) = (site.path("args"), site.path("order"));
+    program(
+        &site,
+        "curl",
+        &format!("printf '%s\\n' \"$@\" > {args:?}; cat > {order:?}"),
+    );
+    // Nothing begins that could not tell.
+    let refused = site.harness(&["run"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.err.contains("HOOK_URL is not set"),
+        "{}",
+        refused.err
+    );
+    site.set("HOOK_URL", "https://hooks.example.org/T0P/s3cret");
+    site.set("HOOK_TOKEN", "tok-0123456789");
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    let order = std::fs::read_to_string(order).unwrap();
+    assert!(
+        order.contains("url = \"https://hooks.example.org/T0P/s3cret\"\n"),
+        "{order}"
+    );
+    assert!(order.contains("header = \"Authorization: Bearer tok-0123456789\"\n"));
+    assert!(order.contains("data-binary = \"{\\\"at\\\":"), "{order}");
+    assert!(order.contains("\\\"kind\\\":\\\"finished\\\""), "{order}");
+    let args = std::fs::read_to_string(args).unwrap();
+    assert!(!args.contains("s3cret") && !args.contains("tok-"), "{args}");
+    // Nor what is kept.
+    for file in ["run.log", "journal.jsonl"] {
+        let text = site.read(&format!(".harness/{file}"));
+        assert!(
+            !text.contains("s3cret") && !text.contains("tok-0123"),
+            "{file}"
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_desktop_gets_words_and_no_markup() {
+    let site = site("notify: {desktop: true, on: [needs_human]}");
+    site.shell(
+        "asks",
+        "echo 'a <b> & c?' > \"$HARNESS_OUTBOX/blocked\"; exit 0\n",
+    );
+    let args = site.path("args");
+    program(
+        &site,
+        "notify-send",
+        &format!("printf '%s\\n' \"$@\" > {args:?}"),
+    );
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    let args = std::fs::read_to_string(args).unwrap();
+    let lines: Vec<&str> = args.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "--app-name=harness",
+            "--",
+            "asks needs you: blocked",
+            "a &lt;b&gt; &amp; c?"
+        ]
+    );
+}
+
+/// The fake says that it is there, and that it is gone.
+#[cfg(target_os = "linux")]
+fn inhibitor(site: &Site) {
+    let (begun, gone) = (site.path("awake"), site.path("asleep"));
+    let script = format!("printf '%s\\n' \"$@\" > {begun:?}; cat; touch {gone:?}");
+    program(site, "systemd-inhibit", &script);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_machine_is_kept_awake_as_long_as_the_run_lives_however_it_ends() {
+    let site = site("");
+    inhibitor(&site);
+    let (here, go) = (site.path("here"), site.path("go"));
+    site.shell(
+        "lands",
+        &format!("touch {here:?}; while [ ! -e {go:?} ]; do sleep 0.02; done; echo x > x\n"),
+    );
+    let run = site.start(&["run"]);
+    site.await_file(&here);
+    let asked = std::fs::read_to_string(site.path("awake")).unwrap();
+    assert!(asked.starts_with("--what=sleep:idle\n"), "{asked}");
+    assert!(!site.path("asleep").exists());
+    signal(&run, "KILL");
+    end(run);
+    site.await_file(&site.path("asleep"));
+    std::fs::write(&go, "").unwrap();
+    // Nobody is asked who is not to be.
+    std::fs::remove_file(site.path("awake")).unwrap();
+    site.shell_config("verify: {commands: [\"true\"]}\nrun: {keep_awake: false}");
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    assert!(!site.path("awake").exists());
+    assert_eq!(site.landed(), ["lands"]);
+}
+
+#[test]
+fn a_run_whose_time_is_up_lands_what_is_done_and_starts_nothing_more() {
+    let mut site = Site::new();
+    let clock = site.path("clock");
+    std::fs::write(&clock, "0 0").unwrap();
+    site.set("FAKE_CLOCK", clock.to_str().unwrap());
+    site.shell_config("verify: {commands: [\"true\"]}\nrun: {parallel: 1, until: 6h}");
+    // While it works, six hours pass.
+    site.shell(
+        "a-first",
+        &format!("echo '0 21600000' > {clock:?}; echo x > x\n"),
+    );
+    site.shell("b-second", "echo y > y\n");
+    site.commit("specs");
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("the run's time is up"), "{}", ran.err);
+    assert_eq!(site.landed(), ["a-first"]);
+    let status: Value = serde_json::from_str(&site.harness(&["status", "--json"]).out).unwrap();
+    assert_eq!(status["run"]["time_up"], true);
+    assert!(status["run"]["until_ms"].is_u64());
+    // The next run has a time of its own.
+    assert_eq!(site.harness(&["run"]).code, Some(0));
+    assert_eq!(site.landed(), ["a-first", "b-second"]);
+    let refused = site.harness(&["run", "--until", "25:00"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("a time of the day"), "{}", refused.err);
+}
