@@ -20,7 +20,9 @@ mod plan;
 mod prompt;
 mod queue;
 mod recover;
+mod report;
 mod run;
+mod runs;
 mod shell;
 mod status;
 mod undo;
@@ -76,6 +78,9 @@ pub fn main() -> u8 {
         Args::Why(args) => why::why(&desk, &args),
         Args::Logs(args) => logs::logs(&desk, &args),
         Args::Queue(args) => queue::queue(&desk, &args),
+        Args::Report(args) => report::report(&desk, &args),
+        Args::Runs(args) => runs::runs(&desk, &args),
+        Args::Stats(args) => runs::stats(&desk, &args),
         Args::Recover(args) => recover::recover(&desk, &args),
         Args::Undo(args) => undo::undo(&desk, &args),
         Args::Retry(args) => command::retry(&desk, &args),

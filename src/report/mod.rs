@@ -13,9 +13,12 @@ mod kept;
 mod line;
 mod merge_line;
 mod money;
+mod morning;
 mod plan;
 mod prompts;
 mod queue;
+mod run_diff;
+mod runs;
 mod status;
 mod summary;
 mod table;
@@ -33,9 +36,14 @@ pub use conflicts::{Conflict, Conflicts, Side};
 pub use doctor::{Checkup, Finding, Urgency};
 pub use kept::{KeptState, KeptStates};
 pub use line::line;
+pub use morning::{
+    Changed, Facts, Morning, morning, morning_html, morning_json, morning_markdown, morning_text,
+};
 pub use plan::plan_text;
 pub use prompts::{PromptPair, prompt_diff};
 pub use queue::{queue_json, queue_text};
+pub use run_diff::{run_diff_json, run_diff_text};
+pub use runs::{Stats, runs_json, runs_text, stats_json, stats_text};
 pub use status::status;
 pub use summary::summary;
 pub use table::{status_json, status_plain};
