@@ -226,7 +226,8 @@ impl<'a> Teller<'a> {
             text: text.clone(),
         });
         figures.lessons.extend(lessons);
-        if report.merge == Some(MergeVerdict::Resolved) {
+        let conflicts = figures.sent_back.last().is_some_and(|it| it.red.is_none());
+        if report.merge == Some(MergeVerdict::Resolved) && conflicts {
             figures.resolved = figures.resolved.saturating_add(1);
         }
         if report.done.is_none() {

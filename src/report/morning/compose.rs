@@ -1,6 +1,7 @@
 //! Puts the report together. Says what the run's history and the picture hold, and nothing else.
 
 use super::need::needs;
+use super::parts;
 use super::smells::smells;
 use super::timeline::timeline;
 use super::{
@@ -13,7 +14,7 @@ use crate::core::{
 use crate::model::{Evidence, Slug, Usage, escaped, escaped_lines};
 use crate::report::Glance;
 use crate::report::money;
-use crate::report::text::{branch, count, elapsed, shown, some};
+use crate::report::text::{branch, count, shown, some};
 use crate::report::why::first_reason;
 use crate::report::words::command;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,7 +77,7 @@ pub fn morning(told: &Told, facts: &Facts) -> Morning {
 
 /// One sentence.
 fn sentence(part: &RunPart, run: &RunHistory, needs: usize, landed: usize) -> String {
-    let took = elapsed(run.took_ms());
+    let took = parts::took(run.took_ms());
     let cost = money::cost(&run.usage).map(|cost| format!(" for {cost}"));
     let cost = cost.unwrap_or_default();
     let what = match landed {

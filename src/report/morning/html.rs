@@ -5,7 +5,7 @@
 use super::gantt::gantt;
 use super::parts;
 use super::{Cost, LandedPart, Link, Morning, Need, RunState, Timeline};
-use crate::report::text::{clock, count, elapsed};
+use crate::report::text::{clock, count};
 use std::fmt::Write as _;
 
 /// Landed features that are shown in full; of more, each opens when it is clicked on.
@@ -287,7 +287,7 @@ fn write_cost(out: &mut String, cost: &Cost) {
         let cells = [
             row.iterations.to_string(),
             row.failed.to_string(),
-            elapsed(row.work_ms),
+            parts::took(row.work_ms),
         ];
         let cells = cells.into_iter().chain(parts::usage(&row.usage));
         let cells = cells.chain([row.landed.to_string(), parts::first_pass(row)]);
@@ -296,7 +296,7 @@ fn write_cost(out: &mut String, cost: &Cost) {
     }
     out.push_str("</table></div>\n");
     let mut rows = cost.features.iter().map(|row| {
-        let cells = [row.iterations.to_string(), elapsed(row.work_ms)];
+        let cells = [row.iterations.to_string(), parts::took(row.work_ms)];
         let cells = cells.into_iter().chain(parts::usage(&row.usage));
         let cells: String = cells.map(|cell| format!("<td>{cell}</td>")).collect();
         format!("<tr><th>{}</th>{cells}</tr>\n", row.slug)

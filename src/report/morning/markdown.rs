@@ -5,7 +5,7 @@
 
 use super::parts;
 use super::{LandedPart, Morning, Need};
-use crate::report::text::{count, elapsed, some};
+use crate::report::text::{count, some};
 use std::fmt::Write as _;
 
 /// Steps of the critical path, learnings and the like that are listed; the rest is counted.
@@ -168,7 +168,7 @@ fn write_cost(out: &mut String, morning: &Morning) {
         let [tokens, money, cached] = parts::usage(&row.usage);
         let (name, first) = (inline(&row.name), parts::first_pass(row));
         let (calls, failed, landed) = (row.iterations, row.failed, row.landed);
-        let took = elapsed(row.work_ms);
+        let took = parts::took(row.work_ms);
         let _ = writeln!(
             out,
             "| {name} | {calls} | {failed} | {took} | {tokens} | {money} | {cached} | {landed} | {first} |"
@@ -185,7 +185,7 @@ fn write_cost(out: &mut String, morning: &Morning) {
     );
     for row in known.iter().take(MOST) {
         let [tokens, money, cached] = parts::usage(&row.usage);
-        let (slug, calls, took) = (&row.slug, row.iterations, elapsed(row.work_ms));
+        let (slug, calls, took) = (&row.slug, row.iterations, parts::took(row.work_ms));
         let _ = writeln!(
             out,
             "| {slug} | {calls} | {took} | {tokens} | {money} | {cached} |"
@@ -226,8 +226,9 @@ fn word(word: &str) -> String {
             c,
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' | '!' | '$'
         );
-        // At the beginning of a line these make a list or a heading.
-        let is_first = n == 0 && matches!(c, '-' | '+' | '=');
+        // Alone at the beginning of a line these make a list, a heading or a rule.
+        let is_first =
+            n == 0 && matches!(c, '-' | '+' | '=') && word.chars().all(|other| other == c);
         let is_number =
             n > 0 && matches!(c, '.' | ')') && word[..n].bytes().all(|b| b.is_ascii_digit());
         if is_mark || is_first || is_number {

@@ -10,6 +10,14 @@ use crate::report::code::code_meaning;
 use crate::report::money;
 use crate::report::text::{clock, count, elapsed, grouped, names, some};
 
+/// A length of time; of what is over soon, tenths of a second are shown.
+pub(super) fn took(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{}.{}s", ms / 1000, ms % 1000 / 100),
+        ms => elapsed(ms),
+    }
+}
+
 /// What a run was and how it ended, in short facts.
 pub(super) fn facts(morning: &Morning) -> Vec<(&'static str, String)> {
     let run = &morning.run;
@@ -20,21 +28,21 @@ pub(super) fn facts(morning: &Morning) -> Vec<(&'static str, String)> {
         RunState::Running => "it is still running".to_owned(),
         RunState::CutOff => format!("cut off; its last record is of {}", time(run.last)),
     };
-    let took = elapsed(run.last.since_ms(run.started));
+    let length = took(run.last.since_ms(run.started));
     let asleep = match run.slept_ms {
         0 => String::new(),
-        ms => format!(", asleep for {}", elapsed(ms)),
+        ms => format!(", asleep for {}", took(ms)),
     };
     let mut facts = vec![
         ("Run", run.id.clone()),
         ("Onto", run.target.clone()),
         ("Began", time(run.started)),
         ("Ended", ended),
-        ("Took", format!("{took}{asleep}, {} at once", run.parallel)),
+        ("Took", format!("{length}{asleep}, {} at once", run.parallel)),
     ];
     for (n, code) in run.codes.iter().enumerate() {
         let name = if n == 0 { "Exit code" } else { "Also" };
-        facts.push((name, format!("{code}: {}", code_meaning(*code))));
+        facts.push((name, format!("{code} ({})", code_meaning(*code))));
     }
     let calls = some(
         usize::try_from(run.iterations).unwrap_or(usize::MAX),
@@ -49,6 +57,15 @@ pub(super) fn facts(morning: &Morning) -> Vec<(&'static str, String)> {
         facts.push(("Left of the budget", left.clone()));
     }
     facts
+}
+
+/// Of how many iterations, and for how much.
+pub(super) fn effort(landed: &LandedPart) -> String {
+    let calls = usize::try_from(landed.iterations).unwrap_or(usize::MAX);
+    let cost = money::cost(&landed.usage).filter(|_| landed.usage.micro_usd > 0);
+    let parts = [Some(some(calls, "iteration")), cost];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(" · ")
 }
 
 /// `12 files, +340 −12`.
@@ -75,14 +92,14 @@ pub(super) fn made(landed: &LandedPart) -> String {
     let calls = usize::try_from(landed.iterations).unwrap_or(usize::MAX);
     let mut parts = vec![some(calls, "iteration")];
     if landed.work_ms > 0 {
-        parts.push(elapsed(landed.work_ms));
+        parts.push(took(landed.work_ms));
     }
     parts.extend(money::cost(&landed.usage));
     if !landed.agents.is_empty() {
         parts.push(landed.agents.join(", "));
     }
     if landed.first == FirstClaim::Passed {
-        parts.push("first claim".to_owned());
+        parts.push("at the first claim".to_owned());
     }
     parts.join(" · ")
 }
@@ -94,17 +111,17 @@ pub(super) fn proof(proof: &Proof) -> String {
         || "its tree".to_owned(),
         |tree| format!("tree {}", tree.short()),
     );
-    let took = elapsed(proof.gate_ms);
+    let time = took(proof.gate_ms);
     let with = match proof.with.len() {
         0 => String::new(),
         _ => format!(", together with {}", all(&proof.with)),
     };
     match proof.kind {
-        "passed" => format!("green on {tree} in {took}{with}"),
+        "passed" => format!("green on {tree} in {time}{with}"),
         "known" => format!("{tree} had passed before; nothing was run again{with}"),
         "unchecked" => "no verify commands are set: taken on its agent's word".to_owned(),
-        "flaky" => format!("red and then green on {tree} in {took}{with}"),
-        "fixed" => format!("green on {tree} in {took}; what it landed on was red{with}"),
+        "flaky" => format!("red and then green on {tree} in {time}{with}"),
+        "fixed" => format!("green on {tree} in {time}; what it landed on was red{with}"),
         _ => "found to have landed".to_owned(),
     }
 }
@@ -126,22 +143,22 @@ pub(super) fn lane_name(lane: &LanePart) -> String {
 /// What a bar shows.
 pub(super) fn bar(bar: &Bar) -> String {
     let slugs = all(&bar.slugs);
-    let took = elapsed(bar.to.since_ms(bar.from));
+    let time = took(bar.to.since_ms(bar.from));
     match bar.what {
-        What::Preparing => format!("{slugs}: worktree made ready, {took}"),
-        What::Between => format!("{slugs}: between two iterations, {took}"),
-        What::Account => format!("{slugs}: waits for its account, {took}"),
+        What::Preparing => format!("{slugs}: worktree made ready, {time}"),
+        What::Between => format!("{slugs}: between two iterations, {time}"),
+        What::Account => format!("{slugs}: waits for its account, {time}"),
         What::Iteration { number, result } => {
-            format!("{slugs}: iteration {number}, {took}, {}", iteration(result))
+            format!("{slugs}: iteration {number}, {time}, {}", iteration(result))
         }
         What::Attempt { number, result } if bar.slugs.is_empty() => {
             format!(
-                "merge {number}: what has landed, {took}, {}",
+                "merge {number}: what has landed, {time}, {}",
                 attempt(result)
             )
         }
         What::Attempt { number, result } => {
-            format!("merge {number}: {slugs}, {took}, {}", attempt(result))
+            format!("merge {number}: {slugs}, {time}, {}", attempt(result))
         }
     }
 }
@@ -171,18 +188,18 @@ fn attempt(result: AttemptResult) -> &'static str {
 /// One step of the critical path: what, and why it did not begin before.
 pub(super) fn step(step: &StepPart) -> (String, &'static str) {
     let slugs = all(&step.slugs);
-    let took = elapsed(step.to.since_ms(step.from));
+    let time = took(step.to.since_ms(step.from));
     let what = match step.attempt {
-        Some(_) if step.slugs.is_empty() => format!("gate of what has landed, {took}"),
-        Some(_) => format!("merge of {slugs}, {took}"),
+        Some(_) if step.slugs.is_empty() => format!("gate of what has landed, {time}"),
+        Some(_) => format!("merge of {slugs}, {time}"),
         None => {
             let calls = usize::try_from(step.iterations).unwrap_or(usize::MAX);
-            format!("{slugs}: {} in {took}", some(calls, "iteration"))
+            format!("{slugs}: {} in {time}", some(calls, "iteration"))
         }
     };
     let waited = match step.waited_ms {
         0..1000 => String::new(),
-        ms => format!("after {}, ", elapsed(ms)),
+        ms => format!("after {}, ", took(ms)),
     };
     let why = match step.cause {
         StepCause::Start => "began with the run",
@@ -204,10 +221,10 @@ pub(super) fn critical(timeline: &Timeline) -> String {
         own.map(|step| step.to.since_ms(step.from)).sum()
     };
     let waited: u64 = timeline.critical.iter().map(|step| step.waited_ms).sum();
-    let mut parts = vec![format!("work {}", elapsed(sum(false)))];
-    parts.push(format!("merging {}", elapsed(sum(true))));
+    let mut parts = vec![format!("work {}", took(sum(false)))];
+    parts.push(format!("merging {}", took(sum(true))));
     if waited >= 1000 {
-        parts.push(format!("waiting {}", elapsed(waited)));
+        parts.push(format!("waiting {}", took(waited)));
     }
     parts.join(", ")
 }

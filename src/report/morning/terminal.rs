@@ -2,7 +2,7 @@
 
 use super::parts;
 use super::{LandedPart, Morning};
-use crate::report::text::{count, cut, elapsed, padded, shown};
+use crate::report::text::{count, cut, padded, shown};
 use std::fmt::Write as _;
 
 /// Rows of a part; the rest is counted.
@@ -124,7 +124,7 @@ fn write_cost(out: &mut String, morning: &Morning, columns: usize) {
             row.name,
             row.iterations,
             row.failed,
-            elapsed(row.work_ms),
+            parts::took(row.work_ms),
             row.landed,
             parts::first_pass(row),
         )
