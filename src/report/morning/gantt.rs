@@ -77,16 +77,6 @@ pub(super) fn gantt(timeline: &Timeline, zone: &TimeZone) -> String {
         "<svg class=\"gantt\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"gantt-title\">\n\
          <title id=\"gantt-title\">Who did what when. The same stands below as a table.</title>\n"
     );
-    for (from, to) in &timeline.asleep {
-        let (x, end) = (scale.x(*from), scale.x(*to));
-        let _ = writeln!(
-            out,
-            "<rect class=\"asleep\" x=\"{x:.1}\" y=\"{AXIS}\" width=\"{:.1}\" height=\"{:.1}\"><title>the machine \
-             slept</title></rect>",
-            (end - x).max(0.5),
-            height - AXIS
-        );
-    }
     axis(&mut out, timeline, zone, &scale, height);
     for (n, lane) in timeline.lanes.iter().enumerate() {
         let y = AXIS + LANE * n as f64 + (LANE - BAR) / 2.0;
@@ -99,6 +89,16 @@ pub(super) fn gantt(timeline: &Timeline, zone: &TimeZone) -> String {
         for bar in &lane.bars {
             draw(&mut out, bar, &scale, y);
         }
+    }
+    for (from, to) in &timeline.asleep {
+        let (x, end) = (scale.x(*from), scale.x(*to));
+        let _ = writeln!(
+            out,
+            "<rect class=\"asleep\" x=\"{x:.1}\" y=\"{AXIS}\" width=\"{:.1}\" height=\"{:.1}\"><title>the machine \
+             slept</title></rect>",
+            (end - x).max(0.5),
+            height - AXIS
+        );
     }
     out.push_str("</svg>\n");
     out
@@ -146,7 +146,14 @@ fn draw(out: &mut String, bar: &Bar, scale: &Scale, y: f64) {
         return;
     }
     let class = class(bar.what);
-    let critical = if bar.is_critical { " critical" } else { "" };
+    if bar.is_critical {
+        // Without a gap: it goes through all of it.
+        let (below, whole) = (y + BAR + 1.2, width.max(0.8));
+        let _ = writeln!(
+            out,
+            "<rect class=\"critical\" x=\"{x:.1}\" y=\"{below:.1}\" width=\"{whole:.1}\" height=\"2.6\"/>"
+        );
+    }
     // A hair between neighbours, and never nothing.
     let width = if width > 3.0 {
         width - 0.8
@@ -156,14 +163,14 @@ fn draw(out: &mut String, bar: &Bar, scale: &Scale, y: f64) {
     let title = escape(&parts::bar(bar));
     let _ = write!(
         out,
-        "<g><title>{title}</title><rect class=\"{class}{critical}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
+        "<g><title>{title}</title><rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
          height=\"{BAR}\" rx=\"2\"/>"
     );
     if let Some(label) = label(bar, width) {
         let label = escape(&label);
         let _ = write!(
             out,
-            "<text class=\"on-{class}\" x=\"{:.1}\" y=\"{:.1}\">{label}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\">{label}</text>",
             x + 4.0,
             y + 14.0
         );

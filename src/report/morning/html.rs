@@ -8,7 +8,7 @@ use super::{Cost, LandedPart, Link, Morning, Need, RunState, Timeline};
 use crate::report::text::{clock, count};
 use std::fmt::Write as _;
 
-/// Landed features that are shown in full; of more, each opens when it is clicked on.
+/// What needs a person, and landed features, are shown in full up to so many; of more, each opens when it is clicked on.
 const OPEN_MOST: usize = 6;
 /// Rows of the timeline's table.
 const ROWS_MOST: usize = 3_000;
@@ -31,8 +31,9 @@ pub fn morning_html(morning: &Morning, base: &str) -> String {
     head(&mut out, morning);
     if !morning.needs.is_empty() {
         section(&mut out, "needs", "Needs you", Some(morning.needs.len()));
+        let is_open = morning.needs.len() <= OPEN_MOST;
         for need in &morning.needs {
-            write_need(&mut out, need, base);
+            write_need(&mut out, need, is_open, base);
         }
         out.push_str("</section>\n");
     }
@@ -130,7 +131,7 @@ fn section(out: &mut String, id: &str, name: &str, number: Option<usize>) {
     let _ = writeln!(out, "<section id=\"{id}\">\n<h2>{name}{number}</h2>");
 }
 
-fn write_need(out: &mut String, need: &Need, base: &str) {
+fn write_need(out: &mut String, need: &Need, is_open: bool, base: &str) {
     let title = escape(&need.title);
     let _ = match &need.slug {
         Some(slug) => writeln!(
@@ -141,13 +142,14 @@ fn write_need(out: &mut String, need: &Need, base: &str) {
         None => writeln!(out, "<article class=\"need\">\n<h3>{title}</h3>"),
     };
     let _ = writeln!(out, "<p class=\"why\">{}</p>", escape(&need.why));
-    for (title, text) in &need.evidence {
-        let _ = writeln!(
-            out,
-            "<p class=\"of\">{}</p>\n<pre>{}</pre>",
-            escape(title),
-            escape(text)
-        );
+    if !need.evidence.is_empty() {
+        let open = if is_open { " open" } else { "" };
+        let _ = writeln!(out, "<details{open}>\n<summary>Evidence</summary>");
+        for (title, text) in &need.evidence {
+            let (title, text) = (escape(title), escape(text));
+            let _ = writeln!(out, "<p class=\"of\">{title}</p>\n<pre>{text}</pre>");
+        }
+        out.push_str("</details>\n");
     }
     let commands = escape(&need.commands.join("\n"));
     let _ = writeln!(out, "<pre class=\"commands\">{commands}</pre>");
@@ -178,11 +180,10 @@ fn write_landed(out: &mut String, landed: &LandedPart, is_open: bool, base: &str
     if !landed.published {
         out.push_str("<span class=\"tag\">not in the target yet</span> ");
     }
-    let changes = escape(&parts::changes(landed));
-    let _ = write!(
-        out,
-        "<span class=\"size\">{changes}</span></summary>\n<div>\n"
-    );
+    let size = [parts::changes(landed), parts::effort(landed)];
+    let size: Vec<String> = size.into_iter().filter(|part| !part.is_empty()).collect();
+    let size = escape(&size.join(" · "));
+    let _ = write!(out, "<span class=\"size\">{size}</span></summary>\n<div>\n");
     if !landed.summary.is_empty() {
         let _ = writeln!(out, "<p class=\"why\">{}</p>", escape(&landed.summary));
     }

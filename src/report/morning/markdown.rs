@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 
 /// Steps of the critical path, learnings and the like that are listed; the rest is counted.
 const MOST: usize = 40;
+/// So many of those that need a person are told with what there is to see.
+const SHOWN: usize = 8;
 /// From so many on, landed features are listed by a line each.
 const MANY: usize = 30;
 
@@ -24,8 +26,8 @@ pub fn morning_markdown(morning: &Morning, state_dir: &str) -> String {
     }
     if !morning.needs.is_empty() {
         let _ = writeln!(out, "\n## Needs you ({})", count(morning.needs.len()));
-        for need in &morning.needs {
-            write_need(&mut out, need, state_dir);
+        for (n, need) in morning.needs.iter().enumerate() {
+            write_need(&mut out, need, n < SHOWN, state_dir);
         }
     }
     if !morning.landed.is_empty() {
@@ -64,7 +66,7 @@ pub fn morning_markdown(morning: &Morning, state_dir: &str) -> String {
     out
 }
 
-fn write_need(out: &mut String, need: &Need, state_dir: &str) {
+fn write_need(out: &mut String, need: &Need, is_shown: bool, state_dir: &str) {
     let _ = match &need.slug {
         Some(slug) => writeln!(out, "\n### {slug}: {}\n", inline(need.kind)),
         None => writeln!(out, "\n### {}\n", inline(&need.title)),
@@ -75,7 +77,7 @@ fn write_need(out: &mut String, need: &Need, state_dir: &str) {
     for line in need.why.lines() {
         let _ = writeln!(out, "> {}", inline(line));
     }
-    for (title, text) in &need.evidence {
+    for (title, text) in need.evidence.iter().filter(|_| is_shown) {
         let _ = writeln!(out, "\n{}:\n\n{}", inline(title), block(text, "text"));
     }
     let _ = write!(out, "\n{}", block(&need.commands.join("\n"), "sh"));

@@ -38,7 +38,10 @@ pub(super) fn facts(morning: &Morning) -> Vec<(&'static str, String)> {
         ("Onto", run.target.clone()),
         ("Began", time(run.started)),
         ("Ended", ended),
-        ("Took", format!("{length}{asleep}, {} at once", run.parallel)),
+        (
+            "Took",
+            format!("{length}{asleep}, {} at once", run.parallel),
+        ),
     ];
     for (n, code) in run.codes.iter().enumerate() {
         let name = if n == 0 { "Exit code" } else { "Also" };
@@ -226,7 +229,17 @@ pub(super) fn critical(timeline: &Timeline) -> String {
     if waited >= 1000 {
         parts.push(format!("waiting {}", took(waited)));
     }
-    parts.join(", ")
+    let steps = timeline.critical.iter();
+    let slots = steps.filter(|step| step.cause == StepCause::Slot).count();
+    let out = parts.join(", ");
+    match slots {
+        few if few * 2 < timeline.critical.len() || few < 2 => out,
+        many => format!(
+            "{out}; {} of its {} steps had to wait for a slot",
+            count(many),
+            count(timeline.critical.len())
+        ),
+    }
 }
 
 /// How much of the time a lane was used, in percent.
