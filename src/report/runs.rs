@@ -58,7 +58,14 @@ pub fn runs_text(runs: &[RunHistory], live: Option<&RunId>, zone: &TimeZone) -> 
         return "no run yet\n".to_owned();
     }
     let header = [
-        "RUN", "BEGAN", "TOOK", "LANDED", "NEED YOU", "CALLS", "COST", "END",
+        "RUN",
+        "BEGAN",
+        "TOOK",
+        "LANDED",
+        "NEED YOU",
+        "ITERATIONS",
+        "COST",
+        "END",
     ];
     let rows = runs.iter().map(|run| {
         let code = run.codes.as_ref().and_then(|codes| codes.first());
@@ -139,8 +146,17 @@ pub fn stats_text(stats: &Stats) -> String {
         return "no agent has been called yet\n".to_owned();
     }
     let header = [
-        "FEATURE", "STAGE", "CALLS", "FAILED", "TIME", "TOKENS", "COST", "CACHED", "CLAIMS",
-        "FIRST", "TITLE",
+        "FEATURE",
+        "STAGE",
+        "ITERATIONS",
+        "FAILED",
+        "TIME",
+        "TOKENS",
+        "COST",
+        "CACHED",
+        "CLAIMS",
+        "FIRST",
+        "TITLE",
     ];
     let rows = touched.iter().map(|(slug, figures)| {
         let [tokens, money, cached] = used(&figures.usage);
@@ -168,9 +184,22 @@ pub fn stats_text(stats: &Stats) -> String {
         ]
     });
     let mut out = columns(header.map(str::to_owned), rows.collect());
+    out.push('\n');
+    out.push_str(&agents_text(stats));
+    let (passed, all) = first_claims(stats.features.values());
+    let runs = super::text::some(stats.runs, "run");
+    let _ = writeln!(
+        out,
+        "\n{runs}; first claims that landed as they were: {}",
+        rate(passed, all)
+    );
+    out
+}
+
+fn agents_text(stats: &Stats) -> String {
     let header = [
         "AGENT",
-        "CALLS",
+        "ITERATIONS",
         "FAILED",
         "TIME",
         "TOKENS",
@@ -196,16 +225,7 @@ pub fn stats_text(stats: &Stats) -> String {
             ),
         ]
     });
-    out.push('\n');
-    out.push_str(&columns(header.map(str::to_owned), rows.collect()));
-    let (passed, all) = first_claims(stats.features.values());
-    let runs = super::text::some(stats.runs, "run");
-    let _ = writeln!(
-        out,
-        "\n{runs}; first claims that landed as they were: {}",
-        rate(passed, all)
-    );
-    out
+    columns(header.map(str::to_owned), rows.collect())
 }
 
 /// `{"schema":"harness.stats","version":1,…}`.

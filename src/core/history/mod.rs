@@ -4,6 +4,7 @@
 //! queue tried, what was claimed, refused and landed, and which chain of work determined the end. Times are the wall
 //! clock's as it stood at the end of the run. It must never decide anything, and nothing else may depend on it.
 
+mod count;
 mod critical;
 mod figures;
 mod lanes;

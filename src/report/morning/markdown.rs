@@ -20,9 +20,9 @@ const MANY: usize = 30;
 pub fn morning_markdown(morning: &Morning, state_dir: &str) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "# harness: {}\n", inline(&morning.run.id));
-    let _ = writeln!(out, "**{}**\n", inline(&morning.sentence));
+    let _ = writeln!(out, "**{}**\n", own(&morning.sentence));
     for (name, value) in parts::facts(morning) {
-        let _ = writeln!(out, "- {name}: {}", inline(&value));
+        let _ = writeln!(out, "- {name}: {}", own(&value));
     }
     if !morning.needs.is_empty() {
         let _ = writeln!(out, "\n## Needs you ({})", count(morning.needs.len()));
@@ -94,14 +94,14 @@ fn write_landed(out: &mut String, landed: &LandedPart, is_short: bool, state_dir
     let (slug, commit) = (&landed.slug, landed.commit.short());
     let changes = match parts::changes(landed) {
         none if none.is_empty() => none,
-        changes => format!(" · {}", inline(&changes)),
+        changes => format!(" · {}", own(&changes)),
     };
     let place = match landed.published {
         true => "",
         false => " · not in the target yet",
     };
     let title = inline(&landed.title);
-    let made = inline(&parts::made(landed));
+    let made = own(&parts::made(landed));
     let _ = writeln!(
         out,
         "- **{slug}** `{commit}` {title}{changes} · {made}{place}"
@@ -214,6 +214,11 @@ pub(super) fn inline(text: &str) -> String {
     words.map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// The same for what harness says itself: in its figures `~` and `$` are no marks.
+fn own(text: &str) -> String {
+    inline(text).replace("\\~", "~").replace("\\$", "$")
+}
+
 fn word(word: &str) -> String {
     let refers = word.contains('@')
         || word.contains("://")
@@ -223,7 +228,7 @@ fn word(word: &str) -> String {
         return code(word);
     }
     let mut out = String::with_capacity(word.len());
-    for (n, c) in word.chars().enumerate() {
+    for (n, c) in word.char_indices() {
         let is_mark = matches!(
             c,
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' | '!' | '$'
@@ -231,8 +236,9 @@ fn word(word: &str) -> String {
         // Alone at the beginning of a line these make a list, a heading or a rule.
         let is_first =
             n == 0 && matches!(c, '-' | '+' | '=') && word.chars().all(|other| other == c);
+        let is_last = n > 0 && n + 1 == word.len();
         let is_number =
-            n > 0 && matches!(c, '.' | ')') && word[..n].bytes().all(|b| b.is_ascii_digit());
+            is_last && matches!(c, '.' | ')') && word[..n].bytes().all(|b| b.is_ascii_digit());
         if is_mark || is_first || is_number {
             out.push('\\');
         }
@@ -260,4 +266,30 @@ fn block(text: &str, language: &str) -> String {
 fn longest_run(text: &str) -> usize {
     let runs = text.split(|c| c != '`').map(str::len);
     runs.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{block, code, inline};
+
+    #[test]
+    fn words_stay_words() {
+        for (text, expected) in [
+            ("a_b *c* <d>", "a\\_b \\*c\\* \\<d\\>"),
+            ("1. one", "1\\. one"),
+            ("é. 12) - ---", "é. 12\\) \\- \\---"),
+            ("+4 −1 in 0.1s", "+4 −1 in 0.1s"),
+            ("ask @bob of #12", "ask `@bob` of `#12`"),
+            ("see http://x.y/`z", "see ``http://x.y/`z``"),
+        ] {
+            assert_eq!(inline(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn code_ends_where_it_should() {
+        assert_eq!(code("a`b"), "``a`b``");
+        assert_eq!(code("`a`"), "`` `a` ``");
+        assert_eq!(block("a\n```\nb", "sh"), "````sh\na\n```\nb\n````\n");
+    }
 }

@@ -74,7 +74,7 @@ fn of_work(figures: &FeatureFigures, usual: u32, smell: &mut impl FnMut(&'static
         let why = reason(why, WHY_COLUMNS);
         match to {
             _ if breaker == "tampered" => {
-                smell("tampered", format!("changed what is not its own: {why}"))
+                smell("tampered", format!("changed what is not its own: {why}"));
             }
             Some(to) => {
                 let to = shown(to, 60);

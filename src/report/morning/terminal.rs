@@ -2,7 +2,7 @@
 
 use super::parts;
 use super::{LandedPart, Morning};
-use crate::report::text::{count, cut, padded, shown};
+use crate::report::text::{count, cut, padded, shown, some};
 use std::fmt::Write as _;
 
 /// Rows of a part; the rest is counted.
@@ -101,7 +101,7 @@ fn write_needs(out: &mut String, morning: &Morning, columns: usize) {
 fn landed(part: &LandedPart, wide: usize) -> String {
     let slug = padded(part.slug.as_str(), wide);
     let commit = part.commit.short();
-    let mut about: Vec<String> = [parts::changes(part), parts::made(part)]
+    let mut about: Vec<String> = [parts::changes(part), parts::effort(part)]
         .into_iter()
         .filter(|text| !text.is_empty())
         .collect();
@@ -119,10 +119,10 @@ fn write_cost(out: &mut String, morning: &Morning, columns: usize) {
     let rows = morning.cost.agents.iter().map(|row| {
         let [tokens, money, cached] = parts::usage(&row.usage);
         format!(
-            "{}  {} calls, {} failed, {}; {} landed, first claims that landed: {}; tokens {tokens}, money {money}, from \
+            "{}  {}, {} failed, {}; {} landed, first claims that landed: {}; tokens {tokens}, money {money}, from \
              cache {cached}",
             row.name,
-            row.iterations,
+            some(usize::try_from(row.iterations).unwrap_or(usize::MAX), "iteration"),
             row.failed,
             parts::took(row.work_ms),
             row.landed,
