@@ -62,6 +62,12 @@ pub(super) enum Args {
     Queue(QueueArgs),
     /// Show which unfinished features would conflict with each other or with what has landed
     Conflicts(ConflictsArgs),
+    /// Show the report of a run: what landed, what needs you, what took the time, what it cost
+    Report(ReportArgs),
+    /// List all runs
+    Runs(RunsArgs),
+    /// Show what features and agents came to: calls, time, cost, first claims that landed
+    Stats(StatsArgs),
     /// List what was kept of a feature, or bring one state of it back beside the project
     Recover(RecoverArgs),
     /// Take back what a feature landed, with one commit; not verified before the next run
@@ -259,6 +265,68 @@ pub(super) struct ConflictsArgs {
     /// For programs
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct ReportArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<ReportCommand>,
+    /// Which run: its name, the beginning of it, `latest` or `previous`; the last one unless named
+    pub(super) run: Option<String>,
+    /// How; by the file's name, or for a terminal, unless named
+    #[arg(long, value_name = "HOW")]
+    pub(super) format: Option<ReportFormat>,
+    /// Write it into this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReportCommand {
+    /// Show how two runs differ: what landed, what needs you, cost, time
+    Diff(ReportDiffArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ReportDiffArgs {
+    /// The earlier run; the last but one unless named
+    pub(super) before: Option<String>,
+    /// The later run; the last one unless named
+    pub(super) after: Option<String>,
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Formats of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For a pull request or a chat
+    Md,
+    /// One page, for a browser
+    Html,
+    /// For programs
+    Json,
+    /// For a terminal
+    Terminal,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RunsArgs {
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StatsArgs {
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Of one run only: its name, the beginning of it, `latest` or `previous`
+    #[arg(long, value_name = "RUN")]
+    pub(super) run: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -78,10 +78,7 @@ pub(super) fn demo(desk: &Desk, args: &DemoArgs) -> Result<u8, Failure> {
     desk::show(&loaded.warnings, desk.colour);
     let ready = preflight(place.clone(), loaded.config, desk.env.clone())?;
     let outcome = run::play(ready)?;
-    out::out(&format!(
-        "\n{}",
-        crate::report::summary(&outcome.view, &place.state_dir)
-    ));
+    run::show_end(&outcome, &place.state_dir);
     out::out("\ngit log --graph --oneline:\n\n");
     let graph = git(&root, &["log", "--graph", "--oneline", "--decorate=no"]);
     out::out(&graph.map_err(Failure::from)?);

@@ -22,7 +22,9 @@ mod prompt;
 mod queue;
 mod recover;
 mod rehearse;
+mod report;
 mod run;
+mod runs;
 mod shell;
 mod status;
 mod undo;
@@ -80,6 +82,9 @@ pub fn main() -> u8 {
         Args::Why(args) => why::why(&desk, &args),
         Args::Logs(args) => logs::logs(&desk, &args),
         Args::Queue(args) => queue::queue(&desk, &args),
+        Args::Report(args) => report::report(&desk, &args),
+        Args::Runs(args) => runs::runs(&desk, &args),
+        Args::Stats(args) => runs::stats(&desk, &args),
         Args::Recover(args) => recover::recover(&desk, &args),
         Args::Undo(args) => undo::undo(&desk, &args),
         Args::Retry(args) => command::retry(&desk, &args),

@@ -8,6 +8,7 @@ use crate::driver::{self, Audience, Outcome, Ready, preflight};
 use crate::model::{Slug, Stamp};
 use crate::report::{self, Bars, Glance};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
@@ -39,8 +40,16 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
         Some(mut leaving) => conduct(ready, &mut leaving)?,
         None => play(ready)?,
     };
-    out::out(&format!("\n{}", report::summary(&outcome.view, &state_dir)));
+    show_end(&outcome, &state_dir);
     Ok(outcome.code)
+}
+
+/// The end of a run in a few lines, and where there is more to read.
+pub(super) fn show_end(outcome: &Outcome, state_dir: &Path) {
+    out::out(&format!("\n{}", report::summary(&outcome.view, state_dir)));
+    if let Some(path) = &outcome.report {
+        out::out(&format!("report: {}\n", path.display()));
+    }
 }
 
 /// Runs a checked backlog on this thread, with bars on a terminal and lines elsewhere.

@@ -22,6 +22,7 @@ mod decide_merge;
 mod exit;
 mod feature;
 mod graph;
+mod history;
 mod invariants;
 mod ladder;
 mod merge;
@@ -45,6 +46,11 @@ pub use budget_view::BudgetView;
 pub use decide::decide;
 pub use exit::exit_codes;
 pub use graph::{GraphProblem, check};
+pub use history::{
+    AgentFigures, AttemptResult, AttemptSpan, CriticalStep, Doing, FeatureFigures, FirstClaim,
+    IterationResult, Landing, Lane, Lesson, Refusal, RunHistory, Span, StepCause, Told, histories,
+    history_of, lanes, over_runs, run_ids,
+};
 pub use invariants::broken_invariant;
 pub use plan::{Planned, plan};
 pub use queue_view::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView, queue};

@@ -228,7 +228,7 @@ pub(super) fn clash<'a>(state: &'a State, feature: &Feature) -> Option<&'a Slug>
         })
 }
 
-fn overlap(a: &Feature, b: &Feature) -> bool {
+pub(super) fn overlap(a: &Feature, b: &Feature) -> bool {
     a.spec.locks.iter().any(|name| b.spec.locks.contains(name))
         || a.spec
             .touches

@@ -180,6 +180,12 @@ impl Place {
         self.state_dir.join("run.log")
     }
 
+    /// Where the reports of runs are.
+    #[must_use]
+    pub fn reports(&self) -> PathBuf {
+        self.state_dir.join("reports")
+    }
+
     /// Where commands for a living run are left.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {

@@ -16,6 +16,7 @@ use super::machine::{self, LOOK_EVERY, Machine};
 use super::notify::Notifier;
 use super::place::Place;
 use super::preflight::Ready;
+use super::reports;
 use super::signals::{Drain, Signals};
 use super::tamper;
 use super::turn::{Engine, Observation};
@@ -34,6 +35,7 @@ use crate::report;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub code: u8,
     /// The picture at the end.
     pub view: View,
+    /// The report, if it could be written.
+    pub report: Option<PathBuf>,
 }
 
 /// Runs the backlog to its end. Must be called inside a `tokio::task::LocalSet` on a current-thread
@@ -80,6 +84,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let forgotten = damage::forgotten(&ready.place)?;
     let (journal, contents) = ready.place.journal()?;
     let engine = Engine::replay(&contents.records);
+    let cut_off = reports::cut_off(&contents.records);
     fault::past(Point::RunBegin);
     let run_log = fault::at(Point::RunLogOpen)
         .and_then(|()| {
@@ -132,7 +137,14 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     for told in odd.chain(untrusted.map(str::to_owned)).chain(sleepy) {
         session.voice.warn(&told);
     }
-    session.go(begins).await
+    if let Some(before) = cut_off {
+        session.write_report(&before);
+    }
+    let ended = session.go(begins).await;
+    // How the run ended stands; a report that cannot be written is only told.
+    let run = session.crew.run.clone();
+    let report = session.write_report(&run);
+    ended.map(|outcome| Outcome { report, ..outcome })
 }
 
 /// The run's first observation: what it is asked to do, and where it stands.
@@ -222,9 +234,23 @@ impl Session<'_> {
                 return Ok(Outcome {
                     code,
                     view: view(state, state.wall_time(now)),
+                    report: None,
                 });
             }
             batch = self.wait().await?;
+        }
+    }
+
+    /// Writes the report of a run, and tells where it is not to be had.
+    fn write_report(&mut self, run: &RunId) -> Option<PathBuf> {
+        let crew = &self.crew;
+        match reports::write(&crew.place, &crew.config, run, &crew.secrets) {
+            Ok(path) => path,
+            Err(error) => {
+                let text = format!("the report of run {run} could not be written: {error}");
+                self.voice.warn(&text);
+                None
+            }
         }
     }
 

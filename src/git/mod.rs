@@ -19,6 +19,7 @@
 //! | `refs/harness/onto/<slug>` | what was last laid into the worktree to be merged; also its name in markers |
 
 mod audit;
+mod changes;
 mod child;
 mod claim;
 mod cli;
@@ -72,6 +73,7 @@ mod worktrees;
 #[cfg(test)]
 mod tests;
 
+pub use changes::Changes;
 pub use earlier::GivenUp;
 pub use error::GitError;
 pub use filters::BrokenFilter;

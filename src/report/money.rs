@@ -59,7 +59,7 @@ pub(super) fn run_words(run: &RunView) -> Option<String> {
 }
 
 /// `$4.60 of $20.00, 1,000 of 5,000,000 tokens`.
-fn left(budget: &BudgetView) -> Option<String> {
+pub(super) fn left(budget: &BudgetView) -> Option<String> {
     let money = budget.micro_usd.zip(budget.left_micro_usd);
     let money = money.map(|(all, left)| format!("{} of {}", usd(left), usd(all)));
     let tokens = budget.tokens.zip(budget.left_tokens);

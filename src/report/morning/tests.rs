@@ -1,0 +1,1 @@
+//! Small nights, read in each format.
