@@ -77,7 +77,7 @@ pub(super) fn demo(desk: &Desk, args: &DemoArgs) -> Result<u8, Failure> {
     let loaded = place.config(None, BTreeMap::new(), flags)?;
     desk::show(&loaded.warnings, desk.colour);
     let ready = preflight(place.clone(), loaded.config, desk.env.clone())?;
-    let outcome = run::play(ready)?;
+    let outcome = run::play(desk, ready)?;
     out::out(&format!(
         "\n{}",
         crate::report::summary(&outcome.view, &place.state_dir)

@@ -23,6 +23,7 @@ mod recover;
 mod run;
 mod shell;
 mod status;
+mod terminal;
 mod undo;
 mod why;
 
@@ -30,7 +31,7 @@ use crate::config::{self as configuration, Config, Loaded};
 use crate::core::State;
 use crate::driver::{self, DriverError, Place};
 use crate::fault;
-use crate::model::{Problem, Slug};
+use crate::model::{Code, Problem, Slug};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
 
@@ -55,7 +56,7 @@ pub fn main() -> u8 {
     trace();
     let mut env = std::env::vars_os().collect();
     if let Err(why) = fault::arm(&mut env) {
-        desk::show(&[Problem::error(why)], false);
+        desk::show(&[Problem::error(why).code(Code::Usage)], false);
         return desk::NOT_STARTED;
     }
     let cli = match Cli::try_parse() {
@@ -115,7 +116,11 @@ impl Desk {
     fn place(&self) -> Result<Place, Failure> {
         let here = std::fs::canonicalize(&self.directory).map_err(|error| {
             let text = format!("cannot work in {}: {error}", self.directory.display());
-            Failure::from(Problem::error(text).help("name an existing directory with -C"))
+            Failure::from(
+                Problem::error(text)
+                    .code(Code::Usage)
+                    .help("name an existing directory with -C"),
+            )
         })?;
         Ok(Place::find(&here)?)
     }
@@ -167,7 +172,9 @@ fn known(typed: &str, features: &[String]) -> Result<Slug, Failure> {
         return Ok(slug);
     }
     let shown = typed.escape_debug();
-    let problem = Problem::error(format!("there is no feature `{shown}`")).file("command line");
+    let problem = Problem::error(format!("there is no feature `{shown}`"))
+        .code(Code::UnknownFeature)
+        .file("command line");
     let near = configuration::nearest(typed, features.iter().copied());
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),

@@ -1,18 +1,18 @@
 //! `harness run`.
 
 use super::args::RunArgs;
-use super::{Desk, desk::Failure, out, plan};
+use super::{Desk, desk::Failure, out, plan, terminal};
 use crate::core::{State, view};
 use crate::driver::{self, Audience, Outcome, Ready, preflight};
-use crate::model::{Slug, Stamp};
+use crate::model::{Slug, Stamp, escaped_lines};
 use crate::report::{self, Bars, Glance};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-/// How often the bars are redrawn.
-const REDRAW: Duration = Duration::from_millis(120);
+/// How often the picture is redrawn.
+const REDRAW: Duration = Duration::from_millis(250);
 
 pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
@@ -23,18 +23,21 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     let ready = preflight(place, config, desk.env.clone())?;
     super::desk::show(&ready.survey.warnings, desk.colour);
     let state_dir = ready.place.state_dir.clone();
-    let outcome = play(ready)?;
-    out::out(&format!("\n{}", report::summary(&outcome.view, &state_dir)));
+    let outcome = play(desk, ready)?;
+    let text = escaped_lines(&report::summary(&outcome.view, &state_dir));
+    let log = state_dir.join("run.log");
+    out::exact(&format!("\n{}", terminal::linked(&desk.env, text, &log)));
     Ok(outcome.code)
 }
 
-/// Runs a checked backlog on this thread, with bars on a terminal and lines elsewhere.
-pub(super) fn play(ready: Ready) -> Result<Outcome, Failure> {
+/// Runs a checked backlog on this thread, with a live picture on a terminal and lines elsewhere.
+pub(super) fn play(desk: &Desk, ready: Ready) -> Result<Outcome, Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::from(anyhow::Error::new(error).context("no runtime")))?;
     let mut crowd = Crowd {
+        desk,
         bars: Bars::new(),
         drawn: None,
     };
@@ -46,29 +49,39 @@ pub(super) fn play(ready: Ready) -> Result<Outcome, Failure> {
 }
 
 /// People at a terminal, or a log file.
-struct Crowd {
+struct Crowd<'a> {
+    desk: &'a Desk,
     bars: Bars,
     drawn: Option<Instant>,
 }
 
-impl Audience for Crowd {
+impl Audience for Crowd<'_> {
     fn say(&mut self, line: &str) {
         self.bars.say(line);
     }
 
+    fn mention(&mut self, line: &str) {
+        // On a terminal the picture shows it.
+        if self.bars.is_hidden() {
+            self.bars.say(line);
+        }
+    }
+
     fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>) {
-        let fresh = self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW / 2);
+        let fresh = self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW);
         if self.bars.is_hidden() || fresh {
             return;
         }
         self.drawn = Some(Instant::now());
         let view = view(state, now);
-        self.bars.show(&Glance {
+        let glance = Glance {
             view: &view,
             now,
             live: Some("this run".to_owned()),
             words,
-        });
+        };
+        let terminal = terminal::drawn_on(&self.desk.env, self.desk.colour);
+        self.bars.show(&glance, terminal);
     }
 
     fn redraw_every(&self) -> Option<Duration> {

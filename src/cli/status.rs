@@ -2,7 +2,7 @@
 
 use super::args::StatusArgs;
 use super::desk::{Failure, show};
-use super::{Desk, out, plan};
+use super::{Desk, out, plan, terminal};
 use crate::config::Flags;
 use crate::core::{State, View, Wait, view};
 use crate::driver::{Place, forgotten, survey, wall_clock};
@@ -149,7 +149,7 @@ fn watch(desk: &Desk, place: &Place) -> Result<u8, Failure> {
                 last = text;
             }
         } else {
-            bars.show(&glance);
+            bars.show(&glance, terminal::drawn_on(&desk.env, desk.colour));
         }
         if seen.live.is_none() {
             bars.finish();

@@ -38,7 +38,7 @@ pub(crate) use source::quoted;
 pub use source::{FILE_CAP_BYTES, Place, Source, Spot, read_text};
 pub use words::{nearest, size_shown};
 
-use crate::model::{Problem, Problems, Severity};
+use crate::model::{Code, Problem, Problems, Severity};
 use check::{Checker, Key};
 use origin::Tree;
 use resolve::Resolver;
@@ -244,9 +244,10 @@ fn resolve_tree(
     let (shape, selection) = match (shape, selection) {
         (Ok(shape), Ok(selection)) => (shape, selection),
         (Err(error), _) | (_, Err(error)) => {
-            problems.push(Problem::error(format!(
-                "the configuration does not fit: {error}"
-            )));
+            problems.push(
+                Problem::error(format!("the configuration does not fit: {error}"))
+                    .code(Code::BadValue),
+            );
             return None;
         }
     };

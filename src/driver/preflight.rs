@@ -8,7 +8,7 @@ use crate::agent::{self, Tells};
 use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
 use crate::git::{BrokenFilter, GitError, Target, Worktrees, integration_ref};
-use crate::model::{FeatureSpec, Isolation, Oid, Problem, Severity, Slug};
+use crate::model::{Code, FeatureSpec, Isolation, Oid, Problem, Severity, Slug};
 use crate::process::{self, Keeper};
 use crate::spec::{Loaded, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +122,7 @@ fn no_target(place: &Place, error: GitError) -> Result<Target, DriverError> {
         let landed = integration_ref(name);
         if let Some(tip) = place.repo.tip(&landed)? {
             let text = format!("the branch `{name}` is gone, and what has landed waits for it");
-            return Err(DriverError::problem(Problem::error(text).help(format!(
+            return Err(DriverError::problem(Problem::error(text).code(Code::UnknownBranch).help(format!(
                 "`git branch {name} {tip}` brings it back with all of that; or merge {landed} into another \
                  branch and run with `--target`"
             ))));
@@ -145,7 +145,9 @@ fn surroundings(
     if repo.tip("refs/heads/harness")?.is_some() {
         let text = "there is a branch `harness`, so that no branch `harness/<feature>` can be made";
         let help = "give it another name: git branch -m harness <name>";
-        return Err(DriverError::problem(Problem::error(text).help(help)));
+        return Err(DriverError::problem(
+            Problem::error(text).code(Code::BranchTaken).help(help),
+        ));
     }
     let broken = repo.broken_filters()?;
     if !broken.is_empty() {
@@ -153,7 +155,9 @@ fn surroundings(
             let BrokenFilter { name, file, why } = filter;
             let text = format!("the filter `{name}`, which {file} needs, does not work: {why}");
             let shown = format!("git config --get-regexp filter.{name}");
-            Problem::error(text).help(format!("install what `{shown}` names, or change it"))
+            Problem::error(text)
+                .code(Code::BrokenFilter)
+                .help(format!("install what `{shown}` names, or change it"))
         });
         return Err(DriverError::Problems(problems.collect()));
     }
@@ -162,7 +166,11 @@ fn surroundings(
     if repo.is_entered_by_link() {
         let root = repo.root().display();
         let text = format!("this is a linked worktree; what counts is the main checkout, {root}");
-        odd.push(Problem::warning(text).help("its specs, its harness.yaml and its state are used"));
+        odd.push(
+            Problem::warning(text)
+                .code(Code::LinkedWorktree)
+                .help("its specs, its harness.yaml and its state are used"),
+        );
     }
     let slugs: BTreeSet<&Slug> = features.iter().map(|spec| &spec.slug).collect();
     for (slug, path) in worktrees.checked_out_elsewhere()? {
@@ -171,7 +179,11 @@ fn surroundings(
             let text = format!(
                 "`{slug}` cannot start: its branch harness/{slug} is checked out in {path}"
             );
-            odd.push(Problem::warning(text).help("check out another branch there"));
+            odd.push(
+                Problem::warning(text)
+                    .code(Code::BranchTaken)
+                    .help("check out another branch there"),
+            );
         }
     }
     Ok(odd)
@@ -190,12 +202,21 @@ pub(super) fn graph_problems(loaded: &Loaded) -> Vec<Problem> {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "add its spec, or take the name out".to_owned(),
                 };
-                placed(Problem::error(text).help(help), loaded, &slug, &named)
+                placed(
+                    Problem::error(text)
+                        .code(Code::UnknownDependency)
+                        .help(help),
+                    loaded,
+                    &slug,
+                    &named,
+                )
             }
             GraphProblem::Cycle { path } => {
                 let way: Vec<&str> = path.iter().map(Slug::as_str).collect();
                 let text = format!("features wait for each other: {}", way.join(" -> "));
-                let problem = Problem::error(text).help("take one of these dependencies out");
+                let problem = Problem::error(text)
+                    .code(Code::DependencyCycle)
+                    .help("take one of these dependencies out");
                 match path.as_slice() {
                     [first, second, ..] => placed(problem, loaded, first, second),
                     _ => problem,
@@ -217,6 +238,7 @@ fn unselected(slug: &Slug, needs: &Slug) -> Problem {
     Problem::error(format!(
         "`{slug}` is selected, but depends on `{needs}`, which is neither selected nor merged"
     ))
+    .code(Code::UnselectedDependency)
     .file("command line")
     .help(format!("select `{needs}` too: --only {needs},{slug}"))
 }
@@ -231,6 +253,7 @@ fn selection_problems(place: &Place, config: &Config, features: &[FeatureSpec]) 
         .filter(|slug| !names.contains(&slug.as_str()))
         .map(|slug| {
             let problem = Problem::error(format!("there is no feature `{slug}` to select"))
+                .code(Code::UnknownFeature)
                 .file("command line");
             match config::nearest(slug.as_str(), names.iter().copied()) {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
@@ -317,7 +340,9 @@ fn not_held(
     if here == there {
         let text = format!("`{here}` no longer holds what these features landed as: {names}");
         return Ok(Some(
-            Problem::warning(text).help(format!("they count as merged; {again}")),
+            Problem::warning(text)
+                .code(Code::LandedElsewhere)
+                .help(format!("they count as merged; {again}")),
         ));
     }
     let text = format!("these features are merged into `{there}`, not into `{here}`: {names}");
@@ -326,7 +351,9 @@ fn not_held(
         // It was renamed, say.
         None => format!("merge {} into `{here}` first", integration_ref(landed_on)),
     };
-    let problem = Problem::error(text).help(format!("{help}; {again}"));
+    let problem = Problem::error(text)
+        .code(Code::LandedElsewhere)
+        .help(format!("{help}; {again}"));
     Err(DriverError::problem(problem))
 }
 
@@ -345,7 +372,7 @@ pub fn charges(
         let text = format!(
             "agent `{name}`: {key} is set: {program} will charge it instead of your subscription"
         );
-        Some(Problem::warning(text).help(format!(
+        Some(Problem::warning(text).code(Code::KeyCharged).help(format!(
             "unset it, or say that you mean it: `env_pass: [{key}]` in the agent's profile"
         )))
     });
@@ -369,7 +396,11 @@ fn unmeasured(config: &Config, features: &[FeatureSpec]) -> Vec<Problem> {
                 let text = format!(
                     "agent `{name}` does not tell what it uses: no budget can be kept for it"
                 );
-                Some(Problem::warning(text).help("`run.max_iterations` limits its calls"))
+                Some(
+                    Problem::warning(text)
+                        .code(Code::Unmeasured)
+                        .help("`run.max_iterations` limits its calls"),
+                )
             }
             Tells::Tokens if money => no_price(config, features, name, profile),
             _ => None,
@@ -419,7 +450,7 @@ fn no_price(
     let text = format!(
         "agent `{name}` tells tokens and no money, {which}: what it uses may count as tokens only"
     );
-    Some(Problem::warning(text).help(help))
+    Some(Problem::warning(text).code(Code::Unmeasured).help(help))
 }
 
 /// Agents of which `limits.keep` cannot keep anything, since they never say how much is used.
@@ -437,7 +468,7 @@ fn not_kept(config: &Config, features: &[FeatureSpec]) -> Option<Problem> {
     let names = silent.join(", ");
     let text = format!("limits.keep keeps nothing of what these agents use: {names}");
     let help = "they do not say how much of a limit is used; only claude does, with a login to a subscription";
-    Some(Problem::warning(text).help(help))
+    Some(Problem::warning(text).code(Code::Unmeasured).help(help))
 }
 
 fn programs(
@@ -457,7 +488,8 @@ fn programs(
             Ok(program) => {
                 found.insert(name.clone(), (profile, program));
             }
-            Err(error) => problems.push(Problem::error(format!("agent `{name}`: {error}"))),
+            Err(error) => problems
+                .push(Problem::error(format!("agent `{name}`: {error}")).code(Code::AgentMissing)),
         }
     }
     if problems.is_empty() {

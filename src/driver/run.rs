@@ -44,6 +44,10 @@ const APART_MS: u64 = 3_000;
 pub trait Audience {
     /// One line of the run log.
     fn say(&mut self, line: &str);
+    /// One that says what is seen at a glance as well: something goes its usual way.
+    fn mention(&mut self, line: &str) {
+        self.say(line);
+    }
     /// The state as it is when the wall clock reads `now`, with the last words of running agents; called after every
     /// turn and at the pace of [`redraw_every`](Self::redraw_every).
     fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>);
@@ -227,7 +231,7 @@ impl Session<'_> {
         }
         let at = self.engine.state().wall_time(record.at);
         if let Some(line) = report::line(record, at, &self.voice.zone) {
-            self.voice.say(&line);
+            self.voice.log(&line, report::is_passing(&record.event));
         }
     }
 
@@ -325,11 +329,18 @@ struct Voice<'a> {
 
 impl Voice<'_> {
     fn say(&mut self, line: &str) {
+        self.log(line, false);
+    }
+
+    fn log(&mut self, line: &str, is_passing: bool) {
         // A full disk must not stop a run that can still work; the journal has the facts.
         let line = escaped_lines(&self.secrets.hide(line));
         let text = format!("{line}\n");
         let _ = fault::write(Point::RunLogWrite, &mut self.run_log, text.as_bytes());
-        self.audience.say(&line);
+        match is_passing {
+            true => self.audience.mention(&line),
+            false => self.audience.say(&line),
+        }
     }
 
     fn warn(&mut self, text: &str) {

@@ -4,6 +4,7 @@
 //! import `core`. One line is one record: a JSON object with schema version, sequence number, time,
 //! event and a checksum over everything before it.
 
+mod follow;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod line;
@@ -11,6 +12,7 @@ mod lock;
 mod mend;
 mod read;
 
+pub use follow::{Follower, News};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
 pub use lock::{Held, Holder, Lock, read_holder};

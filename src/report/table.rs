@@ -87,7 +87,10 @@ pub fn status_json(glance: &Glance<'_>) -> Value {
             }
             if let Value::Object(fields) = &mut value {
                 let (code, text) = first_reason(glance, feature);
-                fields.insert("reason".to_owned(), json!({ "code": code, "text": text }));
+                fields.insert(
+                    "reason".to_owned(),
+                    json!({ "code": code.name(), "text": text }),
+                );
             }
             value
         })

@@ -7,7 +7,7 @@ use super::{order, routes, text};
 use crate::config::{
     Config, FeatureKeys, Reference, Source, Specs, Spot, nearest, quoted, read_text,
 };
-use crate::model::{AgentChoice, FeatureSpec, Problem, Slug, StuckRule};
+use crate::model::{AgentChoice, Code, FeatureSpec, Problem, Slug, StuckRule};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -245,7 +245,9 @@ impl Scanner {
         spec.title = match text::split(&whole) {
             text::Split::Plain => text::title(&whole),
             text::Split::Unclosed => {
-                let problem = Problem::error("the front matter is not closed").file(shown);
+                let problem = Problem::error("the front matter is not closed")
+                    .code(Code::OpenFrontMatter)
+                    .file(shown);
                 let problem = problem.at(1, "---", "---");
                 spec.problems.push(problem.help("end it with a line `---`"));
                 None
@@ -279,14 +281,7 @@ impl Scanner {
             let shown = specs.dir.join(&seen.name).join(&specs.file);
             let name = seen.name.to_string_lossy();
             if let Some(twin) = folded.insert(name.to_lowercase(), &seen.name) {
-                let twin = twin.to_string_lossy();
-                let message = format!(
-                    "{} and {} differ only in case",
-                    quoted(&twin),
-                    quoted(&name)
-                );
-                let help = "rename one: some file systems take them for the same";
-                problems.push(Problem::error(message).file(shown).help(help));
+                problems.push(twins(&twin.to_string_lossy(), &name, &shown));
                 continue;
             }
             problems.extend(spec.problems.iter().cloned());
@@ -303,6 +298,7 @@ impl Scanner {
                 }
                 Err(error) => problems.push(
                     Problem::error(error.to_string())
+                        .code(Code::BadSlug)
                         .file(shown)
                         .help("rename its directory"),
                 ),
@@ -342,7 +338,8 @@ impl Scanner {
             .filter(|(slug, _)| !slugs.contains(*slug))
             .map(|(slug, keys)| {
                 let mut problem =
-                    Problem::warning(format!("there is no spec for the feature `{slug}`"));
+                    Problem::warning(format!("there is no spec for the feature `{slug}`"))
+                        .code(Code::UnknownFeature);
                 let near = nearest(slug.as_str(), slugs.iter().map(Slug::as_str));
                 problem.help = near.map(|near| format!("did you mean `{near}`?"));
                 match &keys.spot {
@@ -374,8 +371,18 @@ const RESERVED: [&str; 1] = ["run"];
 fn reserved(slug: &Slug) -> Option<Problem> {
     RESERVED.contains(&slug.as_str()).then(|| {
         let message = format!("a feature cannot be called `{slug}`: {slug}.log is harness's own");
-        Problem::error(message).help("rename its directory")
+        Problem::error(message)
+            .code(Code::BadSlug)
+            .help("rename its directory")
     })
+}
+
+/// Two directories that some file systems take for the same.
+fn twins(one: &str, other: &str, shown: &Path) -> Problem {
+    let (one, other) = (quoted(one), quoted(other));
+    let problem = Problem::error(format!("{one} and {other} differ only in case"));
+    let help = "rename one: some file systems take them for the same";
+    problem.code(Code::BadSlug).file(shown).help(help)
 }
 
 /// The directories that may hold a spec, sorted; hidden ones and templates (`_template`) are not.
@@ -390,7 +397,12 @@ fn names_in(dir: &Path, specs: &Specs, problems: &mut Vec<Problem>) -> Vec<OsStr
                 shown.display(),
                 specs.file.display()
             );
-            problems.push(Problem::error(message).file(shown).help(help));
+            problems.push(
+                Problem::error(message)
+                    .code(Code::NoSpecs)
+                    .file(shown)
+                    .help(help),
+            );
             return Vec::new();
         }
     };
@@ -400,7 +412,7 @@ fn names_in(dir: &Path, specs: &Specs, problems: &mut Vec<Problem>) -> Vec<OsStr
             Ok(entry) => names.push(entry.file_name()),
             Err(error) => {
                 let message = format!("cannot read the whole specs directory: {error}");
-                problems.push(Problem::error(message).file(shown));
+                problems.push(Problem::error(message).code(Code::NoSpecs).file(shown));
             }
         }
     }
@@ -415,7 +427,10 @@ fn no_spec(specs: &Specs) -> Problem {
     let file = specs.file.display();
     let message = format!("there is no `*/{file}` in it");
     let help = format!("make {}/<name>/{file}", specs.dir.display());
-    Problem::error(message).file(&specs.dir).help(help)
+    Problem::error(message)
+        .code(Code::NoSpecs)
+        .file(&specs.dir)
+        .help(help)
 }
 
 /// A feature as spec and harness.yaml describe it together, and where it names others: lists are joined,
