@@ -52,6 +52,8 @@ pub(super) enum Args {
     Status(StatusArgs),
     /// Show why a feature is not running or not merged, down to the last reason
     Why(WhyArgs),
+    /// Show who needs whom, where each stands, and the chain that decides how long the rest takes
+    Graph(GraphArgs),
     /// Show a feature's log
     Logs(LogsArgs),
     /// Show the merge queue: what is being tried, who comes next, who waits for what
@@ -205,6 +207,27 @@ pub(super) struct WhyArgs {
     /// For programs
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct GraphArgs {
+    /// How to draw it
+    #[arg(long, value_name = "FORMAT", default_value = "terminal")]
+    pub(super) format: GraphFormat,
+    /// For programs
+    #[arg(long, conflicts_with = "format")]
+    pub(super) json: bool,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// A tree for people
+    Terminal,
+    /// For Graphviz
+    Dot,
+    /// For Mermaid, in Markdown
+    Mermaid,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -13,6 +13,7 @@ mod desk;
 mod doctor;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
+mod graph;
 mod init;
 mod logs;
 mod out;
@@ -75,6 +76,7 @@ pub fn main() -> u8 {
         Args::Plan(args) => plan::plan(&desk, args),
         Args::Status(args) => status::status(&desk, &args),
         Args::Why(args) => why::why(&desk, &args),
+        Args::Graph(args) => graph::graph(&desk, &args),
         Args::Logs(args) => logs::logs(&desk, &args),
         Args::Queue(args) => queue::queue(&desk, &args),
         Args::Recover(args) => recover::recover(&desk, &args),
