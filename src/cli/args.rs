@@ -1,6 +1,7 @@
 //! The command line's grammar, as clap types; also the source of completions and man pages.
 
 use crate::config::Flags;
+use crate::report::codes_table;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -37,6 +38,11 @@ pub(super) enum When {
     Always,
     /// Never
     Never,
+}
+
+/// What `harness help exit-codes` says.
+fn codes_about() -> String {
+    format!("What the exit codes of a run mean:\n\n{}", codes_table())
 }
 
 /// The commands.
@@ -78,8 +84,13 @@ pub(super) enum Args {
     Doctor(DoctorArgs),
     /// Show the resolved configuration
     Config(ConfigArgs),
-    /// Print the JSON Schema of harness.yaml
-    Schema,
+    /// Print the JSON Schema of harness.yaml, or of what a command prints with --json
+    Schema(SchemaArgs),
+    /// Say what a code means that was printed with a problem, a reason or a finding, and what to do
+    Explain(ExplainArgs),
+    /// What the exit codes of a run mean
+    #[command(hide = true, long_about = codes_about())]
+    ExitCodes,
     /// Print the exact prompt of a feature's next iteration, or where two that it was given part
     Prompt(PromptArgs),
     /// Print shell completions
@@ -173,6 +184,9 @@ pub(super) struct PlanArgs {
     /// Plan these features only
     #[arg(long, value_name = "SLUG", value_delimiter = ',')]
     pub(super) only: Vec<String>,
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -329,12 +343,30 @@ pub(super) struct ConfigArgs {
     /// Say where each value comes from
     #[arg(long)]
     pub(super) origin: bool,
+    /// For programs; it says where each value comes from
+    #[arg(long, conflicts_with = "origin")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SchemaArgs {
+    /// Of which output: what its `schema` says, `status`, say; of harness.yaml unless one is named
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExplainArgs {
+    /// Which code; all are listed unless one is named
+    pub(super) code: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct PromptArgs {
     /// Which feature
     pub(super) slug: String,
+    /// For programs
+    #[arg(long, conflicts_with = "diff")]
+    pub(super) json: bool,
     /// Compare two prompts that it was given, its last two unless iterations are named: the first byte that differs
     #[arg(long)]
     pub(super) diff: bool,

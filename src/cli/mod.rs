@@ -11,6 +11,7 @@ mod conflicts;
 mod demo;
 mod desk;
 mod doctor;
+mod explain;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod graph;
@@ -89,7 +90,9 @@ pub fn main() -> u8 {
         Args::Conflicts(args) => conflicts::conflicts(&desk, &args),
         Args::Doctor(args) => doctor::doctor(&desk, &args),
         Args::Config(args) => config::config(&desk, &args),
-        Args::Schema => config::schema(),
+        Args::Schema(args) => config::schema(&args),
+        Args::Explain(args) => explain::explain(&args),
+        Args::ExitCodes => explain::exit_codes(),
         Args::Prompt(args) => prompt::prompt(&desk, &args),
         Args::Completions(args) => shell::completions(&args),
         Args::Man(args) => shell::man(&args),

@@ -97,6 +97,9 @@ impl Repeat {
 /// The breaker that opens at once, on what harness saw outside of the feature's worktree. It counts nothing.
 pub(super) const TAMPERED: &str = "tampered";
 
+/// The names of all breakers.
+pub const BREAKERS: [&str; 4] = ["stuck", "idle", "repeat", TAMPERED];
+
 /// Whether a failure is neither the account's nor the service's.
 fn is_its_own(kind: FailureKind) -> bool {
     !kind.is_the_accounts() && !kind.passes()

@@ -42,6 +42,7 @@ mod tests;
 
 pub use account_view::AccountView;
 pub use agent_view::{AgentView, Because};
+pub use breaker::BREAKERS;
 pub use budget_view::BudgetView;
 pub use decide::decide;
 pub use exit::exit_codes;

@@ -8,6 +8,8 @@
     reason = "each test file includes this one and uses its part"
 )]
 
+pub mod schema;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
