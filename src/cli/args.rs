@@ -1,9 +1,11 @@
 //! The command line's grammar, as clap types; also the source of completions and man pages.
 
+use super::shell;
 use crate::config::Flags;
 use crate::report::codes_table;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCandidates;
 use std::path::PathBuf;
 
 /// Burns down a backlog of feature specs with headless coding agents, several at once, each in its own
@@ -133,10 +135,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "BRANCH")]
     pub(super) target: Option<String>,
     /// Work on these features only
-    #[arg(long, value_name = "SLUG", value_delimiter = ',')]
+    #[arg(long, value_name = "SLUG", value_delimiter = ',', add = ArgValueCandidates::new(shell::slugs))]
     pub(super) only: Vec<String>,
     /// Agent profile
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(shell::profiles))]
     pub(super) agent: Option<String>,
     /// Model handed to the agent
     #[arg(long, value_name = "NAME")]
@@ -182,7 +184,7 @@ impl RunArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct PlanArgs {
     /// Plan these features only
-    #[arg(long, value_name = "SLUG", value_delimiter = ',')]
+    #[arg(long, value_name = "SLUG", value_delimiter = ',', add = ArgValueCandidates::new(shell::slugs))]
     pub(super) only: Vec<String>,
     /// For programs
     #[arg(long)]
@@ -205,6 +207,7 @@ pub(super) struct StatusArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct LogsArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// Keep showing what is added, until the feature ends
     #[arg(short, long)]
@@ -217,6 +220,7 @@ pub(super) struct LogsArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct WhyArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// For programs
     #[arg(long)]
@@ -261,7 +265,7 @@ pub(super) struct ConflictsArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct RecoverArgs {
     /// Which feature
-    #[arg(required_unless_present = "journal")]
+    #[arg(required_unless_present = "journal", add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: Option<String>,
     /// Which of the listed states: an iteration's number, or a commit id
     #[arg(requires = "where")]
@@ -283,6 +287,7 @@ pub(super) struct RecoverArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct UndoArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// Have it done again, from its beginning
     #[arg(long)]
@@ -295,7 +300,7 @@ pub(super) struct UndoArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct RetryArgs {
     /// Which features
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slugs: Vec<String>,
     /// Every one that tripped, failed or is parked
     #[arg(long, conflicts_with = "slugs")]
@@ -305,6 +310,7 @@ pub(super) struct RetryArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct UnblockArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// The answer; it stands in the next prompt
     #[arg(short, long, value_name = "TEXT")]
@@ -351,18 +357,21 @@ pub(super) struct ConfigArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct SchemaArgs {
     /// Of which output: what its `schema` says, `status`, say; of harness.yaml unless one is named
+    #[arg(add = ArgValueCandidates::new(shell::schemas))]
     pub(super) name: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ExplainArgs {
     /// Which code; all are listed unless one is named
+    #[arg(add = ArgValueCandidates::new(shell::codes))]
     pub(super) code: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct PromptArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// For programs
     #[arg(long, conflicts_with = "diff")]

@@ -55,6 +55,9 @@ struct Desk {
 /// Parses the command line, runs the command and returns the exit code.
 #[must_use]
 pub fn main() -> u8 {
+    if shell::answered() {
+        return 0;
+    }
     trace();
     let mut env = std::env::vars_os().collect();
     if let Err(why) = fault::arm(&mut env) {

@@ -168,6 +168,11 @@ impl Site {
         command
     }
 
+    /// Any other program here, not yet started.
+    pub fn program(&self, name: &str) -> Command {
+        self.command(name)
+    }
+
     /// Runs harness here, to its end.
     pub fn harness(&self, args: &[&str]) -> Ran {
         finish(self.command(env!("CARGO_BIN_EXE_harness")).args(args))
