@@ -1,6 +1,7 @@
 //! What commands print for programs is what the published schemas say, in every state that a repository can be in.
 
 #![cfg(feature = "fake-agent")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod support;
 

@@ -106,20 +106,16 @@ fn good() -> Site {
     site
 }
 
+/// What a run says of a file with this text.
+fn bad(file: &str, text: &str) -> Ran {
+    let site = good();
+    site.write(file, text);
+    site.harness(&["run"])
+}
+
 #[test]
-fn mistakes_in_files_are_told_with_place_and_remedy() {
-    let bad = |file: &str, text: &str| {
-        let site = good();
-        site.write(file, text);
-        site.harness(&["run"])
-    };
+fn mistakes_in_harness_yaml_are_told_with_place_and_remedy() {
     let config = |text: &str| bad("harness.yaml", &format!("version: 1\n{text}"));
-    let spec = |front: &str| {
-        bad(
-            "specs/billing/spec.md",
-            &format!("---\n{front}\n---\n# B\n"),
-        )
-    };
     let yaml = config("run: {parallel: 4\n");
     tells(
         "YAML",
@@ -160,6 +156,19 @@ fn mistakes_in_files_are_told_with_place_and_remedy() {
         "unknown-agent",
         &["harness.yaml:2", "did you mean `claude`?"],
     );
+    for ran in [yaml, key] {
+        assert!(ran.err.contains("`harness explain "), "{}", ran.err);
+    }
+}
+
+#[test]
+fn mistakes_in_specs_are_told_with_place_and_remedy() {
+    let spec = |front: &str| {
+        bad(
+            "specs/billing/spec.md",
+            &format!("---\n{front}\n---\n# B\n"),
+        )
+    };
     let named = spec("depends_on: [auht]");
     let parts = ["specs/billing/spec.md:2", "`auht`", "did you mean `auth`?"];
     tells("a dependency", &named, 2, "unknown-dependency", &parts);
@@ -178,9 +187,7 @@ fn mistakes_in_files_are_told_with_place_and_remedy() {
         "open-front-matter",
         &["spec.md:1", "end it with"],
     );
-    for ran in [yaml, key, named] {
-        assert!(ran.err.contains("`harness explain "), "{}", ran.err);
-    }
+    assert!(named.err.contains("`harness explain "), "{}", named.err);
 }
 
 #[test]

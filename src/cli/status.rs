@@ -5,7 +5,7 @@ use super::desk::{Failure, show};
 use super::{Desk, out, plan, terminal};
 use crate::config::Flags;
 use crate::core::{State, View, Wait, view};
-use crate::driver::{Place, forgotten, survey, wall_clock};
+use crate::driver::{Place, Reading, Watch, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
 use crate::model::{Problem, Slug, Stamp};
 use crate::report::{self, Bars, Glance};
@@ -14,6 +14,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Pause between two looks of `--watch`.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
@@ -62,7 +63,10 @@ impl Seen {
 }
 
 pub(super) fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
-    let reading = place.read()?;
+    seen(desk, place, place.read()?)
+}
+
+fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
     let now = wall_clock();
     let live = reading
         .live
@@ -138,8 +142,19 @@ fn watch(desk: &Desk, place: &Place) -> Result<u8, Failure> {
     let mut bars = Bars::new();
     let plain = bars.is_hidden();
     let mut last = String::new();
+    let mut journal = Watch::of(place);
     loop {
-        let seen = look(desk, place)?;
+        let news = journal.look()?;
+        if !plain {
+            for line in news {
+                bars.say(&line);
+            }
+        }
+        let reading = Reading {
+            state: journal.state().clone(),
+            live: place.holder(),
+        };
+        let seen = seen(desk, place, reading)?;
         let glance = seen.glance();
         if plain {
             // Without a terminal: the table again whenever it has changed.
@@ -159,15 +174,28 @@ fn watch(desk: &Desk, place: &Place) -> Result<u8, Failure> {
             }
             return Ok(0);
         }
-        let interrupted = runtime.block_on(async {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => true,
-                () = tokio::time::sleep(LOOK_AGAIN) => false,
-            }
-        });
-        if interrupted {
+        if runtime.block_on(told_to_end()) {
             bars.finish();
             return Ok(0);
         }
+    }
+}
+
+/// Waits until it is time to look again, or until somebody wants no more of it: the terminal is to be left clean then.
+async fn told_to_end() -> bool {
+    let signals = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals.map(signal) else {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        return false;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => true,
+        _ = terminate.recv() => true,
+        _ = hangup.recv() => true,
+        () = tokio::time::sleep(LOOK_AGAIN) => false,
     }
 }

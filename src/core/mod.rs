@@ -26,6 +26,7 @@ mod graph_view;
 mod invariants;
 mod ladder;
 mod merge;
+mod pairs;
 mod plan;
 mod queue;
 mod queue_view;

@@ -28,14 +28,20 @@ pub struct News {
 }
 
 impl Follower {
-    /// Follows the journal at `path` from its beginning.
+    /// Follows the journal at `path` from a mark on: from its beginning, if that is [`Mark::default`].
     #[must_use]
-    pub fn of(path: PathBuf) -> Self {
+    pub fn from(path: PathBuf, mark: Mark) -> Self {
         Self {
             path,
             file: None,
-            mark: Mark::default(),
+            mark,
         }
+    }
+
+    /// How far it has read.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.mark
     }
 
     /// Reads what has been appended since the last look. A line that is not whole yet is read at the next one.
@@ -62,16 +68,19 @@ impl Follower {
         };
         let data = file.metadata().map_err(refused)?;
         let id = (data.dev(), data.ino());
-        let goes_on = self.file == Some(id) && data.len() >= self.mark.offset;
+        let is_same = self.file.is_none_or(|file| file == id) && data.len() >= self.mark.offset;
         self.file = Some(id);
         let mut reader = BufReader::with_capacity(1 << 16, file);
-        if goes_on && let Ok(records) = self.read(&mut reader) {
+        if is_same
+            && self.mark != Mark::default()
+            && let Ok(records) = self.read(&mut reader)
+        {
             return Ok(News {
                 anew: false,
                 records,
             });
         }
-        // At the first look; or what was read is not what stands there now.
+        // From the beginning; or what was read is not what stands there now.
         self.mark = Mark::default();
         let records = self.read(&mut reader)?;
         Ok(News {

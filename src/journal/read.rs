@@ -8,6 +8,7 @@
 use super::JournalError;
 use super::line::{self, Line, Unread};
 use crate::model::Record;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
@@ -50,8 +51,8 @@ impl Break {
 }
 
 /// How far a journal was read.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mark {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
     /// Lines before it.
     pub(super) lines: u64,
     /// Bytes before it.

@@ -50,6 +50,18 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
         let name = name.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
         check(root, &root["$defs"][name], value, at, found);
     }
+    check_ways(root, schema, value, at, found);
+    if let (Some(items), Some(list)) = (rules.get("items"), value.as_array()) {
+        for (n, item) in list.iter().enumerate() {
+            check(root, items, item, &format!("{at}/{n}"), found);
+        }
+    }
+    if let Some(fields) = value.as_object() {
+        check_fields(root, schema, fields, at, found);
+    }
+}
+
+fn check_ways(root: &Value, rules: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     for (word, exactly) in [("oneOf", true), ("anyOf", false)] {
         let Some(ways) = rules.get(word) else {
             continue;
@@ -64,20 +76,17 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
             found.push(format!("{at}: {value} fits {number} ways of {word}"));
         }
     }
-    if let (Some(items), Some(list)) = (rules.get("items"), value.as_array()) {
-        for (n, item) in list.iter().enumerate() {
-            check(root, items, item, &format!("{at}/{n}"), found);
-        }
-    }
-    let Some(fields) = value.as_object() else {
-        return;
-    };
-    for name in rules
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+}
+
+fn check_fields(
+    root: &Value,
+    rules: &Value,
+    fields: &serde_json::Map<String, Value>,
+    at: &str,
+    found: &mut Vec<String>,
+) {
+    let required = rules.get("required").and_then(Value::as_array);
+    for name in required.into_iter().flatten() {
         if !fields.contains_key(name.as_str().unwrap()) {
             found.push(format!("{at}: {name} is missing"));
         }
@@ -88,7 +97,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
         match (own, rules.get("additionalProperties")) {
             (Some(schema), _) => check(root, schema, field, &at, found),
             (None, Some(Value::Bool(false))) => {
-                found.push(format!("{at}: nobody knows this field"))
+                found.push(format!("{at}: nobody knows this field"));
             }
             (None, Some(schema)) if schema.is_object() => check(root, schema, field, &at, found),
             (None, _) => {}
