@@ -22,7 +22,7 @@ fn reasons_lead_to_what_a_person_can_do() {
     assert_eq!(before.code, Some(0), "{}", before.err);
     assert_eq!(
         before.out,
-        "checkout: waiting: needs cart\n  cart: ready\n    no run is going on\n      $ harness run\n"
+        "checkout: waiting: needs cart [needs]\n  cart: ready [ready]\n    no run is going on [no_run]\n      $ harness run\n"
     );
     site.script(
         "cart",

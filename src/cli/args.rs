@@ -1,8 +1,11 @@
 //! The command line's grammar, as clap types; also the source of completions and man pages.
 
+use super::shell;
 use crate::config::Flags;
+use crate::report::codes_table;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCandidates;
 use std::path::PathBuf;
 
 /// Burns down a backlog of feature specs with headless coding agents, several at once, each in its own
@@ -39,6 +42,11 @@ pub(super) enum When {
     Never,
 }
 
+/// What `harness help exit-codes` says.
+fn codes_about() -> String {
+    format!("What the exit codes of a run mean:\n\n{}", codes_table())
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {
@@ -56,6 +64,8 @@ pub(super) enum Args {
     Status(StatusArgs),
     /// Show why a feature is not running or not merged, down to the last reason
     Why(WhyArgs),
+    /// Show who needs whom, where each stands, and the chain that decides how long the rest takes
+    Graph(GraphArgs),
     /// Show a feature's log
     Logs(LogsArgs),
     /// Show the merge queue: what is being tried, who comes next, who waits for what
@@ -86,8 +96,13 @@ pub(super) enum Args {
     Doctor(DoctorArgs),
     /// Show the resolved configuration
     Config(ConfigArgs),
-    /// Print the JSON Schema of harness.yaml
-    Schema,
+    /// Print the JSON Schema of harness.yaml, or of what a command prints with --json
+    Schema(SchemaArgs),
+    /// Say what a code means that was printed with a problem, a reason or a finding, and what to do
+    Explain(ExplainArgs),
+    /// What the exit codes of a run mean
+    #[command(hide = true, long_about = codes_about())]
+    ExitCodes,
     /// Print the exact prompt of a feature's next iteration, or where two that it was given part
     Prompt(PromptArgs),
     /// Print shell completions
@@ -139,10 +154,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "BRANCH")]
     pub(super) target: Option<String>,
     /// Work on these features only
-    #[arg(long, value_name = "SLUG", value_delimiter = ',')]
+    #[arg(long, value_name = "SLUG", value_delimiter = ',', add = ArgValueCandidates::new(shell::slugs))]
     pub(super) only: Vec<String>,
     /// Agent profile
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(shell::profiles))]
     pub(super) agent: Option<String>,
     /// Model handed to the agent
     #[arg(long, value_name = "NAME")]
@@ -215,8 +230,11 @@ impl RunArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct PlanArgs {
     /// Plan these features only
-    #[arg(long, value_name = "SLUG", value_delimiter = ',')]
+    #[arg(long, value_name = "SLUG", value_delimiter = ',', add = ArgValueCandidates::new(shell::slugs))]
     pub(super) only: Vec<String>,
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -235,6 +253,7 @@ pub(super) struct StatusArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct LogsArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// Keep showing what is added, until the feature ends
     #[arg(short, long)]
@@ -247,10 +266,32 @@ pub(super) struct LogsArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct WhyArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// For programs
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct GraphArgs {
+    /// How to draw it
+    #[arg(long, value_name = "FORMAT", default_value = "terminal")]
+    pub(super) format: GraphFormat,
+    /// For programs
+    #[arg(long, conflicts_with = "format")]
+    pub(super) json: bool,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// A tree for people
+    Terminal,
+    /// For Graphviz
+    Dot,
+    /// For Mermaid, in Markdown
+    Mermaid,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -332,7 +373,7 @@ pub(super) struct StatsArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct RecoverArgs {
     /// Which feature
-    #[arg(required_unless_present = "journal")]
+    #[arg(required_unless_present = "journal", add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: Option<String>,
     /// Which of the listed states: an iteration's number, or a commit id
     #[arg(requires = "where")]
@@ -354,6 +395,7 @@ pub(super) struct RecoverArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct UndoArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// Have it done again, from its beginning
     #[arg(long)]
@@ -366,7 +408,7 @@ pub(super) struct UndoArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct RetryArgs {
     /// Which features
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slugs: Vec<String>,
     /// Every one that tripped, failed or is parked
     #[arg(long, conflicts_with = "slugs")]
@@ -376,6 +418,7 @@ pub(super) struct RetryArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct UnblockArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
     /// The answer; it stands in the next prompt
     #[arg(short, long, value_name = "TEXT")]
@@ -417,12 +460,33 @@ pub(super) struct ConfigArgs {
     /// Say where each value comes from
     #[arg(long)]
     pub(super) origin: bool,
+    /// For programs; it says where each value comes from
+    #[arg(long, conflicts_with = "origin")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SchemaArgs {
+    /// Of which output: what its `schema` says, `status`, say; of harness.yaml unless one is named
+    #[arg(add = ArgValueCandidates::new(shell::schemas))]
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExplainArgs {
+    /// Which code; all are listed unless one is named
+    #[arg(add = ArgValueCandidates::new(shell::codes))]
+    pub(super) code: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct PromptArgs {
     /// Which feature
+    #[arg(add = ArgValueCandidates::new(shell::slugs))]
     pub(super) slug: String,
+    /// For programs
+    #[arg(long, conflicts_with = "diff")]
+    pub(super) json: bool,
     /// Compare two prompts that it was given, its last two unless iterations are named: the first byte that differs
     #[arg(long)]
     pub(super) diff: bool,

@@ -1,8 +1,11 @@
 //! `harness config` and `harness schema`.
 
-use super::args::ConfigArgs;
+use super::args::{ConfigArgs, SchemaArgs};
 use super::{Desk, desk, desk::Failure, out};
 use crate::config::{self, Flags};
+use crate::model::{Code, Problem};
+use crate::report::SCHEMAS;
+use serde_json::{Value, json};
 
 pub(super) fn config(desk: &Desk, args: &ConfigArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
@@ -17,6 +20,15 @@ pub(super) fn config(desk: &Desk, args: &ConfigArgs) -> Result<u8, Failure> {
             (format!("{}: {value}", one.key), one.origin.to_string())
         })
         .collect();
+    if args.json {
+        let values = loaded.origins.0.iter().map(|one| {
+            let value = masked(&one.key, &one.value);
+            json!({"key": one.key, "value": value, "origin": one.origin.to_string()})
+        });
+        let values: Vec<Value> = values.collect();
+        out::json(&json!({"schema": "harness.config", "version": 1, "values": values}))?;
+        return Ok(0);
+    }
     let widest = rows.iter().map(|(text, _)| text.chars().count()).max();
     let width = widest.unwrap_or(0).min(60);
     for (text, origin) in &rows {
@@ -40,8 +52,23 @@ fn masked(key: &str, value: &str) -> String {
     }
 }
 
-pub(super) fn schema() -> Result<u8, Failure> {
-    out::json(&config::schema())?;
+pub(super) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
+    let Some(name) = &args.name else {
+        out::json(&config::schema())?;
+        return Ok(0);
+    };
+    let short = name.strip_prefix("harness.").unwrap_or(name);
+    let Some(found) = SCHEMAS.iter().find(|schema| schema.name == short) else {
+        let names = || SCHEMAS.iter().map(|schema| schema.name);
+        let text = format!("there is no schema `{}`", name.escape_debug());
+        let help = match config::nearest(short, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are: {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        let problem = Problem::error(text).code(Code::Usage).file("command line");
+        return Err(problem.help(help).into());
+    };
+    out::exact(found.text);
     Ok(0)
 }
 

@@ -77,8 +77,8 @@ pub(super) fn demo(desk: &Desk, args: &DemoArgs) -> Result<u8, Failure> {
     let loaded = place.config(None, BTreeMap::new(), flags)?;
     desk::show(&loaded.warnings, desk.colour);
     let ready = preflight(place.clone(), loaded.config, desk.env.clone())?;
-    let outcome = run::play(ready)?;
-    run::show_end(&outcome, &place.state_dir);
+    let outcome = run::play(desk, ready)?;
+    run::show_end(desk, &outcome, &place.state_dir);
     out::out("\ngit log --graph --oneline:\n\n");
     let graph = git(&root, &["log", "--graph", "--oneline", "--decorate=no"]);
     out::out(&graph.map_err(Failure::from)?);

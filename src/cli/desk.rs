@@ -3,8 +3,9 @@
 use super::out;
 use crate::driver::DriverError;
 use crate::journal::Held;
-use crate::model::{Problem, Severity, acts, escaped, escaped_lines};
+use crate::model::{Code, Problem, Severity, acts, escaped, escaped_lines};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::io::IsTerminal;
 
 /// Not started: usage, configuration, preflight.
 pub(super) const NOT_STARTED: u8 = 2;
@@ -32,17 +33,28 @@ impl From<Problem> for Failure {
 
 /// Says what clap found wrong (or the help that was asked for).
 pub(super) fn usage(error: &clap::Error) -> u8 {
-    // A closed pipe is no reason to fail differently.
-    let _ = error.print();
-    if error.use_stderr() { NOT_STARTED } else { 0 }
+    if !error.use_stderr() {
+        // A closed pipe is no reason to fail differently.
+        let _ = error.print();
+        return 0;
+    }
+    let text = error.render();
+    let text = match out::may_paint(std::io::stderr().is_terminal()) {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    };
+    let code = Code::Usage.name();
+    out::err(&text.replacen("error:", &format!("error[{code}]:"), 1));
+    NOT_STARTED
 }
 
 /// Says what went wrong and returns the exit code.
 pub(super) fn report(failure: &Failure, colour: bool) -> u8 {
     match failure.0.downcast_ref::<DriverError>() {
         Some(DriverError::Problems(problems)) => show(problems, colour),
-        _ => {
-            let mut problem = Problem::error(failure.to_string());
+        error => {
+            let code = error.map_or(Code::NotPossible, DriverError::code);
+            let mut problem = Problem::error(failure.to_string()).code(code);
             if let Some(help) = hint(failure.0.downcast_ref()) {
                 problem = problem.help(help);
             }
@@ -75,10 +87,19 @@ fn hint(error: Option<&DriverError>) -> Option<&'static str> {
     }
 }
 
-/// Shows problems on stderr, each with its place and remedy.
+/// Shows problems on stderr, each with its place and remedy; below errors, where to read more about them.
 pub(super) fn show(problems: &[Problem], colour: bool) {
     for problem in problems {
         out::err(&format!("{}\n", render(problem, colour)));
+    }
+    let errors = problems.iter().filter(|p| p.severity == Severity::Error);
+    let mut codes: Vec<&str> = errors.map(|problem| problem.code.name()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    // What is not possible now has said why; there is no more to be read about it.
+    codes.retain(|code| *code != Code::NotPossible.name());
+    if let Some(first) = codes.first() {
+        out::err(&format!("`harness explain {first}` says more about it\n"));
     }
 }
 
@@ -105,7 +126,7 @@ fn render(problem: &Problem, colour: bool) -> String {
     };
     let title = escaped_lines(&title);
     let source;
-    let mut group = Group::with_title(level.primary_title(title.as_str()));
+    let mut group = Group::with_title(level.primary_title(title.as_str()).id(problem.code.name()));
     if let (Some(path), Some(text)) = (&path, &problem.source_line) {
         let (start, end) = span(problem, text);
         let (start, end) = (quiet(&text[..start]).len(), quiet(&text[..end]).len());
@@ -146,12 +167,13 @@ mod tests {
     #[test]
     fn a_problem_is_shown_with_place_snippet_and_remedy() {
         let problem = Problem::error("unknown key `paralel`")
+            .code(Code::UnknownKey)
             .help("did you mean `parallel`?")
             .file("harness.yaml")
             .at(3, "  paralel: 4", "paralel");
         let text = render(&problem, false);
         for part in [
-            "error: unknown key",
+            "error[unknown-key]: unknown key",
             "harness.yaml:3",
             "paralel: 4",
             "^^^^^^^",

@@ -12,8 +12,10 @@ mod conflicts;
 mod demo;
 mod desk;
 mod doctor;
+mod explain;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
+mod graph;
 mod init;
 mod logs;
 mod out;
@@ -27,6 +29,7 @@ mod run;
 mod runs;
 mod shell;
 mod status;
+mod terminal;
 mod undo;
 mod why;
 
@@ -34,7 +37,7 @@ use crate::config::{self as configuration, Config, Loaded};
 use crate::core::State;
 use crate::driver::{self, DriverError, Place};
 use crate::fault;
-use crate::model::{Problem, Slug};
+use crate::model::{Code, Problem, Slug};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
 
@@ -56,10 +59,13 @@ struct Desk {
 /// Parses the command line, runs the command and returns the exit code.
 #[must_use]
 pub fn main() -> u8 {
+    if shell::answered() {
+        return 0;
+    }
     trace();
     let mut env = std::env::vars_os().collect();
     if let Err(why) = fault::arm(&mut env) {
-        desk::show(&[Problem::error(why)], false);
+        desk::show(&[Problem::error(why).code(Code::Usage)], false);
         return desk::NOT_STARTED;
     }
     let cli = match Cli::try_parse() {
@@ -80,6 +86,7 @@ pub fn main() -> u8 {
         Args::Plan(args) => plan::plan(&desk, args),
         Args::Status(args) => status::status(&desk, &args),
         Args::Why(args) => why::why(&desk, &args),
+        Args::Graph(args) => graph::graph(&desk, &args),
         Args::Logs(args) => logs::logs(&desk, &args),
         Args::Queue(args) => queue::queue(&desk, &args),
         Args::Report(args) => report::report(&desk, &args),
@@ -95,7 +102,9 @@ pub fn main() -> u8 {
         Args::Conflicts(args) => conflicts::conflicts(&desk, &args),
         Args::Doctor(args) => doctor::doctor(&desk, &args),
         Args::Config(args) => config::config(&desk, &args),
-        Args::Schema => config::schema(),
+        Args::Schema(args) => config::schema(&args),
+        Args::Explain(args) => explain::explain(&args),
+        Args::ExitCodes => explain::exit_codes(),
         Args::Prompt(args) => prompt::prompt(&desk, &args),
         Args::Completions(args) => shell::completions(&args),
         Args::Man(args) => shell::man(&args),
@@ -124,7 +133,11 @@ impl Desk {
     fn place(&self) -> Result<Place, Failure> {
         let here = std::fs::canonicalize(&self.directory).map_err(|error| {
             let text = format!("cannot work in {}: {error}", self.directory.display());
-            Failure::from(Problem::error(text).help("name an existing directory with -C"))
+            Failure::from(
+                Problem::error(text)
+                    .code(Code::Usage)
+                    .help("name an existing directory with -C"),
+            )
         })?;
         Ok(Place::find(&here)?)
     }
@@ -176,7 +189,9 @@ fn known(typed: &str, features: &[String]) -> Result<Slug, Failure> {
         return Ok(slug);
     }
     let shown = typed.escape_debug();
-    let problem = Problem::error(format!("there is no feature `{shown}`")).file("command line");
+    let problem = Problem::error(format!("there is no feature `{shown}`"))
+        .code(Code::UnknownFeature)
+        .file("command line");
     let near = configuration::nearest(typed, features.iter().copied());
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),

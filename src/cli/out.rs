@@ -65,11 +65,19 @@ pub(super) fn colours(when: When) -> bool {
     match when {
         When::Always => true,
         When::Never => false,
-        When::Auto => {
-            let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            !unwanted && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
-        }
+        When::Auto => may_paint(std::io::stdout().is_terminal() && std::io::stderr().is_terminal()),
     }
+}
+
+/// Whether colours are wanted where nobody has said so: on a terminal that has some, unless `NO_COLOR` is set.
+pub(super) fn may_paint(on_terminal: bool) -> bool {
+    let is = |name: &str, fits: &dyn Fn(&str) -> bool| {
+        let value = std::env::var_os(name);
+        value.is_some_and(|value| fits(&value.to_string_lossy()))
+    };
+    on_terminal
+        && !is("NO_COLOR", &|value| !value.is_empty())
+        && !is("TERM", &|term| term == "dumb")
 }
 
 /// Whether stdout is a terminal.

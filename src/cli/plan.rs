@@ -23,7 +23,13 @@ pub(super) fn plan(desk: &Desk, args: PlanArgs) -> Result<u8, Failure> {
     let charges = charges(&config, &survey.features, &desk.env);
     super::desk::show(&charges, desk.colour);
     let state = foreseen(&place, &config, &survey)?;
-    out::out(&text(&state));
+    match args.json {
+        true => out::json(&report::plan_json(
+            &core::plan(&state),
+            &view(&state, wall_clock()),
+        ))?,
+        false => out::out(&text(&state)),
+    }
     Ok(0)
 }
 

@@ -7,6 +7,7 @@ use crate::config::Flags;
 use crate::driver::{Place, prompt_for, survey};
 use crate::model::{Problem, Slug};
 use crate::report::{self, PromptPair};
+use serde_json::json;
 
 pub(super) fn prompt(desk: &Desk, args: &PromptArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
@@ -18,13 +19,19 @@ pub(super) fn prompt(desk: &Desk, args: &PromptArgs) -> Result<u8, Failure> {
     }
     let config = desk.config(&place, Flags::default())?;
     let survey = survey(&place, &config)?;
-    out::document(&prompt_for(
-        &place,
-        &config,
-        &survey.features,
-        &slug,
-        &state,
-    )?);
+    let text = prompt_for(&place, &config, &survey.features, &slug, &state)?;
+    if args.json {
+        out::json(&json!({
+            "schema": "harness.prompt",
+            "version": 1,
+            "slug": slug,
+            "iteration": state.last_iteration(&slug) + 1,
+            "bytes": text.len(),
+            "prompt": text,
+        }))?;
+        return Ok(0);
+    }
+    out::document(&text);
     Ok(0)
 }
 

@@ -2,10 +2,10 @@
 
 use super::apart::{Leaving, detach};
 use super::args::RunArgs;
-use super::{Desk, desk::Failure, out, plan, rehearse};
+use super::{Desk, desk::Failure, out, plan, rehearse, terminal};
 use crate::core::{State, view};
 use crate::driver::{self, Audience, Outcome, Ready, preflight};
-use crate::model::{Slug, Stamp};
+use crate::model::{Slug, Stamp, escaped_lines};
 use crate::report::{self, Bars, Glance};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-/// How often the bars are redrawn.
-const REDRAW: Duration = Duration::from_millis(120);
+/// How often the picture is redrawn.
+const REDRAW: Duration = Duration::from_millis(250);
 
 pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     if args.detach {
@@ -38,23 +38,27 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     let state_dir = ready.place.state_dir.clone();
     let outcome = match leaving {
         Some(mut leaving) => conduct(ready, &mut leaving)?,
-        None => play(ready)?,
+        None => play(desk, ready)?,
     };
-    show_end(&outcome, &state_dir);
+    show_end(desk, &outcome, &state_dir);
     Ok(outcome.code)
 }
 
 /// The end of a run in a few lines, and where there is more to read.
-pub(super) fn show_end(outcome: &Outcome, state_dir: &Path) {
-    out::out(&format!("\n{}", report::summary(&outcome.view, state_dir)));
+pub(super) fn show_end(desk: &Desk, outcome: &Outcome, state_dir: &Path) {
+    let text = escaped_lines(&report::summary(&outcome.view, state_dir));
+    let log = state_dir.join("run.log");
+    out::exact(&format!("\n{}", terminal::linked(&desk.env, text, &log)));
     if let Some(path) = &outcome.report {
-        out::out(&format!("report: {}\n", path.display()));
+        let text = escaped_lines(&format!("report: {}\n", path.display()));
+        out::exact(&terminal::linked(&desk.env, text, path));
     }
 }
 
-/// Runs a checked backlog on this thread, with bars on a terminal and lines elsewhere.
-pub(super) fn play(ready: Ready) -> Result<Outcome, Failure> {
+/// Runs a checked backlog on this thread, with a live picture on a terminal and lines elsewhere.
+pub(super) fn play(desk: &Desk, ready: Ready) -> Result<Outcome, Failure> {
     let mut crowd = Crowd {
+        desk,
         bars: Bars::new(),
         drawn: None,
     };
@@ -75,29 +79,39 @@ fn conduct(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, Failure
 }
 
 /// People at a terminal, or a log file.
-struct Crowd {
+struct Crowd<'a> {
+    desk: &'a Desk,
     bars: Bars,
     drawn: Option<Instant>,
 }
 
-impl Audience for Crowd {
+impl Audience for Crowd<'_> {
     fn say(&mut self, line: &str) {
         self.bars.say(line);
     }
 
+    fn mention(&mut self, line: &str) {
+        // On a terminal the picture shows it.
+        if self.bars.is_hidden() {
+            self.bars.say(line);
+        }
+    }
+
     fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>) {
-        let fresh = self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW / 2);
+        let fresh = self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW);
         if self.bars.is_hidden() || fresh {
             return;
         }
         self.drawn = Some(Instant::now());
         let view = view(state, now);
-        self.bars.show(&Glance {
+        let glance = Glance {
             view: &view,
             now,
             live: Some("this run".to_owned()),
             words,
-        });
+        };
+        let terminal = terminal::drawn_on(&self.desk.env, self.desk.colour);
+        self.bars.show(&glance, terminal);
     }
 
     fn ring(&mut self, text: &str) {

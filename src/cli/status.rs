@@ -2,10 +2,10 @@
 
 use super::args::StatusArgs;
 use super::desk::{Failure, show};
-use super::{Desk, out, plan};
+use super::{Desk, out, plan, terminal};
 use crate::config::Flags;
 use crate::core::{State, View, Wait, view};
-use crate::driver::{Place, forgotten, survey, wall_clock};
+use crate::driver::{Place, Reading, Watch, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
 use crate::model::{Problem, Slug, Stamp};
 use crate::report::{self, Bars, Glance};
@@ -14,6 +14,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Pause between two looks of `--watch`.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(300);
@@ -67,7 +68,10 @@ impl Seen {
 }
 
 pub(super) fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
-    let reading = place.read()?;
+    seen(desk, place, place.read()?)
+}
+
+fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
     let now = wall_clock();
     let live = reading
         .live
@@ -147,8 +151,19 @@ pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure>
     let mut bars = Bars::new();
     let plain = bars.is_hidden();
     let mut last = String::new();
+    let mut journal = Watch::of(place);
     loop {
-        let seen = look(desk, place)?;
+        let news = journal.look()?;
+        if !plain {
+            for line in news {
+                bars.say(&line);
+            }
+        }
+        let reading = Reading {
+            state: journal.state().clone(),
+            live: place.holder(),
+        };
+        let seen = seen(desk, place, reading)?;
         let glance = seen.glance();
         if plain {
             // Without a terminal: the table again whenever it has changed.
@@ -158,21 +173,34 @@ pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure>
                 last = text;
             }
         } else {
-            bars.show(&glance);
+            bars.show(&glance, terminal::drawn_on(&desk.env, desk.colour));
         }
         if seen.live.is_none() {
             bars.finish();
             return Ok(Some(seen));
         }
-        let interrupted = runtime.block_on(async {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => true,
-                () = tokio::time::sleep(LOOK_AGAIN) => false,
-            }
-        });
-        if interrupted {
+        if runtime.block_on(told_to_end()) {
             bars.finish();
             return Ok(None);
         }
+    }
+}
+
+/// Waits until it is time to look again, or until somebody wants no more of it: the terminal is to be left clean then.
+async fn told_to_end() -> bool {
+    let signals = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals.map(signal) else {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        return false;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => true,
+        _ = terminate.recv() => true,
+        _ = hangup.recv() => true,
+        () = tokio::time::sleep(LOOK_AGAIN) => false,
     }
 }

@@ -6,7 +6,7 @@ use super::confine::Network;
 use super::kind::{Name, Text, Words};
 use super::resolve::Resolver;
 use super::resolved;
-use crate::model::Problem;
+use crate::model::{Code, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,7 +77,10 @@ impl Resolver<'_> {
             let message = format!("kind `{name}` cannot be told to go on with a conversation");
             let help = format!("remove `session: resume`; these can: {}", able.join(", "));
             let key = format!("agents.{agent}.session");
-            self.problem(&key, Problem::error(message).help(help));
+            self.problem(
+                &key,
+                Problem::error(message).code(Code::BadValue).help(help),
+            );
         }
         asked
     }

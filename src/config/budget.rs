@@ -5,7 +5,7 @@
 use super::kind::Usd;
 use super::resolve::Resolver;
 use super::source::quoted;
-use crate::model::{self, BudgetSettings, Problem, list_price};
+use crate::model::{self, BudgetSettings, Code, Problem, list_price};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ impl Resolver<'_> {
                 }
                 let message = format!("{}: `{part}` is missing", quoted(&format!("prices.{name}")));
                 let help = "say what a million tokens cost: {input: 2, output: 10}";
-                let problem = Problem::error(message).help(help);
+                let problem = Problem::error(message).code(Code::BadValue).help(help);
                 let spot = given.and_then(|(source, one)| Some(source.spot(one.place?)));
                 self.problems.push(match spot {
                     Some(spot) => spot.mark(problem),

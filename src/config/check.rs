@@ -8,7 +8,7 @@ use super::unavailable::Unavailable;
 use super::until::Until;
 use super::words::{self, nearest};
 use super::yaml::{Entry, Node, Value};
-use crate::model::{Problem, Severity};
+use crate::model::{Code, Problem, Severity};
 use serde_json::Value as Schema;
 use serde_yaml::Value as Yaml;
 use std::collections::BTreeMap;
@@ -247,7 +247,7 @@ impl Checker<'_> {
             Some(first) => format!("the first is on line {}", self.source.spot(first).line),
             None => "remove one of the two".into(),
         };
-        self.problems.push(problem.help(help));
+        self.problems.push(problem.code(Code::BadYaml).help(help));
     }
 
     /// Deals with keys that are not available, and with sections that hold only such keys; whether it did.
@@ -263,7 +263,8 @@ impl Checker<'_> {
             };
             let message = format!("{} is not available yet", quoted(&what));
             let problem = self.source.problem(Severity::Error, entry.place, message);
-            self.problems.push(problem.help(one.instead));
+            self.problems
+                .push(problem.code(Code::NotAvailable).help(one.instead));
             return true;
         }
         let section = format!("{}.", key.pattern);
@@ -282,6 +283,7 @@ impl Checker<'_> {
     fn unknown(&mut self, entry: &Entry, schema: &Schema, parent: &Key, key: &Key) {
         let message = format!("unknown key `{}`", key.shown);
         let problem = self.source.problem(self.unknown, entry.place, message);
+        let problem = problem.code(Code::UnknownKey);
         let empty = serde_json::Map::new();
         let known = schema["properties"].as_object().unwrap_or(&empty);
         let prefix = match parent.pattern.as_str() {

@@ -7,7 +7,7 @@ use super::shape;
 use super::source::{Place, Source, Spot, quoted};
 use super::words::nearest;
 use super::yaml::{self, Node, Value};
-use crate::model::{Budget, Problem, Severity, Slug, StuckRule};
+use crate::model::{Budget, Code, Problem, Severity, Slug, StuckRule};
 use serde_yaml::Value as Yaml;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -136,7 +136,8 @@ pub(super) fn unknown_profile<'a>(
     profiles: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Problem {
     let found = quoted(name);
-    let problem = Problem::error(format!("there is no agent profile {found}"));
+    let problem =
+        Problem::error(format!("there is no agent profile {found}")).code(Code::UnknownAgent);
     match nearest(name, profiles.clone()) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),
         None => {
@@ -171,7 +172,8 @@ fn references(
                 spot: source.spot(place),
             }),
             Err(error) => {
-                problems.push(source.problem(Severity::Error, Some(place), error.to_string()));
+                let problem = source.problem(Severity::Error, Some(place), error.to_string());
+                problems.push(problem.code(Code::UnknownDependency));
             }
         }
     }

@@ -6,7 +6,7 @@ use super::resolve::Resolver;
 use super::resolved::Generated;
 use super::shape;
 use super::source::quoted;
-use crate::model::{Problem, not_a_pattern};
+use crate::model::{Code, Problem, not_a_pattern};
 
 impl Resolver<'_> {
     /// The kinds of generated files, each with patterns and a command.
@@ -32,7 +32,9 @@ impl Resolver<'_> {
                 })
             };
             let Some((text, help)) = wrong else { continue };
-            let problem = Problem::error(format!("`merge.regenerate`: {text}")).help(help);
+            let problem = Problem::error(format!("`merge.regenerate`: {text}"))
+                .code(Code::BadValue)
+                .help(help);
             let spot = nodes.and_then(|(source, items)| Some(source.spot(items.get(n)?.place?)));
             match spot {
                 Some(spot) => self.problems.push(spot.mark(problem)),

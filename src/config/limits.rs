@@ -6,7 +6,7 @@ use super::kind::{Percent, Span};
 use super::resolve::Resolver;
 use super::resolved::Profile;
 use super::source::quoted;
-use crate::model::{self, LimitSettings, Problem};
+use crate::model::{self, Code, LimitSettings, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,8 +55,9 @@ impl Resolver<'_> {
         for name in fallback.iter().filter(|name| !agents.contains_key(*name)) {
             let message = format!("`fallback`: there is no agent profile {}", quoted(name));
             let known: Vec<&str> = agents.keys().map(String::as_str).collect();
-            let problem =
-                Problem::error(message).help(format!("profiles are: {}", known.join(", ")));
+            let problem = Problem::error(message)
+                .code(Code::UnknownAgent)
+                .help(format!("profiles are: {}", known.join(", ")));
             self.problem("fallback", problem);
         }
         let on_limit = match shape.on_limit {
@@ -66,7 +67,9 @@ impl Resolver<'_> {
         };
         if on_limit == model::OnLimit::Switch && fallback.is_empty() {
             let message = "`limits.on_limit: switch` needs something to switch to";
-            let problem = Problem::error(message).help("name other profiles: `fallback: [codex]`");
+            let problem = Problem::error(message)
+                .code(Code::BadValue)
+                .help("name other profiles: `fallback: [codex]`");
             self.problem("limits.on_limit", problem);
         }
         LimitSettings {

@@ -43,7 +43,7 @@ pub use source::{FILE_CAP_BYTES, Place, Source, Spot, read_text};
 pub use until::Until;
 pub use words::{nearest, size_shown};
 
-use crate::model::{Problem, Problems, Severity};
+use crate::model::{Code, Problem, Problems, Severity};
 use check::{Checker, Key};
 use origin::Tree;
 use resolve::Resolver;
@@ -251,9 +251,10 @@ fn resolve_tree(
     let (shape, selection) = match (shape, selection) {
         (Ok(shape), Ok(selection)) => (shape, selection),
         (Err(error), _) | (_, Err(error)) => {
-            problems.push(Problem::error(format!(
-                "the configuration does not fit: {error}"
-            )));
+            problems.push(
+                Problem::error(format!("the configuration does not fit: {error}"))
+                    .code(Code::BadValue),
+            );
             return None;
         }
     };

@@ -10,7 +10,7 @@ use super::source::{Source, quoted};
 use super::words::nearest;
 use super::yaml::{Node, Value};
 use super::{Flags, Sources};
-use crate::model::{Problem, Severity};
+use crate::model::{Code, Problem, Severity};
 use std::collections::BTreeMap;
 
 /// One key that can be given outside the file.
@@ -164,7 +164,11 @@ pub(super) fn apply(sources: &Sources, tree: &mut Tree, problems: &mut Vec<Probl
                 tree.set(one.key, value, origin);
             }
             Ok(None) => {}
-            Err(why) => problems.push(Problem::error(format!("`{name}`: {why}")).file(place)),
+            Err(why) => problems.push(
+                Problem::error(format!("`{name}`: {why}"))
+                    .code(Code::BadValue)
+                    .file(place),
+            ),
         }
     }
     warn_of_strangers(&sources.env, problems);
@@ -246,7 +250,9 @@ fn warn_of_strangers(env: &BTreeMap<String, String>, problems: &mut Vec<Problem>
     });
     for name in strangers {
         let message = format!("{} is not a variable that harness reads", quoted(name));
-        let mut problem = Problem::warning(message).file("environment");
+        let mut problem = Problem::warning(message)
+            .code(Code::UnknownVariable)
+            .file("environment");
         problem.help = nearest(name, known()).map(|near| format!("did you mean `{near}`?"));
         problems.push(problem);
     }

@@ -16,7 +16,7 @@ use super::run;
 use super::shape::{self, Selection, Shape};
 use super::source::{Place, Source, quoted};
 use super::yaml::Node;
-use crate::model::{BreakerSettings, Problem, Severity, Slug};
+use crate::model::{BreakerSettings, Code, Problem, Severity, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -133,9 +133,8 @@ impl Resolver<'_> {
                     features.entry(slug).or_insert(keys);
                 }
                 (Err(error), _) => {
-                    let message = error.to_string();
-                    self.problems
-                        .push(source.problem(Severity::Error, entry.place, message));
+                    let problem = source.problem(Severity::Error, entry.place, error.to_string());
+                    self.problems.push(problem.code(Code::BadSlug));
                 }
                 (_, Err(error)) => {
                     let message = error.to_string();
@@ -208,7 +207,7 @@ impl Resolver<'_> {
         if kind == Kind::Command && program.is_empty() {
             let message = format!("{}: kind `command` needs a command", agents_key(agent));
             let help = "for example `command: [\"./tools/agent.sh\"]`";
-            let problem = Problem::error(message).help(help);
+            let problem = Problem::error(message).code(Code::BadValue).help(help);
             self.problem(&format!("agents.{agent}.kind"), problem);
         }
         kind
@@ -224,7 +223,9 @@ impl Resolver<'_> {
             return;
         }
         let message = format!("{} has no kind", agents_key(agent));
-        let problem = Problem::error(message).help("add `kind: claude`, say, or `kind: command`");
+        let problem = Problem::error(message)
+            .code(Code::BadValue)
+            .help("add `kind: claude`, say, or `kind: command`");
         let place = entry.and_then(|(source, entry)| Some(source.spot(entry.place?)));
         self.problems.push(match place {
             Some(spot) => spot.mark(problem),
@@ -248,10 +249,15 @@ impl Resolver<'_> {
                     "{}: {found} cannot be the name of a variable",
                     agents_key(agent)
                 );
-                self.problem(&key, Problem::error(message));
+                self.problem(&key, Problem::error(message).code(Code::BadValue));
             } else if is_ours(name) {
                 let message = format!("{}: harness itself sets {found}", agents_key(agent));
-                self.problem(&key, Problem::error(message).help("remove it"));
+                self.problem(
+                    &key,
+                    Problem::error(message)
+                        .code(Code::BadValue)
+                        .help("remove it"),
+                );
             }
         }
     }
@@ -283,7 +289,7 @@ impl Resolver<'_> {
                 let message = format!(
                     "`{key}`: expected a place such as ~/.cache or /opt/tools, found {found}"
                 );
-                self.problem(key, Problem::error(message));
+                self.problem(key, Problem::error(message).code(Code::BadValue));
             }
         }
     }
@@ -308,7 +314,7 @@ impl Resolver<'_> {
         if names.count() == 0 || !path.components().all(plain) {
             let found = quoted(text);
             let message = format!("`{key}`: expected a path inside the repository, found {found}");
-            self.problem(key, Problem::error(message));
+            self.problem(key, Problem::error(message).code(Code::BadValue));
         }
         // Dropping `.` keeps paths that are shown and journalled the same however they were typed.
         path.components()
@@ -322,13 +328,16 @@ impl Resolver<'_> {
         let text = shape.dir.0.replace("{repo}", &repo);
         if shape.dir.0.replace("{repo}", "").contains(['{', '}']) {
             let found = quoted(&shape.dir.0);
-            let problem = Problem::error(format!("`{KEY}`: unknown placeholder in {found}"));
+            let problem = Problem::error(format!("`{KEY}`: unknown placeholder in {found}"))
+                .code(Code::BadValue);
             self.problem(KEY, problem.help("the only one is `{repo}`"));
         }
         let dir = flat(&self.root.join(text));
         if self.root.starts_with(&dir) {
             let message = format!("`{KEY}`: worktrees cannot stand in the repository's own place");
-            let problem = Problem::error(message).help("for example `../{repo}.harness`");
+            let problem = Problem::error(message)
+                .code(Code::BadValue)
+                .help("for example `../{repo}.harness`");
             self.problem(KEY, problem);
         }
         Worktrees {
@@ -346,7 +355,10 @@ impl Resolver<'_> {
         let template = shape.template.map(|name| flat(&self.root.join(name.0)));
         if let Some(path) = template.as_ref().filter(|path| !path.is_file()) {
             let message = format!("`prompt.template`: there is no file {}", path.display());
-            self.problem("prompt.template", Problem::error(message));
+            self.problem(
+                "prompt.template",
+                Problem::error(message).code(Code::BadValue),
+            );
         }
         Prompt {
             template,
@@ -363,7 +375,10 @@ impl Resolver<'_> {
                 Ok(slug) => {
                     only.insert(slug);
                 }
-                Err(error) => self.problem("only", Problem::error(error.to_string())),
+                Err(error) => self.problem(
+                    "only",
+                    Problem::error(error.to_string()).code(Code::UnknownFeature),
+                ),
             }
         }
         (!names.is_empty()).then_some(only)

@@ -8,7 +8,7 @@ use super::resolve::Resolver;
 use super::resolved::{self, Profile};
 use super::source::{Spot, quoted};
 use super::yaml::Node;
-use crate::model::{AgentChoice, Problem};
+use crate::model::{AgentChoice, Code, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,13 +62,15 @@ impl Resolver<'_> {
             } = shape;
             let agent = self.choice("routes", n, Rung { agent, model }, agents);
             let Some(Name(label)) = label else {
-                let problem = Problem::error("`routes`: `label` is missing");
+                let problem = Problem::error("`routes`: `label` is missing").code(Code::BadValue);
                 self.at_item("routes", n, None, problem.help("name the label it is for"));
                 continue;
             };
             if routes.iter().any(|route| route.label == label) {
                 let message = format!("`routes`: {} was routed above already", quoted(&label));
-                let problem = Problem::error(message).help("the first counts; remove this one");
+                let problem = Problem::error(message)
+                    .code(Code::BadValue)
+                    .help("the first counts; remove this one");
                 self.at_item("routes", n, Some("label"), problem);
                 continue;
             }
@@ -91,8 +93,9 @@ impl Resolver<'_> {
         };
         if choice.is_default() {
             let message = format!("`{key}`: an item names neither `agent` nor `model`");
-            let problem =
-                Problem::error(message).help("for example `- {agent: claude, model: opus}`");
+            let problem = Problem::error(message)
+                .code(Code::BadValue)
+                .help("for example `- {agent: claude, model: opus}`");
             self.at_item(key, n, None, problem);
         }
         if let Some(name) = choice

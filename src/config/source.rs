@@ -2,7 +2,7 @@
 //!
 //! This file must never know what the text means.
 
-use crate::model::{Problem, Severity};
+use crate::model::{Code, Problem, Severity};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -119,7 +119,7 @@ impl Source {
         }
     }
 
-    /// A problem in this text, at `place` if that is known.
+    /// A problem in this text, at `place` if that is known: a value that does not fit, unless its code says otherwise.
     #[must_use]
     pub fn problem(
         &self,
@@ -129,7 +129,7 @@ impl Source {
     ) -> Problem {
         let problem = Problem {
             severity,
-            ..Problem::error(message)
+            ..Problem::error(message).code(Code::BadValue)
         };
         match place {
             Some(place) => self.spot(place).mark(problem),
@@ -163,11 +163,18 @@ fn word_at(line: &str, column: usize) -> Option<(usize, usize)> {
 /// A [`Problem`] saying what is wrong with the file, with the line where it is not UTF-8.
 pub fn read_text(path: &Path, shown: &Path) -> Result<String, Box<Problem>> {
     let failed = |error: std::io::Error| {
-        Box::new(Problem::error(format!("cannot read the file: {error}")).file(shown))
+        Box::new(
+            Problem::error(format!("cannot read the file: {error}"))
+                .code(Code::UnreadableFile)
+                .file(shown),
+        )
     };
     // Looking before opening: opening a named pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(Problem::error("not a regular file").file(shown).into());
+        return Err(Problem::error("not a regular file")
+            .code(Code::UnreadableFile)
+            .file(shown)
+            .into());
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -176,6 +183,7 @@ pub fn read_text(path: &Path, shown: &Path) -> Result<String, Box<Problem>> {
         .map_err(failed)?;
     if bytes.len() as u64 > FILE_CAP_BYTES {
         return Err(Problem::error("the file is larger than 1 MiB")
+            .code(Code::UnreadableFile)
             .file(shown)
             .into());
     }
@@ -188,7 +196,9 @@ pub fn read_text(path: &Path, shown: &Path) -> Result<String, Box<Problem>> {
             let good = error.utf8_error().valid_up_to();
             let before = error.as_bytes().get(..good).unwrap_or_default();
             let row = before.iter().filter(|byte| **byte == b'\n').count();
-            let mut problem = Problem::error("the file is not UTF-8 text").file(shown);
+            let mut problem = Problem::error("the file is not UTF-8 text")
+                .code(Code::UnreadableFile)
+                .file(shown);
             problem.line = u32::try_from(row + 1).ok();
             Err(problem.help("save it as UTF-8").into())
         }

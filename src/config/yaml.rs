@@ -7,7 +7,7 @@
 //! This file must never know which keys exist.
 
 use super::source::{Place, Source, escaped, quoted};
-use crate::model::{Problem, Severity};
+use crate::model::{Code, Problem, Severity};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt::{self, Display};
 
@@ -144,6 +144,7 @@ fn syntax(source: &Source, error: &serde_yaml::Error) -> Problem {
         place,
         format!("this is not valid YAML: {}", escaped(what)),
     );
+    let problem = problem.code(Code::BadYaml);
     let tab = place.is_some_and(|place| {
         let line = source.row(place.row);
         line.trim_start_matches(' ').starts_with('\t')

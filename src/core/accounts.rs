@@ -10,6 +10,7 @@ use super::state::{Run, State};
 use crate::model::{
     AgentFailure, Ending, FailureKind, IterationReport, OnLimit, Quota, Settings, Stamp,
 };
+use serde::{Deserialize, Serialize};
 
 /// The shortest wait, whatever reset was told.
 const FLOOR_MS: u64 = 5_000;
@@ -21,7 +22,7 @@ const UNKNOWN_MS: (u64, u64) = (5 * 60_000, 60 * 60_000);
 const PASSING_MS: (u64, u64) = (15_000, 10 * 60_000);
 
 /// One account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Account {
     /// Why it could not be used when that was last heard of; gone when an iteration has gone well since.
     pub(super) closed: Option<Closed>,
@@ -42,7 +43,7 @@ fn over_the_reserve(report: &IterationReport, keep_percent: u8) -> Option<&Quota
 }
 
 /// An account that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Closed {
     /// What the agent said.
     pub(super) failure: AgentFailure,

@@ -5,9 +5,10 @@
 //! exit line and never tripped.
 
 use crate::model::{BreakerSettings, Ending, FailureKind, IterationReport, StuckRule};
+use serde::{Deserialize, Serialize};
 
 /// Counters of one feature. All closed at the beginning and after a person's `retry` or `unblock`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Breakers {
     silent: Row,
     idle: Row,
@@ -19,7 +20,7 @@ pub(super) struct Breakers {
 }
 
 /// What can open a breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Counter {
     Silent,
     Idle,
@@ -29,7 +30,7 @@ enum Counter {
 
 /// Iterations in a row of which the same is true, and how many of them a limit of harness's own ended:
 /// an agent that never got to the end of its work is another trouble than one with nothing to say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
     times: u32,
     timed_out: u32,
@@ -68,7 +69,7 @@ impl Row {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Repeat {
     fingerprint: String,
     times: u32,
@@ -96,6 +97,9 @@ impl Repeat {
 
 /// The breaker that opens at once, on what harness saw outside of the feature's worktree. It counts nothing.
 pub(super) const TAMPERED: &str = "tampered";
+
+/// The names of all breakers.
+pub const BREAKERS: [&str; 4] = ["stuck", "idle", "repeat", TAMPERED];
 
 /// Whether a failure is neither the account's nor the service's.
 fn is_its_own(kind: FailureKind) -> bool {

@@ -5,6 +5,7 @@
 use super::budget::noticed;
 use super::state::{Run, State};
 use crate::model::{Event, Finding, IterationReport, Slug, Usage};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Iterations that are looked at together.
@@ -15,7 +16,7 @@ const LEAST_TOKENS: u64 = 10_000;
 const LEAST_PERCENT: u32 = 20;
 
 /// The cache of one profile, in this run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Cache {
     /// Of the last iterations: tokens from the cache, and all that models were given.
     last: VecDeque<Usage>,
@@ -53,7 +54,7 @@ impl Cache {
 }
 
 /// The beginning that all prompts have in common.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct CommonPrompt {
     /// What identifies it.
     hash: Option<String>,

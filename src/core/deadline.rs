@@ -5,13 +5,14 @@
 
 use super::state::{Run, State};
 use crate::model::{Ending, Event, Stamp};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// So many of the last iterations, and gates, say how long the next one takes.
 const REMEMBERED: usize = 9;
 
 /// How long iterations and gates took of late, in milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Paces {
     iterations: VecDeque<u64>,
     gates: VecDeque<u64>,

@@ -9,9 +9,10 @@ use crate::model::{
     AgentChoice, FeatureSpec, Handback, IterationReport, MergeVerdict, Oid, ParkReason, SkipReason,
     Slug, Stamp, Usage, WorktreeName,
 };
+use serde::{Deserialize, Serialize};
 
 /// One feature.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Feature {
     pub(super) spec: FeatureSpec,
     /// Whether its spec exists now.
@@ -86,7 +87,7 @@ pub(super) struct Feature {
 }
 
 /// What judging needs of the last report.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Last {
     pub(super) done: Option<String>,
     pub(super) blocked: Option<String>,
@@ -95,7 +96,7 @@ pub(super) struct Last {
 }
 
 /// Where a feature stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// Waiting for dependencies, a slot, or both.
     Pending,
@@ -131,7 +132,7 @@ pub(super) enum Phase {
 }
 
 /// What orders ready features: work in progress, priority, order file, chain of dependents.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct ReadyKey {
     pub(super) fresh: bool,
     pub(super) priority: std::cmp::Reverse<i64>,

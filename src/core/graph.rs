@@ -6,6 +6,7 @@ use crate::model::{FeatureSpec, Slug};
 use petgraph::Direction;
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
+use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -36,11 +37,62 @@ pub enum GraphProblem {
 }
 
 /// Features and their hard dependencies.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(into = "Plain", try_from = "Plain")]
 pub(super) struct Graph {
     graph: DiGraph<Slug, ()>,
     index: BTreeMap<Slug, NodeIndex>,
     chain: BTreeMap<Slug, u32>,
+}
+
+/// The same as names and edges, in their order.
+#[derive(Serialize, Deserialize)]
+struct Plain {
+    nodes: Vec<Slug>,
+    edges: Vec<(u32, u32)>,
+}
+
+impl From<Graph> for Plain {
+    fn from(graph: Graph) -> Self {
+        let place = |node: NodeIndex| u32::try_from(node.index()).unwrap_or(u32::MAX);
+        let edges = graph.graph.raw_edges().iter();
+        let edges = edges.map(|edge| (place(edge.source()), place(edge.target())));
+        Self {
+            nodes: graph
+                .graph
+                .raw_nodes()
+                .iter()
+                .map(|node| node.weight.clone())
+                .collect(),
+            edges: edges.collect(),
+        }
+    }
+}
+
+impl TryFrom<Plain> for Graph {
+    type Error = &'static str;
+
+    fn try_from(plain: Plain) -> Result<Self, Self::Error> {
+        let mut built = Self::default();
+        for slug in plain.nodes {
+            let node = built.graph.add_node(slug.clone());
+            built.index.insert(slug, node);
+        }
+        for (from, to) in plain.edges {
+            let known = built.graph.node_count();
+            if [from, to]
+                .iter()
+                .any(|n| usize::try_from(*n).is_ok_and(|n| n >= known))
+            {
+                return Err("an edge leads nowhere");
+            }
+            built
+                .graph
+                .add_edge(NodeIndex::from(from), NodeIndex::from(to), ());
+        }
+        built.chain = built.chains();
+        Ok(built)
+    }
 }
 
 impl Graph {

@@ -21,11 +21,14 @@ mod decide;
 mod decide_merge;
 mod exit;
 mod feature;
+mod forecast;
 mod graph;
+mod graph_view;
 mod history;
 mod invariants;
 mod ladder;
 mod merge;
+mod pairs;
 mod plan;
 mod queue;
 mod queue_view;
@@ -42,10 +45,13 @@ mod tests;
 
 pub use account_view::AccountView;
 pub use agent_view::{AgentView, Because};
+pub use breaker::BREAKERS;
 pub use budget_view::BudgetView;
 pub use decide::decide;
 pub use exit::exit_codes;
+pub use forecast::{Forecast, forecast};
 pub use graph::{GraphProblem, check};
+pub use graph_view::{GraphView, Node, graph};
 pub use history::{
     AgentFigures, AttemptResult, AttemptSpan, CriticalStep, Doing, FeatureFigures, FirstClaim,
     IterationResult, Landing, Lane, Lesson, Refusal, RunHistory, Span, StepCause, Told, histories,

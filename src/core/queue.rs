@@ -3,7 +3,9 @@
 //! Pure state, written by [`apply`](super::apply) alone; what follows from it is for
 //! [`merge`](super::merge) to say. It must never know how a merge is made or a gate is run.
 
+use super::pairs;
 use crate::model::{Chain, Evidence, GateId, Ground, Oid, Red, Relation, Slug, Stamp, Trial};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Verdicts on single features that the batch size looks back at.
@@ -14,7 +16,7 @@ const RECENT_LEAST: usize = 4;
 const OVERTAKEN_MOST: u32 = 3;
 
 /// Everything the queue remembers besides the features themselves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Merging {
     /// Attempts ever made; numbers are never reused.
     pub(super) attempts_made: u32,
@@ -25,6 +27,7 @@ pub(super) struct Merging {
     /// Trees that passed, and the gate they passed. Never forgotten: a green tree stays green.
     pub(super) green: BTreeSet<(Oid, GateId)>,
     /// Trees that failed while their suspects are being separated, and how often.
+    #[serde(with = "pairs")]
     pub(super) red: BTreeMap<(Oid, GateId), Failed>,
     /// Whether the last features that were judged alone or landed were good.
     recent: VecDeque<bool>,
@@ -57,14 +60,14 @@ pub(super) struct Merging {
 }
 
 /// A failure that was seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failed {
     pub(super) times: u32,
     pub(super) red: Red,
 }
 
 /// A chain of merges on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Attempt {
     pub(super) what: Trial,
     pub(super) onto: Oid,
@@ -77,7 +80,7 @@ pub(super) struct Attempt {
 }
 
 /// A move of the target under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Publish {
     pub(super) number: u32,
     pub(super) to: Oid,
@@ -86,7 +89,7 @@ pub(super) struct Publish {
 }
 
 /// How far an attempt is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum AttemptStage {
     /// Its merges are being made.
     Building,
@@ -97,7 +100,7 @@ pub(super) enum AttemptStage {
 }
 
 /// How the target follows the integration ref.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Publishing {
     /// It is moved as soon as something has landed.
     #[default]

@@ -7,9 +7,10 @@ use super::accounts::is_the_accounts;
 use super::feature::Feature;
 use super::state::Run;
 use crate::model::{Ending, FailureKind, IterationReport, Session, WorktreeName};
+use serde::{Deserialize, Serialize};
 
 /// The last conversation about a feature.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Conversation {
     profile: String,
     worktree: WorktreeName,

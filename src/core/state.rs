@@ -14,10 +14,11 @@ use crate::model::{
     BudgetUnit, FeatureSpec, Finding, Handback, Oid, RunId, Settings, SkipReason, Slug, Stamp,
     StopLevel, Usage, WorktreeName, WriteJob, Writing,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Everything `core` remembers. Equal journals give equal states.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     pub(super) run: Option<Run>,
     pub(super) seq: u64,
@@ -61,7 +62,7 @@ pub struct State {
 }
 
 /// The current or last run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) settings: Settings,
@@ -98,7 +99,7 @@ pub(super) struct Run {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ended {
     pub(super) at: Stamp,
     pub(super) code: u8,

@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::agent::{self, Home};
 use crate::config::{Config, Profile, SandboxChoice};
 use crate::git::{Lent, Worktrees};
-use crate::model::{Problem, SandboxTier};
+use crate::model::{Code, Problem, SandboxTier};
 use crate::process::sandbox::{find_bwrap, find_landlock};
 use crate::process::{Backend, Keeper, Policy, Sandbox};
 use std::collections::BTreeMap;
@@ -177,7 +177,9 @@ pub(super) fn backend(
     path: Option<&OsStr>,
     keeper: &Keeper,
 ) -> Result<(Option<Backend>, Option<Problem>), DriverError> {
-    let refuse = |why: String, help: &str| DriverError::problem(Problem::error(why).help(help));
+    let refuse = |why: String, help: &str| {
+        DriverError::problem(Problem::error(why).code(Code::NoSandbox).help(help))
+    };
     match choice {
         SandboxChoice::Off => Ok((None, None)),
         SandboxChoice::Bwrap => match find_bwrap(path) {
@@ -204,7 +206,10 @@ pub(super) fn backend(
                 Err(landlock) => {
                     let text = format!("there is no sandbox: {bwrap}; {landlock}");
                     let help = "agents can write and read all that you can; install bubblewrap, or run in a container";
-                    Ok((None, Some(Problem::warning(text).help(help))))
+                    Ok((
+                        None,
+                        Some(Problem::warning(text).code(Code::NoSandbox).help(help)),
+                    ))
                 }
             }
         }
@@ -222,7 +227,9 @@ fn needs_network(config: &Config, backend: &Backend) -> Result<(), DriverError> 
         None => return Ok(()),
     };
     let text = format!("`{key}: none` cannot be had from Landlock, only from bwrap");
-    let problem = Problem::error(text).file("harness.yaml");
+    let problem = Problem::error(text)
+        .code(Code::NoSandbox)
+        .file("harness.yaml");
     let help = "install bubblewrap, or set `network: full`";
     Err(DriverError::problem(problem.help(help)))
 }

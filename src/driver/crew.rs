@@ -15,7 +15,7 @@ use crate::gate::Checks;
 use crate::git::{Lent, Worktrees};
 use crate::learnings::Memory;
 use crate::model::{
-    AgentChoice, EffectKey, FeatureSpec, Oid, PromptFigures, RunId, Slug, WorktreeName,
+    AgentChoice, Code, EffectKey, FeatureSpec, Oid, PromptFigures, RunId, Slug, WorktreeName,
 };
 use crate::process::{self, Builds, Keeper, Limits, Sandbox, Secrets};
 use crate::spec;
@@ -316,7 +316,9 @@ impl Scribe<'_> {
             ),
         };
         let text = spec::body(&self.place.repo.root().join(file)).map_err(|error| {
-            DriverError::problem(crate::model::Problem::error(error.to_string()))
+            DriverError::problem(
+                crate::model::Problem::error(error.to_string()).code(Code::UnreadableFile),
+            )
         })?;
         let mut verify = self.config.verify.commands.clone();
         verify.extend(own_verify);
@@ -345,8 +347,11 @@ impl Scribe<'_> {
             out_of_scope: &others,
         };
         let template = self.template.map(|(path, text)| Template { path, text });
-        build(&materials, template.as_ref())
-            .map_err(|error| DriverError::problem(crate::model::Problem::error(error.to_string())))
+        build(&materials, template.as_ref()).map_err(|error| {
+            DriverError::problem(
+                crate::model::Problem::error(error.to_string()).code(Code::BadTemplate),
+            )
+        })
     }
 }
 

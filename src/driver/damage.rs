@@ -4,17 +4,17 @@
 
 use super::error::DriverError;
 use super::place::Place;
-use crate::journal::{self, Contents, JournalError, Lock, Mended};
-use crate::model::Problem;
+use crate::journal::{self, JournalError, Lock, Mended};
+use crate::model::{Code, Problem};
 
 /// Refuses a journal that is there without a record where harness has worked: somebody has emptied it.
 ///
 /// # Errors
 /// It is so, or the repository cannot be read.
-pub(super) fn not_emptied(place: &Place, contents: &Contents) -> Result<(), DriverError> {
+pub(super) fn not_emptied(place: &Place, is_empty: bool) -> Result<(), DriverError> {
     let path = place.journal_file();
     // A run that was killed before its first record leaves it empty, but no iteration.
-    if !contents.records.is_empty() || !path.exists() || place.repo.traces()?.iterations == 0 {
+    if !is_empty || !path.exists() || place.repo.traces()?.iterations == 0 {
         return Ok(());
     }
     Err(JournalError::Damaged {
@@ -48,7 +48,9 @@ pub fn forgotten(place: &Place) -> Result<Option<Problem>, DriverError> {
     let help = "if it was moved or deleted by mistake, put it back before the next run; without it, what has a `.done` \
                 marker counts as landed, the rest is worked on from where its branch stands, and iterations are \
                 counted from 1";
-    Ok(Some(Problem::warning(text).help(help)))
+    Ok(Some(
+        Problem::warning(text).code(Code::JournalMissing).help(help),
+    ))
 }
 
 /// Goes on without what is damaged in the journal: see [`journal::mend`]. `None`: it is not damaged.

@@ -3,7 +3,7 @@
 use crate::git::GitError;
 use crate::journal::{Held, JournalError};
 use crate::learnings::LearningsError;
-use crate::model::Problem;
+use crate::model::{Code, Problem};
 use std::path::PathBuf;
 
 /// What the driver refuses or breaks off for.
@@ -47,6 +47,28 @@ fn all(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
+fn git_code(error: &GitError) -> Code {
+    match error {
+        GitError::Missing { .. } | GitError::TooOld { .. } | GitError::NeedsGit { .. } => {
+            Code::GitMissing
+        }
+        GitError::NotARepository { .. } => Code::NoRepository,
+        GitError::Bare { .. } | GitError::Unsupported { .. } => Code::UnsupportedRepository,
+        GitError::Unborn { .. } => Code::NoCommits,
+        GitError::Detached { .. } => Code::DetachedHead,
+        GitError::NoSuchBranch { .. } => Code::UnknownBranch,
+        GitError::BranchInUse { .. } => Code::BranchTaken,
+        GitError::InTheWay { .. } => Code::InTheWay,
+        GitError::Refused { .. } => Code::NotPossible,
+        GitError::WrongMerge { .. } => Code::Internal,
+        GitError::Unfit { .. }
+        | GitError::Failed { .. }
+        | GitError::TimedOut { .. }
+        | GitError::Io { .. }
+        | GitError::Read { .. } => Code::GitFailed,
+    }
+}
+
 impl From<super::turn::TurnError> for DriverError {
     fn from(error: super::turn::TurnError) -> Self {
         match error {
@@ -57,6 +79,24 @@ impl From<super::turn::TurnError> for DriverError {
 }
 
 impl DriverError {
+    /// What kind of problem it is; of several problems, each has its own.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Problems(_) => Code::NotPossible,
+            Self::Git(error) => git_code(error),
+            Self::Held(Held::By(_)) => Code::Locked,
+            Self::Held(Held::Io { .. })
+            | Self::Memory(_)
+            | Self::Io { .. }
+            | Self::Broken(_)
+            | Self::Journal(JournalError::Io { .. }) => Code::StateUnwritable,
+            Self::Journal(JournalError::Damaged { .. }) => Code::JournalDamaged,
+            Self::Journal(JournalError::Newer { .. }) => Code::JournalNewer,
+            Self::Invariant(_) => Code::Internal,
+        }
+    }
+
     /// Wraps a refusal of the file system.
     pub(super) fn io(
         act: &'static str,

@@ -6,7 +6,7 @@ use super::crew::{Crew, Station};
 use super::error::DriverError;
 use crate::fault::{self, Point};
 use crate::gate::{self, Verdict};
-use crate::model::{EffectKey, Problem};
+use crate::model::{Code, EffectKey, Problem};
 use std::io;
 
 /// Variables that belong to a login, not to a toolchain: they say nothing about a verdict.
@@ -79,7 +79,8 @@ async fn fingerprint(crew: &Crew) -> Result<Vec<u8>, DriverError> {
         Verdict::NotStarted { why } => why,
         Verdict::Stopped => "it was stopped".to_owned(),
     };
-    let problem = Problem::error(format!("verify.fingerprint: {why}"));
+    let problem =
+        Problem::error(format!("verify.fingerprint: {why}")).code(Code::FingerprintFailed);
     let help = "it must print what a verdict depends on and exit with 0";
     Err(DriverError::problem(problem.help(help)))
 }

@@ -4,6 +4,7 @@
 
 use super::damage;
 use super::error::DriverError;
+use super::follow::Watch;
 use crate::config::{self, Config, Flags, Loaded, Sources};
 use crate::core::State;
 use crate::git::Repo;
@@ -83,14 +84,10 @@ impl Place {
     /// # Errors
     /// When the journal is damaged.
     pub fn read(&self) -> Result<Reading, DriverError> {
-        let contents = journal::read(&self.journal_file())?;
-        damage::not_emptied(self, &contents)?;
-        let mut state = State::new();
-        for record in &contents.records {
-            state.apply(record);
-        }
+        let mut watch = Watch::of(self);
+        watch.look()?;
         Ok(Reading {
-            state,
+            state: watch.state,
             live: self.holder(),
         })
     }
@@ -102,7 +99,7 @@ impl Place {
     pub(super) fn journal(&self) -> Result<(Journal, Contents), DriverError> {
         let contents = journal::read(&self.journal_file())?;
         // Before a torn end is cut off: where nothing else is there, all of it was lost.
-        damage::not_emptied(self, &contents)?;
+        damage::not_emptied(self, contents.records.is_empty())?;
         Ok(Journal::open(&self.state_dir)?)
     }
 

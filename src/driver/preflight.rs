@@ -2,14 +2,15 @@
 //! target, state directory. All problems come at once.
 
 use super::confine::Confinement;
+use super::costs::{charges, not_kept, unmeasured};
 use super::error::DriverError;
 use super::notify;
 use super::place::{Place, profiles_in_use};
-use crate::agent::{self, Tells};
+use crate::agent;
 use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
 use crate::git::{BrokenFilter, GitError, Target, Worktrees, integration_ref};
-use crate::model::{FeatureSpec, Isolation, Oid, Problem, Severity, Slug};
+use crate::model::{Code, FeatureSpec, Isolation, Oid, Problem, Severity, Slug};
 use crate::process::{self, Keeper};
 use crate::spec::{Loaded, Scanner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,7 +125,7 @@ fn no_target(place: &Place, error: GitError) -> Result<Target, DriverError> {
         let landed = integration_ref(name);
         if let Some(tip) = place.repo.tip(&landed)? {
             let text = format!("the branch `{name}` is gone, and what has landed waits for it");
-            return Err(DriverError::problem(Problem::error(text).help(format!(
+            return Err(DriverError::problem(Problem::error(text).code(Code::UnknownBranch).help(format!(
                 "`git branch {name} {tip}` brings it back with all of that; or merge {landed} into another \
                  branch and run with `--target`"
             ))));
@@ -147,7 +148,9 @@ fn surroundings(
     if repo.tip("refs/heads/harness")?.is_some() {
         let text = "there is a branch `harness`, so that no branch `harness/<feature>` can be made";
         let help = "give it another name: git branch -m harness <name>";
-        return Err(DriverError::problem(Problem::error(text).help(help)));
+        return Err(DriverError::problem(
+            Problem::error(text).code(Code::BranchTaken).help(help),
+        ));
     }
     let broken = repo.broken_filters()?;
     if !broken.is_empty() {
@@ -155,7 +158,9 @@ fn surroundings(
             let BrokenFilter { name, file, why } = filter;
             let text = format!("the filter `{name}`, which {file} needs, does not work: {why}");
             let shown = format!("git config --get-regexp filter.{name}");
-            Problem::error(text).help(format!("install what `{shown}` names, or change it"))
+            Problem::error(text)
+                .code(Code::BrokenFilter)
+                .help(format!("install what `{shown}` names, or change it"))
         });
         return Err(DriverError::Problems(problems.collect()));
     }
@@ -164,7 +169,11 @@ fn surroundings(
     if repo.is_entered_by_link() {
         let root = repo.root().display();
         let text = format!("this is a linked worktree; what counts is the main checkout, {root}");
-        odd.push(Problem::warning(text).help("its specs, its harness.yaml and its state are used"));
+        odd.push(
+            Problem::warning(text)
+                .code(Code::LinkedWorktree)
+                .help("its specs, its harness.yaml and its state are used"),
+        );
     }
     let slugs: BTreeSet<&Slug> = features.iter().map(|spec| &spec.slug).collect();
     for (slug, path) in worktrees.checked_out_elsewhere()? {
@@ -173,7 +182,11 @@ fn surroundings(
             let text = format!(
                 "`{slug}` cannot start: its branch harness/{slug} is checked out in {path}"
             );
-            odd.push(Problem::warning(text).help("check out another branch there"));
+            odd.push(
+                Problem::warning(text)
+                    .code(Code::BranchTaken)
+                    .help("check out another branch there"),
+            );
         }
     }
     Ok(odd)
@@ -192,12 +205,21 @@ pub(super) fn graph_problems(loaded: &Loaded) -> Vec<Problem> {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "add its spec, or take the name out".to_owned(),
                 };
-                placed(Problem::error(text).help(help), loaded, &slug, &named)
+                placed(
+                    Problem::error(text)
+                        .code(Code::UnknownDependency)
+                        .help(help),
+                    loaded,
+                    &slug,
+                    &named,
+                )
             }
             GraphProblem::Cycle { path } => {
                 let way: Vec<&str> = path.iter().map(Slug::as_str).collect();
                 let text = format!("features wait for each other: {}", way.join(" -> "));
-                let problem = Problem::error(text).help("take one of these dependencies out");
+                let problem = Problem::error(text)
+                    .code(Code::DependencyCycle)
+                    .help("take one of these dependencies out");
                 match path.as_slice() {
                     [first, second, ..] => placed(problem, loaded, first, second),
                     _ => problem,
@@ -219,6 +241,7 @@ fn unselected(slug: &Slug, needs: &Slug) -> Problem {
     Problem::error(format!(
         "`{slug}` is selected, but depends on `{needs}`, which is neither selected nor merged"
     ))
+    .code(Code::UnselectedDependency)
     .file("command line")
     .help(format!("select `{needs}` too: --only {needs},{slug}"))
 }
@@ -233,6 +256,7 @@ fn selection_problems(place: &Place, config: &Config, features: &[FeatureSpec]) 
         .filter(|slug| !names.contains(&slug.as_str()))
         .map(|slug| {
             let problem = Problem::error(format!("there is no feature `{slug}` to select"))
+                .code(Code::UnknownFeature)
                 .file("command line");
             match config::nearest(slug.as_str(), names.iter().copied()) {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
@@ -319,7 +343,9 @@ fn not_held(
     if here == there {
         let text = format!("`{here}` no longer holds what these features landed as: {names}");
         return Ok(Some(
-            Problem::warning(text).help(format!("they count as merged; {again}")),
+            Problem::warning(text)
+                .code(Code::LandedElsewhere)
+                .help(format!("they count as merged; {again}")),
         ));
     }
     let text = format!("these features are merged into `{there}`, not into `{here}`: {names}");
@@ -328,118 +354,10 @@ fn not_held(
         // It was renamed, say.
         None => format!("merge {} into `{here}` first", integration_ref(landed_on)),
     };
-    let problem = Problem::error(text).help(format!("{help}; {again}"));
+    let problem = Problem::error(text)
+        .code(Code::LandedElsewhere)
+        .help(format!("{help}; {again}"));
     Err(DriverError::problem(problem))
-}
-
-/// Keys in this process's environment that agents would be charged on, and nobody has said that they should.
-#[must_use]
-pub fn charges(
-    config: &Config,
-    features: &[FeatureSpec],
-    env: &BTreeMap<OsString, OsString>,
-) -> Vec<Problem> {
-    let names = profiles_in_use(config, features).into_iter();
-    let charged = names.filter_map(|name| {
-        let profile = config.agents.get(name)?;
-        let key = agent::charged(profile, env)?;
-        let program = agent::usual_program(profile.kind);
-        let text = format!(
-            "agent `{name}`: {key} is set: {program} will charge it instead of your subscription"
-        );
-        Some(Problem::warning(text).help(format!(
-            "unset it, or say that you mean it: `env_pass: [{key}]` in the agent's profile"
-        )))
-    });
-    charged.collect()
-}
-
-/// Agents of which nobody will know what they use, although there is a budget.
-fn unmeasured(config: &Config, features: &[FeatureSpec]) -> Vec<Problem> {
-    let budgets = features.iter().map(|spec| spec.budget);
-    let budgets = budgets.chain([config.budget.run, config.budget.feature]);
-    let (mut any, mut money) = (false, false);
-    for budget in budgets {
-        any |= !budget.is_unlimited();
-        money |= budget.micro_usd.is_some();
-    }
-    let names = profiles_in_use(config, features).into_iter();
-    let odd = names.filter_map(|name| {
-        let profile = config.agents.get(name)?;
-        match agent::tells(profile.kind) {
-            Tells::Nothing if any => {
-                let text = format!(
-                    "agent `{name}` does not tell what it uses: no budget can be kept for it"
-                );
-                Some(Problem::warning(text).help("`run.max_iterations` limits its calls"))
-            }
-            Tells::Tokens if money => no_price(config, features, name, profile),
-            _ => None,
-        }
-    });
-    odd.collect()
-}
-
-/// Says that nobody knows what one of the models costs that an agent is asked for.
-fn no_price(
-    config: &Config,
-    features: &[FeatureSpec],
-    name: &str,
-    profile: &Profile,
-) -> Option<Problem> {
-    let own = features.iter().map(|spec| &spec.agent);
-    let own = own.filter(|own| own.profile.as_ref().unwrap_or(&config.agent) == name);
-    let mut asked: Vec<Option<&String>> = own
-        .map(|own| config.model.as_ref().or(own.model.as_ref()))
-        .collect();
-    let is_called = !asked.is_empty();
-    let rungs = config.escalate.iter();
-    asked.extend(rungs.filter_map(|rung| match &rung.profile {
-        Some(profile) => (profile == name).then_some(rung.model.as_ref()),
-        None => is_called.then_some(rung.model.as_ref()),
-    }));
-    if config.limits.fallback.iter().any(|other| other == name) {
-        asked.push(config.model.as_ref());
-    }
-    let mut models = asked
-        .into_iter()
-        .map(|model| model.or(profile.model.as_ref()));
-    let unknown = models.find(|model| {
-        let price = model.and_then(|model| config::price(&config.prices, model));
-        price.is_none()
-    })?;
-    let (which, help) = match unknown {
-        Some(model) => (
-            format!("and no price of `{}` is known", model.escape_debug()),
-            "say it: `prices: {<model>: {input: 2, output: 10}}`, in US dollars for a million tokens",
-        ),
-        None => (
-            "and which model it chooses is not known".to_owned(),
-            "name its model: `model` in the agent's profile",
-        ),
-    };
-    let text = format!(
-        "agent `{name}` tells tokens and no money, {which}: what it uses may count as tokens only"
-    );
-    Some(Problem::warning(text).help(help))
-}
-
-/// Agents of which `limits.keep` cannot keep anything, since they never say how much is used.
-fn not_kept(config: &Config, features: &[FeatureSpec]) -> Option<Problem> {
-    config.limits.keep_percent?;
-    let names = profiles_in_use(config, features).into_iter();
-    let silent = names.filter(|name| {
-        let profile = config.agents.get(*name);
-        profile.is_some_and(|profile| !agent::reports_quota(profile.kind))
-    });
-    let silent: Vec<&str> = silent.map(String::as_str).collect();
-    if silent.is_empty() {
-        return None;
-    }
-    let names = silent.join(", ");
-    let text = format!("limits.keep keeps nothing of what these agents use: {names}");
-    let help = "they do not say how much of a limit is used; only claude does, with a login to a subscription";
-    Some(Problem::warning(text).help(help))
 }
 
 fn programs(
@@ -459,7 +377,8 @@ fn programs(
             Ok(program) => {
                 found.insert(name.clone(), (profile, program));
             }
-            Err(error) => problems.push(Problem::error(format!("agent `{name}`: {error}"))),
+            Err(error) => problems
+                .push(Problem::error(format!("agent `{name}`: {error}")).code(Code::AgentMissing)),
         }
     }
     if problems.is_empty() {

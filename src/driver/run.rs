@@ -49,6 +49,10 @@ const APART_MS: u64 = 3_000;
 pub trait Audience {
     /// One line of the run log.
     fn say(&mut self, line: &str);
+    /// One that says what is seen at a glance as well: something goes its usual way.
+    fn mention(&mut self, line: &str) {
+        self.say(line);
+    }
     /// The state as it is when the wall clock reads `now`, with the last words of running agents; called after every
     /// turn and at the pace of [`redraw_every`](Self::redraw_every).
     fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>);
@@ -86,13 +90,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let engine = Engine::replay(&contents.records);
     let cut_off = reports::cut_off(&contents.records);
     fault::past(Point::RunBegin);
-    let run_log = fault::at(Point::RunLogOpen)
-        .and_then(|()| {
-            let mut options = OpenOptions::new();
-            let options = options.create(true).append(true);
-            options.open(ready.place.run_log())
-        })
-        .map_err(DriverError::io("open", ready.place.run_log()))?;
+    let run_log = open_log(&ready.place)?;
     let untrusted = ready.config.verify.commands.is_empty();
     let (mut crew, scanner) = Crew::new(ready, id, memory);
     crew.builds = builds::find(&crew).await;
@@ -145,6 +143,14 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let run = session.crew.run.clone();
     let report = session.write_report(&run);
     ended.map(|outcome| Outcome { report, ..outcome })
+}
+
+fn open_log(place: &Place) -> Result<File, DriverError> {
+    let path = place.run_log();
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    let opened = fault::at(Point::RunLogOpen).and_then(|()| options.open(&path));
+    opened.map_err(DriverError::io("open", path))
 }
 
 /// The run's first observation: what it is asked to do, and where it stands.
@@ -267,7 +273,7 @@ impl Session<'_> {
         }
         let at = self.engine.state().wall_time(record.at);
         if let Some(line) = report::line(record, at, &self.voice.zone) {
-            self.voice.say(&line);
+            self.voice.log(&line, report::is_passing(&record.event));
         }
     }
 
@@ -395,11 +401,18 @@ struct Voice<'a> {
 
 impl Voice<'_> {
     fn say(&mut self, line: &str) {
+        self.log(line, false);
+    }
+
+    fn log(&mut self, line: &str, is_passing: bool) {
         // A full disk must not stop a run that can still work; the journal has the facts.
         let line = escaped_lines(&self.secrets.hide(line));
         let text = format!("{line}\n");
         let _ = fault::write(Point::RunLogWrite, &mut self.run_log, text.as_bytes());
-        self.audience.say(&line);
+        match is_passing {
+            true => self.audience.mention(&line),
+            false => self.audience.say(&line),
+        }
     }
 
     fn warn(&mut self, text: &str) {

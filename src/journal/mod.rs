@@ -4,6 +4,8 @@
 //! import `core`. One line is one record: a JSON object with schema version, sequence number, time,
 //! event and a checksum over everything before it.
 
+mod cache;
+mod follow;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod line;
@@ -11,11 +13,13 @@ mod lock;
 mod mend;
 mod read;
 
+pub use cache::{keep, kept};
+pub use follow::{Follower, News};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
 pub use lock::{Held, Holder, Lock, read_holder};
 pub use mend::{Mended, mend};
-pub use read::{Contents, read};
+pub use read::{Contents, Mark, read};
 
 use crate::fault::{self, Point};
 use crate::model::Record;

@@ -8,6 +8,7 @@
 use super::JournalError;
 use super::line::{self, Line, Unread};
 use crate::model::Record;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
@@ -38,6 +39,28 @@ pub(super) struct Break {
     pub(super) is_damage: bool,
 }
 
+impl Break {
+    /// The damage, as an error.
+    pub(super) fn told(&self, path: &Path) -> JournalError {
+        JournalError::Damaged {
+            path: path.to_owned(),
+            line: self.line,
+            why: self.why.clone(),
+        }
+    }
+}
+
+/// How far a journal was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Lines before it.
+    pub(super) lines: u64,
+    /// Bytes before it.
+    pub(super) offset: u64,
+    /// Number of the last record before it.
+    pub(super) seq: u64,
+}
+
 /// Reads a journal without touching it; a missing file is an empty journal. Safe while a run appends.
 ///
 /// # Errors
@@ -61,7 +84,7 @@ fn sound(
     path: &Path,
 ) -> Result<Contents, JournalError> {
     match found {
-        Some(found) if found.is_damage => Err(damaged(path, found.line, &found.why)),
+        Some(found) if found.is_damage => Err(found.told(path)),
         Some(found) => {
             contents.torn_bytes = found.rest;
             Ok(contents)
@@ -91,26 +114,39 @@ fn scan_from(
     mut reader: impl BufRead + Seek,
     path: &Path,
 ) -> Result<(Contents, Option<Break>), JournalError> {
+    let mut contents = Contents::default();
+    let mut mark = Mark::default();
+    let found = scan_on(&mut reader, path, &mut mark, &mut contents.records)?;
+    Ok((contents, found))
+}
+
+/// Reads on from where `mark` stands, adds what reads to `records`, and leaves the mark behind the last of them.
+pub(super) fn scan_on(
+    reader: &mut (impl BufRead + Seek),
+    path: &Path,
+    mark: &mut Mark,
+    records: &mut Vec<Record>,
+) -> Result<Option<Break>, JournalError> {
     let io = |source| JournalError::Io {
         act: "read",
         path: path.to_owned(),
         source,
     };
-    let mut contents = Contents::default();
-    let (mut line, mut offset) = (0, 0);
     let mut bytes = Vec::new();
+    reader.seek(SeekFrom::Start(mark.offset)).map_err(io)?;
     loop {
         bytes.clear();
         let size = reader.read_until(b'\n', &mut bytes).map_err(io)?;
         if size == 0 {
-            return Ok((contents, None));
+            return Ok(None);
         }
-        line += 1;
-        let expected = contents.records.last().map_or(1, |last| last.seq + 1);
+        let (line, expected) = (mark.lines + 1, mark.seq + 1);
         let why = match line::parse(&bytes) {
             Ok(Line { record, .. }) if record.seq == expected => {
-                contents.records.push(record);
-                offset += u64::try_from(size).unwrap_or(u64::MAX);
+                records.push(record);
+                mark.lines = line;
+                mark.seq = expected;
+                mark.offset += u64::try_from(size).unwrap_or(u64::MAX);
                 continue;
             }
             Ok(Line { record, .. }) => format!("record {} where {expected} belongs", record.seq),
@@ -124,17 +160,16 @@ fn scan_from(
             Err(Unread::Broken(why)) => why,
         };
         let mut rest = Vec::new();
-        reader.seek(SeekFrom::Start(offset)).map_err(io)?;
+        reader.seek(SeekFrom::Start(mark.offset)).map_err(io)?;
         reader.read_to_end(&mut rest).map_err(io)?;
-        let is_damage = !is_torn(&rest, offset, expected);
-        let found = Break {
+        let is_damage = !is_torn(&rest, mark.offset, expected);
+        return Ok(Some(Break {
             line,
-            offset,
+            offset: mark.offset,
             rest: u64::try_from(rest.len()).unwrap_or(u64::MAX),
             why,
             is_damage,
-        };
-        return Ok((contents, Some(found)));
+        }));
     }
 }
 
@@ -175,12 +210,4 @@ fn has_holes(rest: &[u8], part: std::ops::Range<usize>, offset: u64) -> bool {
         at = end;
     }
     found
-}
-
-fn damaged(path: &Path, line: u64, why: &str) -> JournalError {
-    JournalError::Damaged {
-        path: path.to_owned(),
-        line,
-        why: why.to_owned(),
-    }
 }

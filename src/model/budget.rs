@@ -52,6 +52,22 @@ impl BudgetSettings {
     }
 }
 
+impl Finding {
+    /// The codes of all of them.
+    pub const CODES: [&'static str; 3] = ["budget", "cache_dropped", "prompt_changed"];
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        let [budget, cache_dropped, prompt_changed] = Self::CODES;
+        match self {
+            Self::Budget { .. } => budget,
+            Self::CacheDropped { .. } => cache_dropped,
+            Self::PromptChanged { .. } => prompt_changed,
+        }
+    }
+}
+
 /// What a budget counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -183,7 +183,7 @@ pub struct Handback {
 
 /// One write into the state directory. Number and time together make it idempotent: a file that
 /// already holds the entry `<number>-<at>` is not given it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteJob {
     /// Number of the write, counted from 1 in the order of the journal.
     pub number: u64,
@@ -194,7 +194,7 @@ pub struct WriteJob {
 }
 
 /// What a [`WriteJob`] writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Writing {
     /// Append to `<slug>.log`, and lessons to learnings.md.
     Log {

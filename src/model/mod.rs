@@ -6,6 +6,7 @@
 
 mod bare;
 mod budget;
+mod code;
 mod credentials;
 mod effect;
 mod escape;
@@ -23,6 +24,8 @@ mod usage;
 mod verdict;
 
 pub use budget::{Budget, BudgetSettings, BudgetUnit, Finding, Spending};
+pub use code::Code;
+pub(crate) use code::names;
 pub use credentials::{CredentialKind, Credentials};
 pub use effect::{
     ConflictKind, Conflicted, Effect, EffectKey, Handback, Member, MergeTask, RightOfWay, WriteJob,

@@ -2,6 +2,7 @@
 //!
 //! The rooms that read the user's files collect these; the desk in `cli` shows them.
 
+use super::Code;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -19,6 +20,8 @@ pub enum Severity {
 pub struct Problem {
     /// Whether it stops the run.
     pub severity: Severity,
+    /// What kind of problem it is.
+    pub code: Code,
     /// What is wrong, one sentence without a full stop.
     pub message: String,
     /// What to do about it, one sentence without a full stop; names the likely intended word where one
@@ -35,11 +38,13 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// An error with nothing but its message.
+    /// An error with nothing but its message: what was asked for is not possible, for a reason that is nothing more
+    /// than that.
     #[must_use]
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
+            code: Code::NotPossible,
             message: message.into(),
             help: None,
             file: None,
@@ -56,6 +61,13 @@ impl Problem {
             severity: Severity::Warning,
             ..Self::error(message)
         }
+    }
+
+    /// Says what kind of problem it is.
+    #[must_use]
+    pub fn code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
     }
 
     /// Adds the remedy.

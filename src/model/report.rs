@@ -18,7 +18,7 @@ pub struct Quota {
 }
 
 /// A conversation with an agent that can be gone on with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// What the agent calls it.
     pub id: String,

@@ -8,8 +8,8 @@ use super::money;
 use super::text::{branch, clock, count, elapsed, reason, setup_said, shown};
 use super::words::{contained, retry, unblock};
 use crate::model::{
-    AgentChoice, Ending, Event, FailureKind, InfraKind, IterationReport, Oid, Record, SkipReason,
-    Slug, Stamp, StopLevel,
+    AgentChoice, Ending, Event, Evidence, FailureKind, InfraKind, IterationReport, Oid, Record,
+    SkipReason, Slug, Stamp, StopLevel,
 };
 use jiff::tz::TimeZone;
 
@@ -36,6 +36,28 @@ pub fn line(record: &Record, at: Stamp, tz: &TimeZone) -> Option<String> {
     let time = clock(at, tz, "%H:%M:%S");
     let name = slug.map_or("*", Slug::as_str);
     Some(format!("{time}  {name:<SLUG_COLUMNS$} {text}"))
+}
+
+/// Whether the line about an event says only what a live picture shows as well: that something goes its usual way.
+#[must_use]
+pub fn is_passing(event: &Event) -> bool {
+    match event {
+        Event::Started { .. }
+        | Event::IterationStarted { .. }
+        | Event::Claimed { .. }
+        | Event::AttemptStarted { .. }
+        | Event::Gated { red: None, .. }
+        | Event::Split { .. }
+        | Event::Deferred { .. }
+        | Event::GaveWay { .. }
+        | Event::RightOfWayEnded { .. }
+        | Event::Published { .. } => true,
+        Event::IterationEnded { report, .. } => {
+            report.failure.is_none() && matches!(report.ending, Ending::Exited { code: 0 })
+        }
+        Event::Verified { how, .. } => !matches!(how, Evidence::Flaky { .. }),
+        _ => false,
+    }
 }
 
 fn slug(event: &Event) -> Option<&Slug> {

@@ -93,8 +93,12 @@ pub(super) fn spending(spending: &Spending) -> String {
     }
 }
 
-/// What a person is told.
+/// What a person is told, and its code.
 pub(super) fn finding(finding: &Finding) -> String {
+    format!("{} [{}]", told(finding), finding.code())
+}
+
+fn told(finding: &Finding) -> String {
     match finding {
         Finding::Budget {
             slug: None,
@@ -172,7 +176,7 @@ mod tests {
                 slug: None,
                 spending: spent(false)
             }),
-            "most of the run's budget is used: $1.70 of $2.00"
+            "most of the run's budget is used: $1.70 of $2.00 [budget]"
         );
     }
 }

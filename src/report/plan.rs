@@ -7,6 +7,7 @@ use super::text::{names, padded, shown, some};
 use super::words::stage_name;
 use crate::core::{Because, FeatureView, Planned, RunView, Stage, View};
 use crate::model::{Budget, Slug};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -51,6 +52,31 @@ pub fn plan_text(planned: &[Planned], view: &View) -> String {
         let _ = writeln!(out, "{budget}");
     }
     out
+}
+
+/// `{"schema":"harness.plan","version":1,…}`: fields are added, never renamed.
+#[must_use]
+pub fn plan_json(planned: &[Planned], view: &View) -> Value {
+    let by_name: BTreeMap<&Slug, &FeatureView> =
+        view.features.iter().map(|f| (&f.slug, f)).collect();
+    let features = planned.iter().filter_map(|plan| {
+        let feature = by_name.get(&plan.slug)?;
+        Some(json!({
+            "slug": plan.slug,
+            "title": feature.title,
+            "stage": feature.stage,
+            "wave": plan.wave,
+            "waits_for": plan.waits_for,
+            "chain": plan.chain,
+            "unselected": feature.unselected,
+            "agent": feature.agent,
+        }))
+    });
+    json!({
+        "schema": "harness.plan",
+        "version": 1,
+        "features": features.collect::<Vec<Value>>(),
+    })
 }
 
 /// `budget: $20.00 for the run, $5.00 for each feature`.

@@ -7,6 +7,7 @@ use super::status::standing;
 use super::text::{elapsed, escaped, rfc3339, width};
 use super::why::first_reason;
 use super::words::{about, is_active, room, stage_name, stage_shown};
+use crate::core::forecast;
 use crate::model::Stamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -66,7 +67,8 @@ pub fn status_plain(glance: &Glance<'_>) -> String {
 /// since the epoch beside it as `x_ms`. `usage` holds tokens (`input` without the cache, `output`, `cache_read`,
 /// `cache_write`) and `micro_usd`, which is an estimate if `estimated` is there; `budget` the limits and what is left of
 /// them (`left_micro_usd`, `left_tokens`; null: no limit); `cached_percent` how much of what models were given came from the
-/// prompt cache; `findings` what came to light in the run. Marks that could steer a terminal are escaped in texts; JSON
+/// prompt cache; `findings` what came to light in the run; `forecast` how long the
+/// rest takes, or null where nobody can know. Marks that could steer a terminal are escaped in texts; JSON
 /// itself escapes the rest.
 #[must_use]
 pub fn status_json(glance: &Glance<'_>) -> Value {
@@ -87,7 +89,10 @@ pub fn status_json(glance: &Glance<'_>) -> Value {
             }
             if let Value::Object(fields) = &mut value {
                 let (code, text) = first_reason(glance, feature);
-                fields.insert("reason".to_owned(), json!({ "code": code, "text": text }));
+                fields.insert(
+                    "reason".to_owned(),
+                    json!({ "code": code.name(), "text": text }),
+                );
             }
             value
         })
@@ -109,6 +114,7 @@ pub fn status_json(glance: &Glance<'_>) -> Value {
         "run": safe(to_value(&view.run)),
         "halt": safe(to_value(&view.halt)),
         "ahead": view.ahead.map(rfc3339),
+        "forecast": glance.live.as_ref().and_then(|_| forecast(view, glance.now)),
         "counts": counts,
         "features": features,
     })

@@ -425,7 +425,7 @@ fn a_summary_tells_what_landed_and_what_to_do() {
         summary(&view, Path::new(".harness")),
         "\
 run 20261123-221530-4f2a onto main ended after 7h00m, 14 iterations
-exit code 5: a circuit breaker tripped
+exit code 5: a breaker tripped, or a feature tampered with what is not its own
      also 4: a feature is blocked and waits for an answer
 merged 1 feature in this run; 0 merged before, 4 open
   aaaaaaaaa  index  The index
@@ -685,7 +685,7 @@ fn the_log_tells_of_the_run() {
 22:15:30  *              halted: no reason given; nothing new is started (remove the HALT file to go on)
 22:15:30  *              resumed: the HALT file is gone
 22:15:30  *              stopping: nothing new is started, running agents may finish
-22:15:30  *              run ended: 5 (a circuit breaker tripped), 8 (done but not merged)
+22:15:30  *              run ended: 5 (a breaker tripped, or a feature tampered with what is not its own), 8 (done but not in your branch: a conflict needs a person, or the checkout is still in the way)
 
 "
     );

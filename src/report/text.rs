@@ -135,6 +135,33 @@ pub(super) fn grouped(number: u64) -> String {
     out
 }
 
+/// `940`, `12k`, `1.2M`, `34M`: about so many tokens.
+pub(super) fn tokens(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..999_500 => format!("{}k", number.saturating_add(500) / 1_000),
+        _ => {
+            let tenths = number.saturating_add(50_000) / 100_000;
+            match tenths {
+                0..100 => format!("{}.{}M", tenths / 10, tenths % 10),
+                _ => format!("{}M", grouped(tenths / 10)),
+            }
+        }
+    }
+}
+
+/// About how long: `under 2m`, `about 25m`, `about 1h40m`. What is foretold has no seconds.
+pub(super) fn about_time(ms: u64) -> String {
+    let minutes = ms.saturating_add(30_000) / 60_000;
+    let tens = minutes.saturating_add(5) / 10 * 10;
+    match minutes {
+        0..2 => "under 2m".to_owned(),
+        2..60 => format!("about {minutes}m"),
+        60..1440 => format!("about {}h{:02}m", tens / 60, tens % 60),
+        _ => format!("about {}d{:02}h", minutes / 1440, minutes / 60 % 24),
+    }
+}
+
 /// A length as [`grouped`].
 pub(super) fn count(number: usize) -> String {
     grouped(u64::try_from(number).unwrap_or(u64::MAX))

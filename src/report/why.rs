@@ -5,6 +5,7 @@
 use super::Glance;
 use super::line::REASON_COLUMNS;
 use super::queue::waiting_words;
+use super::reason::Reason;
 use super::text::{branch, count, elapsed, escaped, names, reason, shown};
 use super::words::{account_words, command, is_active, stage_name, stage_shown, wait_text};
 use crate::core::{FeatureView, QueueView, QueueWait, Stage, Wait};
@@ -28,7 +29,7 @@ struct Link {
     /// The feature it is about; `None`: the run.
     slug: Option<Slug>,
     /// The reason's stable name.
-    code: &'static str,
+    code: Reason,
     /// The same for a person.
     text: String,
     /// What a person can say to change it.
@@ -39,7 +40,7 @@ struct Link {
 }
 
 impl Link {
-    fn new(slug: Option<&Slug>, code: &'static str, text: String) -> Self {
+    fn new(slug: Option<&Slug>, code: Reason, text: String) -> Self {
         Self {
             slug: slug.cloned(),
             code,
@@ -89,7 +90,7 @@ pub fn why_json(glance: &Glance<'_>, queue: &QueueView, slug: &Slug) -> Option<V
 
 fn write(out: &mut String, link: &Link, depth: usize) {
     let indent = "  ".repeat(depth.min(DEEPEST_INDENT));
-    let _ = writeln!(out, "{indent}{}", link.text);
+    let _ = writeln!(out, "{indent}{} [{}]", link.text, link.code.name());
     if let Some(command) = &link.command {
         let _ = writeln!(out, "{indent}  $ {command}");
     }
@@ -142,7 +143,8 @@ impl<'a> Teller<'a> {
                     names(back.paths.iter().map(String::as_str))
                 ),
             };
-            link.because.push(Link::new(Some(slug), "sent_back", text));
+            link.because
+                .push(Link::new(Some(slug), Reason::SentBack, text));
         }
         link
     }
@@ -157,7 +159,7 @@ impl<'a> Teller<'a> {
                 let mut accounts = run.flat_map(|run| &run.accounts);
                 if let Some(account) = accounts.find(|account| account.name == *name) {
                     let (text, _) = account_words(account, self.glance.now);
-                    link.because.push(Link::new(None, "account", text));
+                    link.because.push(Link::new(None, Reason::Account, text));
                 }
             }
             Wait::Stopped => link.because.extend(self.stopped()),
@@ -168,25 +170,30 @@ impl<'a> Teller<'a> {
     fn others(&mut self, link: &mut Link, slugs: &'a [Slug]) {
         if self.depth >= DEEPEST {
             let text = format!("{}, and so on", names(slugs.iter().map(Slug::as_str)));
-            link.because.push(Link::new(None, "more", text));
+            link.because.push(Link::new(None, Reason::More, text));
             return;
         }
         self.depth += 1;
         for slug in slugs.iter().take(MOST_NAMED) {
             if !self.told.insert(slug.clone()) {
                 let text = format!("{slug}: as told");
-                link.because.push(Link::new(Some(slug), "as_told", text));
+                link.because
+                    .push(Link::new(Some(slug), Reason::AsTold, text));
                 continue;
             }
             let cause = match self.features.get(slug).copied() {
                 Some(feature) => self.feature(feature),
-                None => Link::new(Some(slug), "no_spec", format!("{slug}: it has no spec")),
+                None => Link::new(
+                    Some(slug),
+                    Reason::NoSpec,
+                    format!("{slug}: it has no spec"),
+                ),
             };
             link.because.push(cause);
         }
         if slugs.len() > MOST_NAMED {
             let text = format!("and {} more", count(slugs.len() - MOST_NAMED));
-            link.because.push(Link::new(None, "more", text));
+            link.because.push(Link::new(None, Reason::More, text));
         }
         self.depth -= 1;
     }
@@ -202,7 +209,7 @@ impl<'a> Teller<'a> {
             let stage = stage_shown(feature.stage, self.glance.live.is_some());
             let since = elapsed(now.since_ms(feature.since));
             let text = format!("{slug} has a slot: {stage} for {since}");
-            Link::new(Some(slug), "has_a_slot", text)
+            Link::new(Some(slug), Reason::HasASlot, text)
         });
         links.take(MOST_NAMED).collect()
     }
@@ -211,23 +218,23 @@ impl<'a> Teller<'a> {
         let run = self.glance.view.run.as_ref()?;
         if let Some(reason) = &self.glance.view.halt {
             let text = format!("HALT: {}", shown(reason, 400));
-            let mut link = Link::new(None, "halt", text);
+            let mut link = Link::new(None, Reason::Halt, text);
             link.command = Some("harness resume".to_owned());
             return Some(link);
         }
         let link = |code, text: String| Some(Link::new(None, code, text));
         if run.stop.is_some() {
-            return link("stopping", "the run was asked to stop".to_owned());
+            return link(Reason::Stopping, "the run was asked to stop".to_owned());
         }
         if run.iterations >= run.max_iterations {
             let text = format!(
                 "the run's {} iterations are used up (run.max_iterations)",
                 run.max_iterations
             );
-            return link("iterations", text);
+            return link(Reason::Iterations, text);
         }
         link(
-            "halted",
+            Reason::Halted,
             "another feature has halted, and `run.on_halt: stop` ends the run".to_owned(),
         )
     }
@@ -237,7 +244,7 @@ impl<'a> Teller<'a> {
         if self.glance.live.is_some() {
             return None;
         }
-        let mut link = Link::new(None, "no_run", "no run is going on".to_owned());
+        let mut link = Link::new(None, Reason::NoRun, "no run is going on".to_owned());
         link.command = Some("harness run".to_owned());
         Some(link)
     }
@@ -255,12 +262,12 @@ impl<'a> Teller<'a> {
             elapsed(self.glance.now.since_ms(queued.since))
         );
         let code = match &queued.waits {
-            Some(QueueWait::Attempt) => "conflicts_with_attempt",
-            Some(QueueWait::Base) => "base_broken",
-            Some(QueueWait::RightOfWay(_)) => "right_of_way",
-            Some(QueueWait::Dependency) => "needs",
-            Some(QueueWait::Time(_)) => "time",
-            None => "turn",
+            Some(QueueWait::Attempt) => Reason::ConflictsWithAttempt,
+            Some(QueueWait::Base) => Reason::BaseBroken,
+            Some(QueueWait::RightOfWay(_)) => Reason::RightOfWay,
+            Some(QueueWait::Dependency) => Reason::Needs,
+            Some(QueueWait::Time(_)) => Reason::Time,
+            None => Reason::Turn,
         };
         let mut own = Link::new(Some(&feature.slug), code, text);
         match &queued.waits {
@@ -273,7 +280,7 @@ impl<'a> Teller<'a> {
                         shown(command, 120),
                         branch(&queue.target)
                     );
-                    own.because.push(Link::new(None, "base_broken", text));
+                    own.because.push(Link::new(None, Reason::BaseBroken, text));
                 }
             }
             _ => {}
@@ -293,15 +300,15 @@ impl<'a> Teller<'a> {
             branch(&run.target),
             reason(why, REASON_COLUMNS)
         );
-        Some(Link::new(Some(slug), "unpublished", text))
+        Some(Link::new(Some(slug), Reason::Unpublished, text))
     }
 }
 
 /// What the feature's own record says, the first link of its chain: its name and its text.
-pub(super) fn first_reason(glance: &Glance<'_>, feature: &FeatureView) -> (&'static str, String) {
+pub(super) fn first_reason(glance: &Glance<'_>, feature: &FeatureView) -> (Reason, String) {
     let (now, live) = (glance.now, glance.live.is_some());
     if feature.unselected && !is_active(feature.stage) && feature.stage != Stage::Merged {
-        return ("unselected", "not selected in this run".to_owned());
+        return (Reason::Unselected, "not selected in this run".to_owned());
     }
     let stage = stage_shown(feature.stage, live);
     let detail = || {
@@ -315,51 +322,51 @@ pub(super) fn first_reason(glance: &Glance<'_>, feature: &FeatureView) -> (&'sta
     match feature.stage {
         Stage::Waiting | Stage::Skipped => waiting(glance, feature),
         _ if stage == "interrupted" => (
-            "interrupted",
+            Reason::Interrupted,
             "the run that worked on it was cut off".to_owned(),
         ),
-        Stage::Preparing => ("preparing", since()),
+        Stage::Preparing => (Reason::Preparing, since()),
         Stage::Working => (
-            "working",
+            Reason::Working,
             format!("iteration {}: {}", feature.iteration, since()),
         ),
         Stage::Between => (
-            "between",
+            Reason::Between,
             format!("after iteration {}: {}", feature.iteration, since()),
         ),
-        Stage::Queued => ("queued", "done, waiting to be merged".to_owned()),
-        Stage::Gating => ("gating", since()),
-        Stage::Landing => ("landing", since()),
-        Stage::Merged if feature.empty => ("merged", "merged: it changes nothing".to_owned()),
+        Stage::Queued => (Reason::Queued, "done, waiting to be merged".to_owned()),
+        Stage::Gating => (Reason::Gating, since()),
+        Stage::Landing => (Reason::Landing, since()),
+        Stage::Merged if feature.empty => (Reason::Merged, "merged: it changes nothing".to_owned()),
         Stage::Merged => match &feature.commit {
-            Some(commit) => ("merged", format!("merged as {}", commit.short())),
-            None => ("merged", "merged, as its .done file says".to_owned()),
+            Some(commit) => (Reason::Merged, format!("merged as {}", commit.short())),
+            None => (Reason::Merged, "merged, as its .done file says".to_owned()),
         },
-        Stage::Blocked => ("blocked", detail()),
-        Stage::Tripped => ("tripped", detail()),
-        Stage::Parked => ("parked", detail()),
-        Stage::Failed => ("failed", detail()),
+        Stage::Blocked => (Reason::Blocked, detail()),
+        Stage::Tripped => (Reason::Tripped, detail()),
+        Stage::Parked => (Reason::Parked, detail()),
+        Stage::Failed => (Reason::Failed, detail()),
     }
 }
 
-fn waiting(glance: &Glance<'_>, feature: &FeatureView) -> (&'static str, String) {
+fn waiting(glance: &Glance<'_>, feature: &FeatureView) -> (Reason, String) {
     let Some(first) = feature.waits.first() else {
         return match &glance.view.halt {
-            Some(_) => ("halt", "held back by HALT".to_owned()),
-            None => ("ready", "ready".to_owned()),
+            Some(_) => (Reason::Halt, "held back by HALT".to_owned()),
+            None => (Reason::Ready, "ready".to_owned()),
         };
     };
     let code = match first {
-        Wait::Dependencies(_) => "needs",
-        Wait::Hopeless(_) => "needs_help",
-        Wait::After(_) => "after",
-        Wait::Clash(_) => "clash",
-        Wait::Time(_) => "time",
-        Wait::Account(..) => "account",
-        Wait::Slot => "slot",
-        Wait::Budget => "budget",
-        Wait::Deadline => "deadline",
-        Wait::Stopped => "stopped",
+        Wait::Dependencies(_) => Reason::Needs,
+        Wait::Hopeless(_) => Reason::NeedsHelp,
+        Wait::After(_) => Reason::After,
+        Wait::Clash(_) => Reason::Clash,
+        Wait::Time(_) => Reason::Time,
+        Wait::Account(..) => Reason::Account,
+        Wait::Slot => Reason::Slot,
+        Wait::Budget => Reason::Budget,
+        Wait::Deadline => Reason::Deadline,
+        Wait::Stopped => Reason::Stopped,
     };
     let mut parts: Vec<String> = feature
         .waits

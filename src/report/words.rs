@@ -4,8 +4,8 @@
 //! Never lays anything out.
 
 use super::line::REASON_COLUMNS;
-use super::text::{count, elapsed, names, reason, shown};
-use crate::core::{AccountView, Because, FeatureView, RunView, Stage, View, Wait};
+use super::text::{about_time, count, elapsed, grouped, names, reason, shown};
+use crate::core::{AccountView, Because, FeatureView, Forecast, RunView, Stage, View, Wait};
 use crate::model::{Containment, FailureKind, ProcessTier, SandboxTier, Slug, Stamp};
 use std::fmt::Write as _;
 
@@ -259,6 +259,15 @@ pub(super) fn overall(view: &View, live: bool, bar_columns: usize) -> String {
         let _ = write!(out, " · {} not selected", count(unselected));
     }
     out
+}
+
+/// `about 40m left (7 landed in 25m)`: with the facts that it comes from.
+pub(super) fn forecast_words(forecast: &Forecast) -> String {
+    let (landed, time) = (grouped(forecast.landed), elapsed(forecast.in_ms));
+    format!(
+        "{} left ({landed} landed in {time})",
+        about_time(forecast.left_ms)
+    )
 }
 
 /// Of the time that a run took, what the machine slept; empty when it did not.

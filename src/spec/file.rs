@@ -5,7 +5,7 @@
 
 use super::text;
 use crate::config;
-use crate::model::Problem;
+use crate::model::{Code, Problem};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -113,11 +113,17 @@ pub(super) fn read_inside(path: &Path, shown: &Path, root: &Path) -> Result<Stri
 /// Refuses a path that leads out of `root` (which is canonical) through a link.
 pub(super) fn stays_inside(path: &Path, shown: &Path, root: &Path) -> Result<(), Box<Problem>> {
     let real = path.canonicalize().map_err(|error| {
-        Box::new(Problem::error(format!("cannot follow the path: {error}")).file(shown))
+        Box::new(
+            Problem::error(format!("cannot follow the path: {error}"))
+                .code(Code::UnreadableFile)
+                .file(shown),
+        )
     })?;
     if real.starts_with(root) {
         return Ok(());
     }
-    let problem = Problem::error("a link leads out of the repository").file(shown);
+    let problem = Problem::error("a link leads out of the repository")
+        .code(Code::LinkOutside)
+        .file(shown);
     Err(problem.help("replace the link by what it leads to").into())
 }

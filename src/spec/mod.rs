@@ -7,6 +7,7 @@
 mod file;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
+mod names;
 mod order;
 mod routes;
 mod scan;

@@ -3,7 +3,7 @@
 //! This file must never know where the order file stands or what the order is used for.
 
 use crate::config::{Source, nearest, quoted};
-use crate::model::{Problem, Severity, Slug};
+use crate::model::{Code, Problem, Severity, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The features that an order file lists with their positions from 0, and what is odd about it.
@@ -21,7 +21,10 @@ pub(super) fn parse(
         }
         let column = line.chars().take_while(|c| c.is_whitespace()).count();
         let place = crate::config::Place { row, column };
-        let warn = |message: String| source.problem(Severity::Warning, Some(place), message);
+        let warn = |message: String| {
+            let problem = source.problem(Severity::Warning, Some(place), message);
+            problem.code(Code::BadOrder)
+        };
         match known.get(word) {
             Some(slug) if order.contains_key(slug) => {
                 problems.push(warn(format!("`{slug}` is listed twice; the first counts")));
@@ -31,7 +34,8 @@ pub(super) fn parse(
                 position += 1;
             }
             None => {
-                let mut problem = warn(format!("there is no feature {}", quoted(word)));
+                let problem = warn(format!("there is no feature {}", quoted(word)));
+                let mut problem = problem.code(Code::UnknownFeature);
                 let near = nearest(word, known.iter().map(Slug::as_str));
                 problem.help = near.map(|near| format!("did you mean `{near}`?"));
                 problems.push(problem);

@@ -3,7 +3,7 @@
 //! This file must never know what an agent is.
 
 use crate::config::{Route, nearest, quoted};
-use crate::model::{FeatureSpec, Problem};
+use crate::model::{Code, FeatureSpec, Problem};
 use std::collections::BTreeSet;
 
 /// Gives the feature the agent of the first route that is for one of its labels. What the feature says itself counts more.
@@ -28,7 +28,7 @@ pub(super) fn unused<'a>(
             "`routes`: no feature has the label {}",
             quoted(&route.label)
         );
-        let mut problem = Problem::warning(message);
+        let mut problem = Problem::warning(message).code(Code::UnusedRoute);
         let near = nearest(&route.label, labels.iter().map(String::as_str));
         problem.help = near.map(|near| format!("did you mean `{near}`?"));
         match &route.spot {

@@ -3,11 +3,10 @@
 //! This file must never keep a value of a file that may have changed since it was read.
 
 use super::file::{self, Stamp};
+use super::names::{names_in, no_spec, reserved, twins};
 use super::{order, routes, text};
-use crate::config::{
-    Config, FeatureKeys, Reference, Source, Specs, Spot, nearest, quoted, read_text,
-};
-use crate::model::{AgentChoice, FeatureSpec, Problem, Slug, StuckRule};
+use crate::config::{Config, FeatureKeys, Reference, Source, Spot, nearest, read_text};
+use crate::model::{AgentChoice, Code, FeatureSpec, Problem, Slug, StuckRule};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -245,7 +244,9 @@ impl Scanner {
         spec.title = match text::split(&whole) {
             text::Split::Plain => text::title(&whole),
             text::Split::Unclosed => {
-                let problem = Problem::error("the front matter is not closed").file(shown);
+                let problem = Problem::error("the front matter is not closed")
+                    .code(Code::OpenFrontMatter)
+                    .file(shown);
                 let problem = problem.at(1, "---", "---");
                 spec.problems.push(problem.help("end it with a line `---`"));
                 None
@@ -279,14 +280,7 @@ impl Scanner {
             let shown = specs.dir.join(&seen.name).join(&specs.file);
             let name = seen.name.to_string_lossy();
             if let Some(twin) = folded.insert(name.to_lowercase(), &seen.name) {
-                let twin = twin.to_string_lossy();
-                let message = format!(
-                    "{} and {} differ only in case",
-                    quoted(&twin),
-                    quoted(&name)
-                );
-                let help = "rename one: some file systems take them for the same";
-                problems.push(Problem::error(message).file(shown).help(help));
+                problems.push(twins(&twin.to_string_lossy(), &name, &shown));
                 continue;
             }
             problems.extend(spec.problems.iter().cloned());
@@ -303,6 +297,7 @@ impl Scanner {
                 }
                 Err(error) => problems.push(
                     Problem::error(error.to_string())
+                        .code(Code::BadSlug)
                         .file(shown)
                         .help("rename its directory"),
                 ),
@@ -342,7 +337,8 @@ impl Scanner {
             .filter(|(slug, _)| !slugs.contains(*slug))
             .map(|(slug, keys)| {
                 let mut problem =
-                    Problem::warning(format!("there is no spec for the feature `{slug}`"));
+                    Problem::warning(format!("there is no spec for the feature `{slug}`"))
+                        .code(Code::UnknownFeature);
                 let near = nearest(slug.as_str(), slugs.iter().map(Slug::as_str));
                 problem.help = near.map(|near| format!("did you mean `{near}`?"));
                 match &keys.spot {
@@ -365,57 +361,6 @@ impl Look {
             && self.order_text == other.order_text
             && specs(self) == specs(other)
     }
-}
-
-/// Names whose files in the state directory (`<slug>.log`, `<slug>.done`) are harness's own: `run.log`.
-/// Whatever else lives there (learnings.md, journal.jsonl, lock, HALT) has another ending or none.
-const RESERVED: [&str; 1] = ["run"];
-
-fn reserved(slug: &Slug) -> Option<Problem> {
-    RESERVED.contains(&slug.as_str()).then(|| {
-        let message = format!("a feature cannot be called `{slug}`: {slug}.log is harness's own");
-        Problem::error(message).help("rename its directory")
-    })
-}
-
-/// The directories that may hold a spec, sorted; hidden ones and templates (`_template`) are not.
-fn names_in(dir: &Path, specs: &Specs, problems: &mut Vec<Problem>) -> Vec<OsString> {
-    let shown = &specs.dir;
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) => {
-            let message = format!("cannot read the specs directory: {error}");
-            let help = format!(
-                "make {}/<name>/{}, or name another directory with `specs.dir` in harness.yaml",
-                shown.display(),
-                specs.file.display()
-            );
-            problems.push(Problem::error(message).file(shown).help(help));
-            return Vec::new();
-        }
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        match entry {
-            Ok(entry) => names.push(entry.file_name()),
-            Err(error) => {
-                let message = format!("cannot read the whole specs directory: {error}");
-                problems.push(Problem::error(message).file(shown));
-            }
-        }
-    }
-    let skipped = |name: &OsStr| matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_'));
-    names.retain(|name| !skipped(name));
-    names.sort();
-    names
-}
-
-/// The specs directory holds none.
-fn no_spec(specs: &Specs) -> Problem {
-    let file = specs.file.display();
-    let message = format!("there is no `*/{file}` in it");
-    let help = format!("make {}/<name>/{file}", specs.dir.display());
-    Problem::error(message).file(&specs.dir).help(help)
 }
 
 /// A feature as spec and harness.yaml describe it together, and where it names others: lists are joined,

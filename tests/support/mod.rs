@@ -8,6 +8,8 @@
     reason = "each test file includes this one and uses its part"
 )]
 
+pub mod schema;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -164,6 +166,11 @@ impl Site {
         let mut command = self.command("git");
         command.args(args);
         command
+    }
+
+    /// Any other program here, not yet started.
+    pub fn program(&self, name: &str) -> Command {
+        self.command(name)
     }
 
     /// Runs harness here, to its end.

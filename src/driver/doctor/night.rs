@@ -3,9 +3,10 @@
 //! Nothing here is put right by a program. This file only looks, and does not look long.
 
 use super::super::clock::wall_clock;
+use super::super::costs::charges;
 use super::super::machine::free_space;
 use super::super::notify;
-use super::super::preflight::{charges, survey};
+use super::super::preflight::survey;
 use super::super::rehearse::bytes_of;
 use super::{Found, Scene, finding};
 use crate::core::view;

@@ -13,6 +13,7 @@ use crate::core::{
 };
 use crate::model::{Evidence, Slug, Usage, escaped, escaped_lines};
 use crate::report::Glance;
+use crate::report::Reason;
 use crate::report::money;
 use crate::report::text::{branch, count, shown, some};
 use crate::report::why::first_reason;
@@ -272,7 +273,7 @@ fn next(view: &View, run: &RunHistory, live: Option<&String>) -> Vec<Next> {
             Next {
                 slug: feature.slug.clone(),
                 title: shown(&feature.title, TEXT_COLUMNS),
-                is_ready: matches!(code, "ready" | "interrupted" | "queued"),
+                is_ready: matches!(code, Reason::Ready | Reason::Interrupted | Reason::Queued),
                 why: escaped(&why),
             }
         })

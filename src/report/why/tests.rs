@@ -42,11 +42,11 @@ fn a_chain_ends_at_what_a_person_can_change() {
             "checkout"
         ),
         "\
-checkout: waiting: needs payment, cart, which will not merge without you
-  payment: waiting: needs cart, which will not merge without you
-    cart: blocked: Which currency?
+checkout: waiting: needs payment, cart, which will not merge without you [needs_help]
+  payment: waiting: needs cart, which will not merge without you [needs_help]
+    cart: blocked: Which currency? [blocked]
       $ harness unblock cart -m \"…\"
-  cart: as told
+  cart: as told [as_told]
 "
     );
 }
@@ -58,8 +58,8 @@ fn who_waits_for_a_slot_is_told_who_has_them() {
     assert_eq!(
         told(vec![a, b], &QueueView::default(), true, "b"),
         "\
-b: waiting: for a free slot
-  a has a slot: working for 1m30s
+b: waiting: for a free slot [slot]
+  a has a slot: working for 1m30s [has_a_slot]
 "
     );
 }
@@ -107,10 +107,10 @@ fn what_is_done_says_what_keeps_it_from_the_target() {
     assert_eq!(
         told(vec![feature("a", Stage::Queued), b], &queue, true, "a"),
         "\
-a: done, waiting to be merged
-  claimed 1m30s ago; waits for b, which goes first
-    b: after iteration 3: between for 1m30s
-      sent back by the merge queue (round 2): it conflicts with what has landed in src/shop.rs
+a: done, waiting to be merged [queued]
+  claimed 1m30s ago; waits for b, which goes first [right_of_way]
+    b: after iteration 3: between for 1m30s [between]
+      sent back by the merge queue (round 2): it conflicts with what has landed in src/shop.rs [sent_back]
 "
     );
 }
@@ -125,7 +125,7 @@ fn a_chain_of_thousands_is_told_as_far_as_anybody_reads() {
     features.push(feature("f4999", Stage::Working));
     let text = told(features, &QueueView::default(), true, "f0");
     assert_eq!(text.lines().count(), DEEPEST + 2);
-    assert!(text.ends_with("f101, and so on\n"), "{text}");
+    assert!(text.ends_with("f101, and so on [more]\n"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,25 @@
+//! `harness graph`: works while a run lives and without one.
+
+use super::args::{GraphArgs, GraphFormat};
+use super::desk::Failure;
+use super::status::look;
+use super::{Desk, out};
+use crate::core::graph as graph_of;
+use crate::report::{graph_dot, graph_json, graph_mermaid, graph_text};
+
+pub(super) fn graph(desk: &Desk, args: &GraphArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let seen = look(desk, &place)?;
+    let glance = seen.glance();
+    let graph = graph_of(glance.view);
+    if args.json {
+        out::json(&graph_json(&graph, glance.live.is_some()))?;
+        return Ok(0);
+    }
+    match args.format {
+        GraphFormat::Terminal => out::exact(&graph_text(&graph, out::columns(), desk.colour)),
+        GraphFormat::Dot => out::out(&graph_dot(&graph)),
+        GraphFormat::Mermaid => out::out(&graph_mermaid(&graph)),
+    }
+    Ok(0)
+}

@@ -1,0 +1,128 @@
+//! What the terminal can do: its size, colours, links, and progress that it shows by itself.
+//!
+//! Only what a terminal is known to understand is sent to it; nothing is asked of it.
+
+use super::out;
+use crate::report::Terminal;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::Path;
+
+/// The terminal that a live picture is drawn on, as it is now: people change its size.
+pub(super) fn drawn_on(env: &BTreeMap<OsString, OsString>, colour: bool) -> Terminal {
+    let size = terminal_size::terminal_size_of(std::io::stderr());
+    let (columns, rows) = size.map_or((100, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)));
+    Terminal {
+        columns,
+        rows,
+        colour: colour && !is_dumb(env),
+        progress: shows_progress(env),
+    }
+}
+
+fn is(env: &BTreeMap<OsString, OsString>, name: &str, values: &[&str]) -> bool {
+    let value = env
+        .get(&OsString::from(name))
+        .and_then(|value| value.to_str());
+    value.is_some_and(|value| values.contains(&value))
+}
+
+fn has(env: &BTreeMap<OsString, OsString>, name: &str) -> bool {
+    let value = env.get(&OsString::from(name));
+    value.is_some_and(|value| !value.is_empty())
+}
+
+/// Whether it can do nothing but print.
+pub(super) fn is_dumb(env: &BTreeMap<OsString, OsString>) -> bool {
+    is(env, "TERM", &["dumb"])
+}
+
+/// Multiplexers keep to themselves what they do not know.
+fn is_behind_another(env: &BTreeMap<OsString, OsString>) -> bool {
+    has(env, "TMUX") || has(env, "STY")
+}
+
+/// Whether stderr is a terminal that shows progress by itself (`OSC 9;4`).
+fn shows_progress(env: &BTreeMap<OsString, OsString>) -> bool {
+    let known = has(env, "WT_SESSION")
+        || is(env, "ConEmuANSI", &["ON"])
+        || is(env, "TERM_PROGRAM", &["WezTerm", "ghostty"]);
+    known && !is_dumb(env) && !is_behind_another(env) && std::io::stderr().is_terminal()
+}
+
+/// Whether stdout is a terminal that makes links of what is marked as such (`OSC 8`).
+pub(super) fn has_links(env: &BTreeMap<OsString, OsString>) -> bool {
+    let vte = env.get(&OsString::from("VTE_VERSION"));
+    let vte = vte.and_then(|value| value.to_str()?.parse::<u32>().ok());
+    let known = has(env, "WT_SESSION")
+        || has(env, "KONSOLE_VERSION")
+        || vte.is_some_and(|version| version >= 5000)
+        || is(
+            env,
+            "TERM",
+            &["xterm-kitty", "alacritty", "foot", "xterm-ghostty"],
+        )
+        || is(
+            env,
+            "TERM_PROGRAM",
+            &["iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper"],
+        );
+    known && !is_dumb(env) && !is_behind_another(env) && out::is_terminal()
+}
+
+/// The text with a link where it names a file for the first time, if the terminal knows links. The text must be safe for
+/// a terminal already.
+pub(super) fn linked(env: &BTreeMap<OsString, OsString>, text: String, file: &Path) -> String {
+    let name = file.display().to_string();
+    match has_links(env) && file.is_absolute() {
+        true => text.replacen(&name, &link(&name), 1),
+        false => text,
+    }
+}
+
+fn link(path: &str) -> String {
+    let mut url = String::from("file://");
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    format!("\u{1b}]8;;{url}\u{1b}\\{path}\u{1b}]8;;\u{1b}\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    #[test]
+    fn a_pipe_gets_neither_links_nor_progress() {
+        // Tests write to no terminal.
+        let able = env(&[("TERM_PROGRAM", "WezTerm"), ("WT_SESSION", "x")]);
+        assert!(!has_links(&able) || out::is_terminal());
+        assert!(!shows_progress(&able) || std::io::stderr().is_terminal());
+    }
+
+    #[test]
+    fn a_link_holds_no_character_that_ends_it() {
+        let expected =
+            "\u{1b}]8;;file:///my%20dir%1B/run.log\u{1b}\\/my dir\u{1b}/run.log\u{1b}]8;;\u{1b}\\";
+        assert_eq!(link("/my dir\u{1b}/run.log"), expected);
+    }
+
+    #[test]
+    fn what_is_between_counts() {
+        assert!(is_behind_another(&env(&[("TMUX", "/tmp/x")])));
+        assert!(!is_behind_another(&env(&[("TMUX", "")])));
+        assert!(is_dumb(&env(&[("TERM", "dumb")])));
+    }
+}

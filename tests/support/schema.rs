@@ -1,0 +1,122 @@
+//! JSON Schema, as much of it as the published schemas use, and nothing that it does not know: a word that it cannot judge
+//! fails.
+
+use serde_json::Value;
+
+/// Checks `value` against a schema of draft 2020-12; what does not fit, with its place.
+pub fn misfits(schema: &Value, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    check(schema, schema, value, "", &mut found);
+    found
+}
+
+const ABOUT: [&str; 5] = ["$schema", "title", "description", "$defs", "required"];
+
+fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    let rules = schema.as_object().expect("a schema is an object");
+    let mut miss = |what: String| found.push(format!("{at}: {what}"));
+    for (word, rule) in rules {
+        match word.as_str() {
+            word if ABOUT.contains(&word) => {}
+            "type" => {
+                let all = rule
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_else(|| vec![rule.clone()]);
+                if !all.iter().any(|name| is(value, name.as_str().unwrap())) {
+                    miss(format!("{value} is not of type {rule}"));
+                }
+            }
+            "const" if value != rule => miss(format!("{value} is not {rule}")),
+            "enum" if !rule.as_array().unwrap().contains(value) => {
+                miss(format!("{value} is none of {rule}"));
+            }
+            "minimum" if value.as_f64().is_some_and(|n| n < rule.as_f64().unwrap()) => {
+                miss(format!("{value} is less than {rule}"));
+            }
+            "pattern" => {
+                // The only one that is used: that of a feature's name.
+                assert_eq!(rule, "^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$");
+                if let Some(text) = value.as_str().filter(|text| !is_slug(text)) {
+                    miss(format!("{text} does not match {rule}"));
+                }
+            }
+            "const" | "enum" | "minimum" => {}
+            "properties" | "additionalProperties" | "items" | "oneOf" | "anyOf" | "$ref" => {}
+            word => panic!("{at}: the word `{word}` is not known here"),
+        }
+    }
+    if let Some(name) = rules.get("$ref") {
+        let name = name.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
+        check(root, &root["$defs"][name], value, at, found);
+    }
+    check_ways(root, schema, value, at, found);
+    if let (Some(items), Some(list)) = (rules.get("items"), value.as_array()) {
+        for (n, item) in list.iter().enumerate() {
+            check(root, items, item, &format!("{at}/{n}"), found);
+        }
+    }
+    if let Some(fields) = value.as_object() {
+        check_fields(root, schema, fields, at, found);
+    }
+}
+
+fn check_ways(root: &Value, rules: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    for (word, exactly) in [("oneOf", true), ("anyOf", false)] {
+        let Some(ways) = rules.get(word) else {
+            continue;
+        };
+        let fits = |way: &&Value| {
+            let mut found = Vec::new();
+            check(root, way, value, at, &mut found);
+            found.is_empty()
+        };
+        let number = ways.as_array().unwrap().iter().filter(fits).count();
+        if number == 0 || (exactly && number > 1) {
+            found.push(format!("{at}: {value} fits {number} ways of {word}"));
+        }
+    }
+}
+
+fn check_fields(
+    root: &Value,
+    rules: &Value,
+    fields: &serde_json::Map<String, Value>,
+    at: &str,
+    found: &mut Vec<String>,
+) {
+    let required = rules.get("required").and_then(Value::as_array);
+    for name in required.into_iter().flatten() {
+        if !fields.contains_key(name.as_str().unwrap()) {
+            found.push(format!("{at}: {name} is missing"));
+        }
+    }
+    for (name, field) in fields {
+        let at = format!("{at}/{name}");
+        let own = rules.get("properties").and_then(|all| all.get(name));
+        match (own, rules.get("additionalProperties")) {
+            (Some(schema), _) => check(root, schema, field, &at, found),
+            (None, Some(Value::Bool(false))) => {
+                found.push(format!("{at}: nobody knows this field"));
+            }
+            (None, Some(schema)) if schema.is_object() => check(root, schema, field, &at, found),
+            (None, _) => {}
+        }
+    }
+}
+
+fn is(value: &Value, name: &str) -> bool {
+    match name {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        name => panic!("the type `{name}` is not known here"),
+    }
+}
+
+fn is_slug(text: &str) -> bool {
+    harness::model::Slug::new(text).is_ok()
+}
