@@ -83,8 +83,7 @@ impl Place {
     /// # Errors
     /// When the journal is damaged.
     pub fn read(&self) -> Result<Reading, DriverError> {
-        let contents = journal::read(&self.journal_file())?;
-        damage::not_emptied(self, &contents)?;
+        let contents = self.contents()?;
         let mut state = State::new();
         for record in &contents.records {
             state.apply(record);
@@ -93,6 +92,13 @@ impl Place {
             state,
             live: self.holder(),
         })
+    }
+
+    /// What stands in the journal, without touching it.
+    pub(super) fn contents(&self) -> Result<Contents, DriverError> {
+        let contents = journal::read(&self.journal_file())?;
+        damage::not_emptied(self, &contents)?;
+        Ok(contents)
     }
 
     /// Opens the journal to append to it. The caller must hold the lock.
