@@ -18,6 +18,7 @@ mod fuzz;
 mod graph;
 mod init;
 mod logs;
+mod looks;
 mod out;
 mod plan;
 mod prompt;

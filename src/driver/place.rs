@@ -92,6 +92,13 @@ impl Place {
         })
     }
 
+    /// What stands in the journal, without touching it.
+    pub(super) fn contents(&self) -> Result<Contents, DriverError> {
+        let contents = journal::read(&self.journal_file())?;
+        damage::not_emptied(self, contents.records.is_empty())?;
+        Ok(contents)
+    }
+
     /// Opens the journal to append to it. The caller must hold the lock.
     ///
     /// # Errors

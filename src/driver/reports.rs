@@ -8,7 +8,6 @@ use super::place::Place;
 use crate::config::{Config, nearest};
 use crate::core::{RunHistory, Told, histories, history_of, run_ids};
 use crate::fault::{self, Point};
-use crate::journal;
 use crate::model::{Event, Problem, Record, RunId, Slug};
 use crate::process::Secrets;
 use crate::report::{
@@ -22,6 +21,10 @@ use std::path::{Path, PathBuf};
 
 /// So much of a gate's log is read for the commands that it shows.
 const LOG_CAP_BYTES: u64 = 4 * 1024 * 1024;
+/// Retries of a gate whose logs are looked for.
+const RETRIES_MOST: u32 = 10;
+/// The end of a file's name while it is being written.
+const DRAFT: &str = ".new";
 /// Beside the name of a run, the report of the last one.
 const LATEST: &str = "latest";
 
@@ -141,6 +144,7 @@ pub(super) fn write(
     ];
     let directory = place.reports();
     make(&directory)?;
+    clear_drafts(&directory)?;
     for (end, text) in &texts {
         let text = secrets.hide(text);
         for name in [run.0.as_str(), LATEST] {
@@ -164,7 +168,7 @@ pub fn shown_directory(place: &Place) -> String {
 }
 
 fn records(place: &Place) -> Result<Vec<Record>, DriverError> {
-    Ok(journal::read(&place.journal_file())?.records)
+    Ok(place.contents()?.records)
 }
 
 fn compose(place: &Place, config: &Config, told: &Told, live: Option<String>) -> Morning {
@@ -212,7 +216,10 @@ fn commands_of(place: &Place, config: &Config, told: &Told, attempt: u32) -> Vec
         .iter()
         .filter_map(|slug| told.run.features.get(*slug));
     let own = own.flat_map(|figures| &figures.verify);
-    let Ok(file) = File::open(place.gate_log(attempt, 0)) else {
+    // Of a gate that was run again, the last one passed.
+    let logs = (0..RETRIES_MOST).rev();
+    let mut logs = logs.filter_map(|reds| File::open(place.gate_log(attempt, reds)).ok());
+    let Some(file) = logs.next() else {
         return Vec::new();
     };
     let lines = BufReader::new(file.take(LOG_CAP_BYTES)).split(b'\n');
@@ -243,15 +250,26 @@ fn make(directory: &Path) -> Result<(), DriverError> {
     .map_err(DriverError::io("create", directory))
 }
 
+/// Removes what a process that died was writing; whoever writes here has the run's lock.
+fn clear_drafts(directory: &Path) -> Result<(), DriverError> {
+    let cleared = fs::read_dir(directory).and_then(|entries| {
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| name.starts_with('.') && name.ends_with(DRAFT)) {
+                fault::at(Point::StateRemove).and_then(|()| fs::remove_file(&path))?;
+            }
+        }
+        Ok(())
+    });
+    cleared.map_err(DriverError::io("clear up", directory))
+}
+
 /// Puts a whole file in place of whatever has its name: who looks at it never sees a half.
 fn put(directory: &Path, name: &str, text: &str) -> Result<(), DriverError> {
     let path = directory.join(name);
-    let draft = directory.join(format!(".{name}.new"));
+    let draft = directory.join(format!(".{name}{DRAFT}"));
     let written = fault::at(Point::StateCreate)
-        .and_then(|()| match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        })
         .and_then(|()| File::create_new(&draft))
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| fs::rename(&draft, &path));
@@ -302,12 +320,14 @@ mod tests {
         make(&reports).unwrap();
         let mine = dir.path().join("mine");
         fs::write(&mine, "mine").unwrap();
-        for name in ["a.md", ".a.md.new"] {
+        for name in ["a.md", ".a.md.new", ".old.html.new"] {
             std::os::unix::fs::symlink(&mine, reports.join(name)).unwrap();
         }
+        clear_drafts(&reports).unwrap();
         put(&reports, "a.md", "text").unwrap();
         assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
         assert_eq!(fs::read_to_string(reports.join("a.md")).unwrap(), "text");
         assert!(!reports.join("a.md").is_symlink());
+        assert_eq!(fs::read_dir(&reports).unwrap().count(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! Tests against real repositories, made with the git program in temporary directories.
 
+mod changes;
 mod earlier;
 mod finding;
 mod forward;

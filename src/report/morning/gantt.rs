@@ -121,10 +121,16 @@ fn axis(out: &mut String, timeline: &Timeline, zone: &TimeZone, scale: &Scale, h
         let at = Stamp(local.saturating_sub(ahead));
         let x = scale.x(at);
         let label = clock(at, zone, format);
+        // The last one must not leave the drawing.
+        let class = if x > WIDTH - GUTTER / 2.0 {
+            "time last"
+        } else {
+            "time"
+        };
         let _ = writeln!(
             out,
             "<line class=\"tick\" x1=\"{x:.1}\" y1=\"{AXIS}\" x2=\"{x:.1}\" y2=\"{height:.1}\"/>\
-             <text class=\"time\" x=\"{x:.1}\" y=\"15\">{label}</text>"
+             <text class=\"{class}\" x=\"{x:.1}\" y=\"15\">{label}</text>"
         );
         local += step;
     }
