@@ -18,7 +18,8 @@ const CASES: [Case; 8] = [
     (
         "claude",
         "claude-2.1.330-bg-tool-stream",
-        "-p --output-format stream-json --verbose --permission-mode bypassPermissions --model big",
+        "-p --output-format stream-json --verbose --permission-mode bypassPermissions --model big \
+         --exclude-dynamic-system-prompt-sections",
         [300, 60, 3000, 150],
     ),
     (
@@ -66,6 +67,9 @@ const CASES: [Case; 8] = [
     ),
 ];
 
+/// What Claude Code 2.1.330 answers when it is asked for its version.
+const VERSION: &str = "2.1.330 (Claude Code)";
+
 /// Puts a program on the PATH that notes how it was called, prints a record and ends as that did.
 fn program(site: &Site, kind: &str, record: &str, claims: bool) {
     let records = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/agents/records");
@@ -88,7 +92,8 @@ fn program(site: &Site, kind: &str, record: &str, claims: bool) {
         ""
     };
     let text = format!(
-        "#!/bin/sh\ncat > {seen:?}/{kind}.stdin\necho \"$*\" > {seen:?}/{kind}.args\nenv > {seen:?}/{kind}.env\n\
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo asked >> {seen:?}/{kind}.asked && echo '{VERSION}' && exit\n\
+         cat > {seen:?}/{kind}.stdin\necho \"$*\" > {seen:?}/{kind}.args\nenv > {seen:?}/{kind}.env\n\
          while [ $# -gt 0 ]; do [ \"$1\" = --message-file ] && cat \"$2\" > {seen:?}/{kind}.file; shift; done\n\
          echo \"$HARNESS_FEATURE\" > \"$HARNESS_FEATURE.txt\"\n\
          echo 'did what this feature is about' > \"$HARNESS_OUTBOX/note.md\"\n\
@@ -171,6 +176,22 @@ fn each_kind_is_called_as_documented_and_its_usage_is_shown() {
         let is_set = |name: &str| env.lines().any(|line| line.starts_with(name));
         assert!(is_set(has) && !is_set(has_not), "{kind}: {env}");
     }
+}
+
+/// A flag that came with a version is passed to no earlier one: the program would refuse it.
+#[test]
+fn an_old_claude_is_called_as_it_can_be_and_asked_for_its_version_once() {
+    let site = site(&[("claude", "claude-2.1.330-bg-tool-stream")], true);
+    let path = site.path("bin/claude");
+    let program = fs::read_to_string(&path).unwrap();
+    fs::write(&path, program.replace("2.1.330 (", "2.1.97 (")).unwrap();
+    site.spec("another", "agent: claude");
+    site.commit("another");
+    let ran = site.harness(&["run", "--parallel", "2"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    let told = seen(&site, "claude.args");
+    assert_eq!(told.trim(), CASES[0].2.rsplit_once(' ').unwrap().0);
+    assert_eq!(seen(&site, "claude.asked"), "asked\n");
 }
 
 /// The account's failures end the run with 6, whatever the program's exit code says.

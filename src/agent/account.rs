@@ -2,53 +2,45 @@
 //!
 //! It looks whether variables and files are there. It must never read, show or keep what is in them.
 
-use super::env::{CLOUD_SWITCHES, fits};
+use super::credentials::places;
+use super::env::fits;
 use super::{Kind, Profile};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
-
-/// What Claude Code takes before any login, the first first.
-const KEYS: [&str; 2] = ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"];
-/// What Codex takes before its login; versions of 2025 and earlier the second, too.
-const CODEX_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
-/// Who sets this has chosen whom to ask, and so what that costs.
-const ELSEWHERE: &str = "ANTHROPIC_BASE_URL";
-/// A login to a subscription, as a variable.
-const LOGIN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
 
 /// The variable of harness's own environment that is charged although there is a login to a subscription, and
 /// nothing in the profile says that it should be. Without a login such a key is simply how it is paid.
 #[must_use]
 pub fn charged(profile: &Profile, parent: &BTreeMap<OsString, OsString>) -> Option<&'static str> {
+    // Those that take a key before any login.
+    if !matches!(profile.kind, Kind::Claude | Kind::Codex) {
+        return None;
+    }
+    let places = places(profile.kind)?;
     // What the agent will find, the profile's own first.
     let value = |name: &str| {
         let own = profile.env.get(name).map(OsStr::new);
         let value = own.or_else(|| parent.get(OsStr::new(name)).map(OsString::as_os_str));
         value.filter(|value| !value.is_empty())
     };
-    let is_elsewhere = |name: &&str| value(name).is_some();
-    let (keys, directory, usual, file) = match profile.kind {
-        Kind::Claude if CLOUD_SWITCHES.iter().any(is_elsewhere) || is_elsewhere(&ELSEWHERE) => {
-            return None;
-        }
-        Kind::Claude => (KEYS, "CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"),
-        Kind::Codex => (CODEX_KEYS, "CODEX_HOME", ".codex", "auth.json"),
-        _ => return None,
-    };
-    let key = keys.into_iter().find(|key| value(key).is_some())?;
+    let is_set = |name: &&str| value(name).is_some();
+    if places.elsewhere.iter().any(is_set) {
+        return None;
+    }
+    let key = *places.keys.iter().find(|name| is_set(name))?;
     let names = |pattern: &String| pattern != "*" && fits(pattern, key);
     let is_meant = profile.env.contains_key(key) || profile.env_pass.iter().any(names);
-    let directory = value(directory).map(|dir| Path::new(dir).to_owned());
-    let directory = directory.or_else(|| Some(Path::new(value("HOME")?).join(usual)));
-    let has_file = directory.is_some_and(|dir| dir.join(file).is_file());
-    let has_login = has_file || (profile.kind == Kind::Claude && value(LOGIN).is_some());
+    let has_login = places.tokens.iter().any(is_set) || places.login(value).is_some();
     (has_login && !is_meant).then_some(key)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::env::CLOUD_SWITCHES;
     use super::*;
+
+    const ELSEWHERE: &str = "ANTHROPIC_BASE_URL";
+    const LOGIN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
 
     fn profile(kind: Kind, env: &[(&str, &str)], env_pass: &[&str]) -> Profile {
         let env = env.iter();

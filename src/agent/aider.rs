@@ -33,6 +33,7 @@ pub(super) const AIDER: Cli = Cli {
         }
         args
     },
+    later: None,
     resume: None,
     is_fed: false,
     passes: &[&["AIDER_*"], &PROVIDERS],
@@ -67,7 +68,7 @@ impl Reader for Lines {
                 self.turns = Some(self.turns.unwrap_or(0).saturating_add(1));
                 self.complaint = None;
                 let known = self.usage.unwrap_or_default();
-                self.usage = Some(super::claude::sum([known, answer].into_iter()));
+                self.usage = Some(super::tally::sum([known, answer].into_iter()));
             } else if is_error(line) {
                 self.complaint = Some(Complaint::of(line));
             }
@@ -136,7 +137,7 @@ fn tokens(line: &str) -> Option<Usage> {
         let (number, _) = rest.split_once(" message")?;
         number.parse::<f64>().ok()
     });
-    usage.micro_usd = super::claude::micros(cost.unwrap_or(0.0));
+    usage.micro_usd = super::tally::micros(cost.unwrap_or(0.0));
     Some(usage)
 }
 

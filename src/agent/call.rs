@@ -76,6 +76,8 @@ pub struct Call<'a> {
     pub model: Option<String>,
     /// What models cost by the user's own word.
     pub prices: &'a BTreeMap<String, Price>,
+    /// What the program calls its version, where [`depends_on_version`](super::depends_on_version) says that it matters.
+    pub version: Option<String>,
     /// The conversation to go on with; only for kinds that can.
     pub session: Option<Session>,
 }
@@ -320,6 +322,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
     let invocation = Invocation {
         model,
         session: call.session.as_ref().map(|session| session.id.as_str()),
+        version: call.version.as_deref(),
         prompt: &prompt,
         scratch: &seen,
         own: &call.profile.args,

@@ -3,7 +3,7 @@
 //! The entries stand in one file a kind. This file must never know what any of them mean.
 
 use super::reader::Reader;
-use super::{Kind, aider, claude, codex, command, copilot, gemini, goose, opencode, qwen};
+use super::{Kind, aider, claude, codex, command, copilot, gemini, goose, opencode, qwen, version};
 use std::path::Path;
 
 /// One kind of agent.
@@ -12,6 +12,8 @@ pub(super) struct Cli {
     pub(super) program: &'static str,
     /// The fixed part of its arguments.
     pub(super) args: fn(&Invocation<'_>) -> Vec<String>,
+    /// Arguments of which earlier versions know nothing.
+    pub(super) later: Option<Later>,
     /// How it goes on with a conversation; `None`: it cannot be told to.
     pub(super) resume: Option<Resume>,
     /// Whether it takes the prompt on stdin; else from the file that its arguments name, and its stdin is empty.
@@ -43,6 +45,13 @@ pub enum Tells {
     Money,
 }
 
+/// Arguments that came with a version.
+pub(super) struct Later {
+    pub(super) words: &'static [&'static str],
+    /// The first version that has them.
+    pub(super) since: [u32; 3],
+}
+
 /// How a kind of agent goes on with a conversation.
 pub(super) struct Resume {
     /// The words that name it, behind all others.
@@ -57,6 +66,8 @@ pub(super) struct Invocation<'a> {
     pub(super) model: Option<&'a str>,
     /// The conversation to go on with.
     pub(super) session: Option<&'a str>,
+    /// The program's version, where it was asked.
+    pub(super) version: Option<&'a str>,
     /// The file that holds the prompt, for those that do not take it on stdin.
     pub(super) prompt: &'a Path,
     /// Where what nobody needs afterwards may go.
@@ -119,8 +130,12 @@ impl Cli {
         let first = command.iter().skip(1).cloned();
         let resume = self.resume.as_ref().zip(call.session);
         let resume = resume.map(|(resume, session)| (resume.words)(session));
+        let later = self.later.as_ref();
+        let later = later.filter(|it| version::is_since(call.version, it.since));
+        let later = later.into_iter().flat_map(|it| it.words);
         let all = first
             .chain((self.args)(call))
+            .chain(later.map(|word| (*word).to_owned()))
             .chain(call.own.iter().cloned());
         all.chain(resume.into_iter().flatten()).collect()
     }
@@ -152,10 +167,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn line(kind: Kind, own: &[&str]) -> String {
-        with(kind, own, None)
+        with(kind, own, None, None)
     }
 
-    fn with(kind: Kind, own: &[&str], session: Option<&str>) -> String {
+    fn with(kind: Kind, own: &[&str], session: Option<&str>, version: Option<&str>) -> String {
         let profile = Profile {
             kind,
             command: vec!["program".into(), "--first".into()],
@@ -169,6 +184,7 @@ mod tests {
         let call = Invocation {
             model: Some("big"),
             session,
+            version,
             prompt,
             scratch,
             own: &profile.args,
@@ -182,19 +198,36 @@ mod tests {
     fn a_conversation_is_named_behind_all_else_by_those_that_can_go_on_with_one() {
         let own = &["--own", "x"];
         for kind in Kind::ALL {
-            let (anew, on) = (line(kind, own), with(kind, own, Some("id-1")));
+            let (anew, on) = (line(kind, own), with(kind, own, Some("id-1"), None));
             assert_eq!(kind.can_resume(), anew != on, "{kind:?}");
         }
-        let claude = with(Kind::Claude, own, Some("id-1"));
+        let claude = with(Kind::Claude, own, Some("id-1"), None);
         assert!(
             claude.ends_with("--model big --own x --resume id-1"),
             "{claude}"
         );
-        let codex = with(Kind::Codex, own, Some("id-1"));
+        let codex = with(Kind::Codex, own, Some("id-1"), None);
         assert!(
             codex.ends_with("--model big --own x resume id-1 -"),
             "{codex}"
         );
+    }
+
+    #[test]
+    fn what_came_with_a_version_is_passed_to_no_earlier_one_and_to_none_that_is_unknown() {
+        for (version, passed) in [
+            (Some("2.1.330 (Claude Code)"), true),
+            (Some("2.1.98 (Claude Code)"), true),
+            (Some("2.1.97 (Claude Code)"), false),
+            (Some("3.0.0"), true),
+            (Some("1.9.200"), false),
+            (Some("a build of mine"), false),
+            (None, false),
+        ] {
+            let line = with(Kind::Claude, &["--own"], None, version);
+            let flag = "--exclude-dynamic-system-prompt-sections --own";
+            assert_eq!(line.contains(flag), passed, "{version:?}: {line}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(super) const CODEX: Cli = Cli {
         }
         args
     },
+    later: None,
     resume: Some(Resume {
         words: |id| vec!["resume".to_owned(), id.to_owned(), "-".to_owned()],
         tells_all: true,

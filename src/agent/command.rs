@@ -11,6 +11,7 @@ use crate::process::Stream;
 pub(super) const COMMAND: Cli = Cli {
     program: "",
     args: |_| Vec::new(),
+    later: None,
     resume: None,
     is_fed: true,
     passes: &[],

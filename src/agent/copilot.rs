@@ -22,6 +22,7 @@ pub(super) const COPILOT: Cli = Cli {
         ];
         call.words(&fixed, "--model")
     },
+    later: None,
     resume: None,
     is_fed: true,
     passes: &[&["COPILOT_*", "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST"]],
@@ -151,7 +152,7 @@ fn used(data: &Value, heard: &mut Heard, tell: Tell<'_>) {
         ..Usage::default()
     };
     let known = heard.usage.unwrap_or_default();
-    let usage = super::claude::sum([known, request].into_iter());
+    let usage = super::tally::sum([known, request].into_iter());
     heard.usage = Some(usage);
     tell(Progress::Tokens(usage));
 }

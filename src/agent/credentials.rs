@@ -8,13 +8,15 @@ use super::{Kind, Profile};
 use crate::model::{CredentialKind, Credentials};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where a kind of agent looks, the first first.
-struct Places {
-    elsewhere: &'static [&'static str],
-    keys: &'static [&'static str],
-    tokens: &'static [&'static str],
+pub(super) struct Places {
+    /// Who sets one of these has chosen whom to ask, and so what that costs.
+    pub(super) elsewhere: &'static [&'static str],
+    pub(super) keys: &'static [&'static str],
+    /// Logins, as variables.
+    pub(super) tokens: &'static [&'static str],
     /// A login's file: the variable that moves its directory, the path below that, the path below the home.
     files: &'static [(&'static str, &'static str, &'static str)],
 }
@@ -26,7 +28,7 @@ const NONE: Places = Places {
     files: &[],
 };
 
-fn places(kind: Kind) -> Option<Places> {
+pub(super) fn places(kind: Kind) -> Option<Places> {
     Some(match kind {
         Kind::Claude => Places {
             elsewhere: &[CLOUD_SWITCHES[0], CLOUD_SWITCHES[1], "ANTHROPIC_BASE_URL"],
@@ -102,18 +104,28 @@ pub fn credentials(profile: &Profile, parent: &BTreeMap<OsString, OsString>) -> 
             return found(kind, name);
         }
     }
-    let value = |name: &str| env.get(OsStr::new(name)).filter(|value| !value.is_empty());
-    for (variable, inside, usual) in places.files {
-        let path = match (value(variable), value("HOME")) {
-            (Some(dir), _) => Path::new(dir).join(inside),
-            (None, Some(home)) => Path::new(home).join(usual),
-            (None, None) => continue,
-        };
-        if path.is_file() {
-            return found(CredentialKind::Login, &path.to_string_lossy());
-        }
+    let value = |name: &str| {
+        let value = env.get(OsStr::new(name)).filter(|value| !value.is_empty());
+        value.map(OsString::as_os_str)
+    };
+    match places.login(value) {
+        Some(path) => found(CredentialKind::Login, &path.to_string_lossy()),
+        None => found(CredentialKind::Nothing, ""),
     }
-    found(CredentialKind::Nothing, "")
+}
+
+impl Places {
+    /// The file of a login, if there is one, where the agent has these variables.
+    pub(super) fn login<'a>(&self, value: impl Fn(&str) -> Option<&'a OsStr>) -> Option<PathBuf> {
+        let mut files = self.files.iter().filter_map(|(variable, inside, usual)| {
+            match (value(variable), value("HOME")) {
+                (Some(dir), _) => Some(Path::new(dir).join(inside)),
+                (None, Some(home)) => Some(Path::new(home).join(usual)),
+                (None, None) => None,
+            }
+        });
+        files.find(|path| path.is_file())
+    }
 }
 
 /// Of variables that are named by a pattern, addresses and models are none.

@@ -16,6 +16,7 @@ pub(super) const GEMINI: Cli = Cli {
         let fixed = ["--yolo", "--skip-trust", "--output-format", "stream-json"];
         call.words(&fixed, "--model")
     },
+    later: None,
     resume: None,
     is_fed: true,
     passes: &[&["GEMINI_*", "GOOGLE_*", "CLOUDSDK_*"]],
@@ -152,5 +153,5 @@ fn document_stats(record: &Value) -> Option<Usage> {
             ..Usage::default()
         }
     };
-    (!models.is_empty()).then(|| super::claude::sum(models.values().map(of)))
+    (!models.is_empty()).then(|| super::tally::sum(models.values().map(of)))
 }

@@ -20,6 +20,7 @@ pub(super) const GOOSE: Cli = Cli {
         args.extend(["-i", "-"].map(str::to_owned));
         args
     },
+    later: None,
     resume: None,
     is_fed: true,
     passes: &[&["GOOSE_*"], &PROVIDERS],

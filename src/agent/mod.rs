@@ -32,6 +32,7 @@ mod qwen;
 mod reader;
 mod resets;
 mod resume;
+mod tally;
 mod text;
 mod version;
 
@@ -55,7 +56,7 @@ pub use homes::{Home, all_homes, home};
 pub use meanwhile::{Meanwhile, meanwhile};
 pub use prefix::{figures, part_at, shared_bytes, stable_bytes};
 pub use resume::{converse, is_plain_name};
-pub use version::version;
+pub use version::{depends_on_version, version};
 
 use crate::config::{Kind, Profile};
 use crate::process;

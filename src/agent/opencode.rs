@@ -13,6 +13,7 @@ use serde_json::Value;
 pub(super) const OPENCODE: Cli = Cli {
     program: "opencode",
     args: |call| call.words(&["run", "--format", "json", "--auto"], "--model"),
+    later: None,
     resume: None,
     is_fed: true,
     passes: &[&["OPENCODE_*"], &PROVIDERS],
@@ -157,11 +158,11 @@ fn step(record: &Value) -> Usage {
         output: count("output").saturating_add(count("reasoning")),
         cache_read: count("cache/read"),
         cache_write: count("cache/write"),
-        micro_usd: super::claude::micros(cost.unwrap_or(0.0)),
+        micro_usd: super::tally::micros(cost.unwrap_or(0.0)),
         ..Usage::default()
     }
 }
 
 fn sum(a: Usage, b: Usage) -> Usage {
-    super::claude::sum([a, b].into_iter())
+    super::tally::sum([a, b].into_iter())
 }

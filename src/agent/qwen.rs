@@ -15,6 +15,7 @@ use serde_json::Value;
 pub(super) const QWEN: Cli = Cli {
     program: "qwen",
     args: |call| call.words(&["--yolo", "--output-format", "stream-json"], "--model"),
+    later: None,
     resume: None,
     is_fed: true,
     passes: &[&["QWEN_*", "OPENAI_*", "DASHSCOPE_*", "BAILIAN_*"]],

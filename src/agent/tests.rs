@@ -78,6 +78,7 @@ impl Bench {
             output_cap: 64 << 20,
             model: None,
             prices: &self.prices,
+            version: None,
             session: None,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! It never starts a turn, and gives the program nothing of the user's to look at or to change.
 
+use super::cli::Cli;
 use super::{Kind, Profile, env};
 use crate::model::Ending;
 use crate::process::{self, Builds, Job, Keeper, Limits, PrivateTemp, Secrets, Stream};
@@ -16,6 +17,26 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const VERSION_CHARS: usize = 60;
 /// Of its output.
 const OUTPUT_CAP: u64 = 64 << 10;
+
+/// Whether a call goes by the program's version. Only of a program that goes by its kind's own name: of a script around it
+/// nobody knows what it would do when it is asked.
+#[must_use]
+pub fn depends_on_version(profile: &Profile, program: &Path) -> bool {
+    let cli = Cli::of(profile.kind);
+    cli.later.is_some() && program.file_name() == Some(OsStr::new(cli.program))
+}
+
+/// Whether the version that a program told is this one or a later one.
+pub(super) fn is_since(told: Option<&str>, least: [u32; 3]) -> bool {
+    let told = told.unwrap_or_default();
+    let from = told.find(|c: char| c.is_ascii_digit());
+    let numbers = &told[from.unwrap_or(told.len())..];
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let mut numbers = numbers[..end.unwrap_or(numbers.len())].split('.');
+    let version: [Option<u32>; 3] = [(); 3].map(|()| numbers.next()?.parse().ok());
+    // Whole, or it is no version at all.
+    version.iter().all(Option::is_some) && version >= least.map(Some)
+}
 
 /// The version that the program calls itself; `None` when it does not say, and for programs of which nobody knows what
 /// they would do when they are asked. It runs in an empty directory, which is its home as well.

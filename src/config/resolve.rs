@@ -177,6 +177,11 @@ impl Resolver<'_> {
             };
             agents.insert(name, profile);
         }
+        // Who names a kind means the program of that name.
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Command) {
+            let own = || Profile::bare(kind);
+            agents.entry(kind.name().to_owned()).or_insert_with(own);
+        }
         agents
     }
 

@@ -2,7 +2,9 @@
 
 mod routes;
 
-use super::{FILE_NAME, Kind, Loaded, Origin, SandboxChoice, Source, Sources, load, schema, yaml};
+use super::{
+    FILE_NAME, Kind, Loaded, Origin, Profile, SandboxChoice, Source, Sources, load, schema, yaml,
+};
 use crate::model::{Isolation, OnHalt, Slug};
 use proptest::prelude::*;
 use std::path::Path;
@@ -814,4 +816,20 @@ fn generated_files_have_patterns_and_a_command() {
         // A whole item that is of the wrong kind is marked at the list.
         assert!(of_it.starts_with(place) || wrong == "make", "{problems:?}");
     }
+}
+
+#[test]
+fn who_names_a_kind_means_its_program_unless_there_is_a_profile_of_that_name() {
+    let yaml = "agent: codex\nagents: {goose: {kind: command, command: [./mine]}}\nfeatures: {a: {agent: aider}}";
+    let config = loaded(yaml, &[]).config;
+    assert_eq!(config.agents["codex"], Profile::bare(Kind::Codex));
+    assert_eq!(config.agents["goose"].kind, Kind::Command);
+    let names = config.agents.len();
+    // All kinds but `command`, of which nobody knows the program.
+    assert_eq!(names, Kind::ALL.len() - 1);
+    let told = refused("agent: command", &[]);
+    assert!(
+        told[0].contains("no agent profile `command` (profiles: aider, claude"),
+        "{told:?}"
+    );
 }

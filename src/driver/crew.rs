@@ -23,6 +23,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use tokio::sync::OnceCell;
 
 /// The run's fixed surroundings.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Crew {
     pub(super) worktrees: Worktrees,
     pub(super) memory: Memory,
     pub(super) profiles: BTreeMap<String, (Profile, PathBuf)>,
+    /// Versions of programs, each asked when it is first called.
+    versions: RefCell<BTreeMap<PathBuf, Rc<OnceCell<Option<String>>>>>,
     pub(super) template: Option<(PathBuf, String)>,
     /// How long the beginning is that all prompts have, in bytes.
     stable: usize,
@@ -91,6 +95,7 @@ impl Crew {
             worktrees: ready.worktrees,
             memory,
             profiles: ready.profiles,
+            versions: RefCell::default(),
             template: ready.template,
             env: ready.env,
             features: RefCell::new(features),
@@ -130,6 +135,19 @@ impl Crew {
             format!("agent `{name}` was not checked when the run began; run again")
         })?;
         Ok((profile, program, choice.model.clone()))
+    }
+
+    /// The program's version, if how it is called goes by that.
+    pub(super) async fn version(&self, profile: &Profile, program: &Path) -> Option<String> {
+        if !agent::depends_on_version(profile, program) {
+            return None;
+        }
+        let asked = {
+            let mut versions = self.versions.borrow_mut();
+            Rc::clone(versions.entry(program.to_owned()).or_default())
+        };
+        let ask = || agent::version(profile, program.to_owned(), &self.env, &self.keeper);
+        asked.get_or_init(ask).await.clone()
     }
 
     /// Keeps an agent's last words.

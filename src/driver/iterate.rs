@@ -271,6 +271,7 @@ async fn call(
     let timeout = job
         .timeout_ms
         .map_or(crew.config.run.iteration_timeout, Duration::from_millis);
+    let version = crew.version(profile, program).await;
     let call = Call {
         profile,
         program: program.clone(),
@@ -301,6 +302,7 @@ async fn call(
         output_cap: crew.config.resources.output,
         model,
         prices: &crew.config.prices,
+        version,
         session: job.session.clone(),
     };
     agent::converse(call, stop, |progress| {

@@ -115,7 +115,7 @@ impl Repo {
         }
         self.unlink_above(name)?;
         let stands = book.reader.read_one(self.git_dir(), name)?;
-        let known = book.ours.get(name).cloned();
+        let known = book.known(name);
         if stands != known.clone().map(Value::At) {
             let name = name.to_owned();
             let displaced = Displaced {
@@ -189,7 +189,7 @@ impl Repo {
         match (known, from) {
             (Some(known), from) => {
                 if !self.is_commit(known)? {
-                    book.ours.remove(name);
+                    book.forget(name);
                     return Ok(format!("{shown} is gone, and so is its commit {known}"));
                 }
                 edits.push(RefEdit::Move(name, from, known));
@@ -253,8 +253,8 @@ impl Repo {
         for name in suspects.iter().map(String::as_str) {
             let (before, after) = (book.seen.get(name), now.get(name));
             let by_us = || match &after {
-                Some(Value::At(oid)) => book.ours.get(name) == Some(oid),
-                _ => name.starts_with(BRANCHES) && !book.ours.contains_key(name),
+                Some(Value::At(oid)) => book.known(name).as_ref() == Some(oid),
+                _ => name.starts_with(BRANCHES) && book.known(name).is_none(),
             };
             if after == before || book.is_ours(name) || by_us() {
                 continue;

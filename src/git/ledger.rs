@@ -27,8 +27,9 @@ pub(super) struct Book {
     /// Whether nobody has looked yet.
     pub(super) is_new: bool,
     pub(super) reader: Reader,
-    /// Where harness left each ref that is its own.
-    pub(super) ours: BTreeMap<String, Oid>,
+    /// Where harness left refs that are its own, as far as they were not seen there at the last look; `None`: nowhere. All
+    /// others are where they were seen, so that thousands of names are not kept twice.
+    since: BTreeMap<String, Option<Oid>>,
     /// Branches of features that others may move now.
     free: BTreeMap<String, Free>,
     features: BTreeSet<Slug>,
@@ -95,7 +96,7 @@ impl Ledger {
             for edit in edits {
                 match edit {
                     RefEdit::Set(name, to) | RefEdit::Move(name, _, to) => book.note(name, to),
-                    RefEdit::Delete(name, _) => drop(book.ours.remove(*name)),
+                    RefEdit::Delete(name, _) => book.forget(name),
                 }
             }
         }
@@ -125,22 +126,32 @@ impl Ledger {
 impl Book {
     /// Takes all refs as they stand.
     pub(super) fn open(&mut self, now: Refs, head: String) {
-        let names = now.names().into_iter();
-        let names = names.filter(|name| name.starts_with(OURS) || name.starts_with(BRANCHES));
-        let ours = names.filter_map(|name| match now.get(name) {
-            Some(Value::At(oid)) => Some((name.to_owned(), oid)),
-            _ => None,
-        });
-        self.ours = ours.collect();
+        self.since.clear();
         self.free.retain(|_, why| *why != Free::Unknown);
         self.seen = now;
         self.head = head;
     }
 
+    /// Where harness left a ref; `None` if that is nowhere, or if it is none of its own.
+    pub(super) fn known(&self, name: &str) -> Option<Oid> {
+        let seen = || match self.seen.get(name) {
+            Some(Value::At(oid)) if may_be_ours(name) => Some(oid),
+            _ => None,
+        };
+        self.since.get(name).cloned().unwrap_or_else(seen)
+    }
+
+    /// Harness has deleted a ref, or no longer knows where it should be.
+    pub(super) fn forget(&mut self, name: &str) {
+        if may_be_ours(name) {
+            self.since.insert(name.to_owned(), None);
+        }
+    }
+
     /// Harness has set a ref.
     pub(super) fn note(&mut self, name: &str, to: &Oid) {
-        if name.starts_with(OURS) || name.starts_with(BRANCHES) {
-            self.ours.insert(name.to_owned(), to.clone());
+        if may_be_ours(name) {
+            self.since.insert(name.to_owned(), Some(to.clone()));
             self.due.insert(name.to_owned());
             // What harness itself has set it to is known: of a feature whose agent has ended, by its snapshot.
             if self.free.get(name).is_some_and(|why| *why != Free::Left) {
@@ -219,7 +230,7 @@ impl Book {
         names.extend(now.changed(&self.seen).into_iter().map(str::to_owned));
         if self.all_due {
             names.extend(now.names().into_iter().map(str::to_owned));
-            names.extend(self.ours.keys().cloned());
+            names.extend(self.since.keys().cloned());
         }
         names
     }
@@ -233,10 +244,11 @@ impl Book {
             if *why == Free::Unknown {
                 self.free.remove(name);
             }
-            match now.get(name) {
-                Some(Value::At(oid)) => drop(self.ours.insert(name.clone(), oid)),
-                _ => drop(self.ours.remove(name)),
-            }
+            let stands = match now.get(name) {
+                Some(Value::At(oid)) => Some(oid),
+                _ => None,
+            };
+            self.since.insert(name.clone(), stands);
         }
     }
 
@@ -244,13 +256,18 @@ impl Book {
     pub(super) fn displaced(&mut self, now: &Refs, suspects: &BTreeSet<String>) -> Vec<Displaced> {
         let of = |name: &String| Displaced {
             name: name.clone(),
-            known: self.ours.get(name).cloned(),
+            known: self.known(name),
             stands: now.get(name),
         };
         let found: Vec<Displaced> = suspects
             .iter()
             .map(of)
             .filter(|one| one.stands != one.known.clone().map(Value::At) && self.is_ours(&one.name))
+            .collect();
+        // All others are where they are seen now.
+        let known = found.iter();
+        self.since = known
+            .map(|one| (one.name.clone(), one.known.clone()))
             .collect();
         // One that cannot be put back is looked at again.
         self.due = found.iter().map(|one| one.name.clone()).collect();
@@ -267,4 +284,9 @@ impl Book {
         };
         now.loose().filter(is_settled).collect()
     }
+}
+
+/// Whether it is a ref under a name of harness's own, or a branch under which features have theirs.
+fn may_be_ours(name: &str) -> bool {
+    name.starts_with(OURS) || name.starts_with(BRANCHES)
 }

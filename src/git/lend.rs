@@ -193,7 +193,7 @@ impl Repo {
     fn lend_refs(&self, tree: &Tree, slug: &Slug, dir: &Path) -> Result<(), GitError> {
         let read = || GitError::read("list the refs".to_owned());
         let (mut packed, mut aliases) = (BTreeMap::new(), Vec::new());
-        for found in self.library()?.references().map_err(read())? {
+        for found in self.library()?.for_once().references().map_err(read())? {
             let found = found.map_err(read())?;
             let Some(name) = found.name().ok().filter(|name| concerns(name, slug)) else {
                 continue;

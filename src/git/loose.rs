@@ -34,21 +34,20 @@ type Loose = BTreeMap<String, (Stamp, Value)>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refs {
     loose: Arc<Loose>,
-    packed: Arc<BTreeMap<String, Oid>>,
+    packed: Arc<Packed>,
 }
 
 impl Refs {
     /// What one of them holds.
     pub(super) fn get(&self, name: &str) -> Option<Value> {
-        let packed = || self.packed.get(name).cloned().map(Value::At);
+        let packed = || self.packed.get(name).map(Value::At);
         let loose = self.loose.get(name);
         loose.map(|(_, value)| value.clone()).or_else(packed)
     }
 
     /// Names of all of them.
     pub(super) fn names(&self) -> BTreeSet<&str> {
-        let all = self.loose.keys().chain(self.packed.keys());
-        all.map(String::as_str).collect()
+        self.loose().chain(self.packed.names()).collect()
     }
 
     /// Names of those in files of their own, sorted.
@@ -61,21 +60,72 @@ impl Refs {
     pub(super) fn changed<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
         let mut names: BTreeSet<&str> = self.loose().chain(before.loose()).collect();
         if !Arc::ptr_eq(&self.packed, &before.packed) {
-            names.extend(differing(&self.packed, &before.packed));
-            names.extend(differing(&before.packed, &self.packed));
+            names.extend(self.packed.differing(&before.packed));
+            names.extend(before.packed.differing(&self.packed));
         }
         names.retain(|name| self.get(name) != before.get(name));
         names
     }
 }
 
-/// Keys under which one map holds what another does not.
-fn differing<'a>(
-    one: &'a BTreeMap<String, Oid>,
-    other: &BTreeMap<String, Oid>,
-) -> impl Iterator<Item = &'a str> {
-    let differs = |(name, oid): &(&String, &Oid)| other.get(*name) != Some(*oid);
-    one.iter().filter(differs).map(|(name, _)| name.as_str())
+/// The packed refs that matter, as git's file has them: a night leaves tens of thousands.
+#[derive(Debug, Default)]
+struct Packed {
+    text: String,
+    /// Where the lines of `text` begin, by the names in them.
+    lines: Vec<u32>,
+}
+
+impl Packed {
+    fn of(file: &[u8]) -> Self {
+        let mut packed = Self::default();
+        for line in file.split(|byte| *byte == b'\n') {
+            let line = std::str::from_utf8(line).unwrap_or_default();
+            let Some((oid, name)) = line.split_once(' ') else {
+                continue;
+            };
+            let matters = ROOTS.iter().any(|root| {
+                let below = name.strip_prefix(root);
+                below.is_some_and(|below| below.starts_with('/'))
+            });
+            // git itself cannot read a file of four gigabytes sensibly; what lies behind is left out.
+            let at = u32::try_from(packed.text.len());
+            if let (true, Some(_), Ok(at)) = (matters, Oid::parse(oid), at) {
+                packed.lines.push(at);
+                packed.text.push_str(line);
+                packed.text.push('\n');
+            }
+        }
+        let Self { text, lines } = &mut packed;
+        lines.sort_by_key(|at| split(text, *at).1);
+        text.shrink_to_fit();
+        lines.shrink_to_fit();
+        packed
+    }
+
+    fn get(&self, name: &str) -> Option<Oid> {
+        let found = self
+            .lines
+            .binary_search_by_key(&name, |at| split(&self.text, *at).1);
+        Oid::parse(split(&self.text, self.lines[found.ok()?]).0)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|at| split(&self.text, *at).1)
+    }
+
+    /// Names under which this holds what another does not.
+    fn differing<'a>(&'a self, other: &Self) -> impl Iterator<Item = &'a str> {
+        self.names()
+            .filter(|name| self.get(name) != other.get(name))
+    }
+}
+
+/// The id and the name in the line that begins there.
+fn split(text: &str, at: u32) -> (&str, &str) {
+    let rest = usize::try_from(at).ok().and_then(|at| text.get(at..));
+    let line = rest.unwrap_or_default().split('\n').next();
+    line.unwrap_or_default().split_once(' ').unwrap_or_default()
 }
 
 /// Reads refs, and remembers what it has read.
@@ -83,7 +133,7 @@ fn differing<'a>(
 pub(super) struct Reader {
     loose: Arc<Loose>,
     packed_at: Option<Stamp>,
-    packed: Arc<BTreeMap<String, Oid>>,
+    packed: Arc<Packed>,
 }
 
 impl Reader {
@@ -123,7 +173,7 @@ impl Reader {
             Err(error) => return Err(GitError::io("read", &path)(error)),
         }
         self.read_packed(git_dir)?;
-        Ok(self.packed.get(name).cloned().map(Value::At))
+        Ok(self.packed.get(name).map(Value::At))
     }
 
     fn walk(&self, git_dir: &Path, dir: &str, found: &mut Loose) -> Result<(), GitError> {
@@ -173,18 +223,7 @@ impl Reader {
             Err(error) if is_absence(&error) => Vec::new(),
             Err(error) => return Err(GitError::io("read", &path)(error)),
         };
-        let lines = text.split(|byte| *byte == b'\n');
-        let packed = lines
-            .filter_map(|line| {
-                let (oid, name) = std::str::from_utf8(line).ok()?.split_once(' ')?;
-                let matters = ROOTS.iter().any(|root| {
-                    let below = name.strip_prefix(root);
-                    below.is_some_and(|below| below.starts_with('/'))
-                });
-                Some((name.to_owned(), Oid::parse(oid)?)).filter(|_| matters)
-            })
-            .collect();
-        self.packed = Arc::new(packed);
+        self.packed = Arc::new(Packed::of(&text));
         self.packed_at = stamp;
         Ok(())
     }

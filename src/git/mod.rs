@@ -33,6 +33,7 @@ mod fuzz;
 mod ground;
 mod guarded;
 mod handback;
+mod handles;
 mod home;
 mod import;
 mod include;

@@ -4,11 +4,11 @@
 
 use super::cli::{Git, Output};
 use super::error::GitError;
+use super::handles;
 use super::ledger::Ledger;
 use super::loan;
 use super::near::distance;
 use super::planted::Planted;
-use super::read;
 use super::sealed::Sealed;
 use super::tree::remove_file;
 use crate::fault::{self, Point};
@@ -41,7 +41,7 @@ struct Inner {
     /// Whether it was found from inside a linked worktree.
     by_link: bool,
     /// What git2 has open and nobody uses.
-    handles: read::Handles,
+    handles: handles::Handles,
     /// The git directory with the configuration that holds for git2 and git.
     settings: PathBuf,
     identity: OnceLock<Vec<(OsString, OsString)>>,
@@ -125,7 +125,7 @@ impl Repo {
         let at_main = own.canonicalize().is_ok_and(|own| own == git_dir);
         let root = main_checkout(&git, &git_dir, at_main)?;
         let git = git.on(&git_dir);
-        read::open(&git_dir)?;
+        handles::open(&git_dir)?;
         let inner = Inner {
             root,
             git,
@@ -133,7 +133,7 @@ impl Repo {
             git_dir,
             version,
             by_link: !at_main,
-            handles: read::Handles::default(),
+            handles: handles::Handles::default(),
             identity: OnceLock::new(),
             ledger: Ledger::default(),
         };
@@ -171,7 +171,7 @@ impl Repo {
             git_dir: self.inner.git_dir.clone(),
             version: self.inner.version,
             by_link: self.inner.by_link,
-            handles: read::Handles::default(),
+            handles: handles::Handles::default(),
             settings,
             identity: OnceLock::new(),
             ledger: Ledger::default(),
@@ -203,7 +203,7 @@ impl Repo {
         &self.inner.ledger
     }
 
-    pub(super) fn handles(&self) -> &read::Handles {
+    pub(super) fn handles(&self) -> &handles::Handles {
         &self.inner.handles
     }
 

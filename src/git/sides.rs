@@ -3,8 +3,9 @@
 //! This file never looks at a work tree and draws no conclusions: it says what became of each path.
 
 use super::error::GitError;
+use super::handles::Library;
 use super::merge::Unmerged;
-use super::read::{Library, raw, wrapped};
+use super::read::{raw, wrapped};
 use super::repo::{Repo, to_path};
 use super::tree::OUTBOX;
 use crate::model::Oid;

@@ -16,6 +16,7 @@ mod capture;
 mod cgroup;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
+mod heap;
 mod jobserver;
 mod keeper;
 mod limits;
@@ -36,6 +37,7 @@ mod tests;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
+pub use heap::keep_one_heap;
 pub use jobserver::{Builds, Jobserver, takes_fifo};
 pub use keeper::{Keeper, supervise};
 pub use limits::Limits;

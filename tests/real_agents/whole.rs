@@ -61,6 +61,9 @@ fn write_and_check(crew: &[(&Cli, &Report)], features: &[&str]) {
         assert_ne!(served, Usage::default(), "{feature}");
         assert_eq!(night.told(feature), served, "{}: {feature}", cli.name);
     }
+    if let [(cli, _)] = crew {
+        check_cache(&night, cli, features);
+    }
     let mut out = night.wanted_out();
     out.retain(|there| {
         let wants = |report: &Report| report.wants_out.contains(&there.as_str());
@@ -68,6 +71,32 @@ fn write_and_check(crew: &[(&Cli, &Report)], features: &[&str]) {
     });
     assert!(out.is_empty(), "they ask elsewhere: {out:?}");
     night.site.assert_no_litter();
+}
+
+/// The first prompt of all finds nothing in the cache; that of a feature which begins when others are done finds what it
+/// has in common with theirs: tools, the program's own words, and the beginning of harness's prompt.
+fn check_cache(night: &Night, cli: &Cli, features: &[&str]) {
+    let log = night.model.log();
+    let mut first = Vec::new();
+    for name in features {
+        let of_it = |served: &&Served| served.feature == *name && served.has_tools;
+        let served = log.iter().find(of_it).unwrap();
+        let usage = served.usage;
+        let all = usage.input + usage.cache_read + usage.cache_write;
+        println!(
+            "{} {name}: {} of the first {all} tokens from the cache",
+            cli.name, usage.cache_read
+        );
+        first.push((served.at, *name, usage.cache_read, all));
+    }
+    first.sort_unstable();
+    assert_eq!(first[0].2, 0, "{first:?}");
+    for (_, name, cached, all) in first {
+        let needs = FEATURES.iter().find(|(feature, _)| *feature == name);
+        if needs.is_some_and(|(_, needs)| !needs.is_empty()) {
+            assert!(cached * 3 > all, "{name}: {cached} of {all}");
+        }
+    }
 }
 
 /// Every feature has landed, after what it needs, with its agent's own commit, in one iteration.

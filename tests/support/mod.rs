@@ -194,6 +194,11 @@ impl Site {
         )
     }
 
+    /// Has a shell do what somebody types in a directory.
+    pub fn sh(&self, dir: &Path, typed: &str) -> Ran {
+        finish(self.command("sh").args(["-euc", typed]).current_dir(dir))
+    }
+
     /// Starts harness here.
     pub fn start(&self, args: &[&str]) -> Child {
         start(self.command(env!("CARGO_BIN_EXE_harness")).args(args))

@@ -103,7 +103,8 @@ async fn look(scene: &Scene, name: Option<String>, profile: Profile) -> Option<A
             here.version =
                 agent::version(&profile, program.clone(), &scene.env, &scene.keeper).await;
             if scene.with_turn && here.profile.is_some() {
-                here.turn = Some(turn(scene, &profile, program.clone()).await);
+                let version = here.version.clone();
+                here.turn = Some(turn(scene, &profile, program.clone(), version).await);
             }
             here.program = Some(program);
         }
@@ -113,14 +114,19 @@ async fn look(scene: &Scene, name: Option<String>, profile: Profile) -> Option<A
 }
 
 /// One turn in an empty directory.
-async fn turn(scene: &Scene, profile: &Profile, program: PathBuf) -> Turn {
-    match try_turn(scene, profile, program).await {
+async fn turn(scene: &Scene, profile: &Profile, program: PathBuf, version: Option<String>) -> Turn {
+    match try_turn(scene, profile, program, version).await {
         Ok(called) => told(called),
         Err(why) => Turn::failed(FailureKind::Machine, why),
     }
 }
 
-async fn try_turn(scene: &Scene, profile: &Profile, program: PathBuf) -> Result<Called, String> {
+async fn try_turn(
+    scene: &Scene,
+    profile: &Profile,
+    program: PathBuf,
+    version: Option<String>,
+) -> Result<Called, String> {
     let base = scene.env.get(OsStr::new("TMPDIR")).map(Path::new);
     let empty = |label| {
         let made = PrivateTemp::create(base, label);
@@ -134,6 +140,7 @@ async fn try_turn(scene: &Scene, profile: &Profile, program: PathBuf) -> Result<
     let given = given.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
     let own = scene.env.iter();
     let own = own.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+    let version = version.filter(|_| agent::depends_on_version(profile, &program));
     let call = Call {
         profile,
         program,
@@ -159,6 +166,7 @@ async fn try_turn(scene: &Scene, profile: &Profile, program: PathBuf) -> Result<
         output_cap: 1 << 20,
         model: None,
         prices: &scene.prices,
+        version,
         session: None,
     };
     Ok(agent::call(call, std::future::pending(), drop).await)

@@ -3,7 +3,7 @@
 use super::*;
 use crate::git::GitError;
 use crate::git::cli::Git;
-use crate::git::read::USES;
+use crate::git::handles::USES;
 use std::time::Duration;
 
 #[test]
