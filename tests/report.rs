@@ -259,6 +259,16 @@ fn a_run_that_is_halted_or_out_of_iterations_is_reported_too() {
     );
     let stats = site.harness(&["stats"]).out;
     assert!(stats.contains("2 runs; "), "{stats}");
+    // From elsewhere, and with a configuration that is broken in the morning.
+    let repo = site.repo.to_str().unwrap();
+    site.write("harness.yaml", "run: [\n");
+    let ran = site.harness_in(
+        &site.path("home"),
+        &["-C", repo, "report", "--out", "mine.md"],
+    );
+    assert_code(&ran, 0);
+    assert!(ran.err.contains("harness.yaml:"), "{}", ran.err);
+    assert!(site.read("mine.md").contains("# "));
 }
 
 #[test]

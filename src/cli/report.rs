@@ -15,10 +15,16 @@ pub(super) fn report(desk: &Desk, args: &ReportArgs) -> Result<u8, Failure> {
     if let Some(ReportCommand::Diff(args)) = &args.command {
         return diff(&place, args);
     }
-    // What the gates' commands are is all that is asked of it.
-    let config = desk.load(&place, Flags::default())?.config;
+    // What the gates' commands are is all that is asked of it: where it is broken, that is told, and they are left out.
+    let verify = match desk.load(&place, Flags::default()) {
+        Ok(loaded) => loaded.config.verify.commands,
+        Err(failure) => {
+            super::desk::report(&failure, desk.colour);
+            Vec::new()
+        }
+    };
     let run = args.run.as_deref().unwrap_or("latest");
-    let morning = driver::report_on(&place, &config, run)?;
+    let morning = driver::report_on(&place, &verify, run)?;
     let state_dir = driver::shown_directory(&place);
     let format = args.format.unwrap_or_else(|| by_name(args.out.as_deref()));
     let text = match format {
@@ -32,7 +38,7 @@ pub(super) fn report(desk: &Desk, args: &ReportArgs) -> Result<u8, Failure> {
         }
     };
     match (&args.out, format) {
-        (Some(file), _) => save(file, &text)?,
+        (Some(file), _) => save(&desk.directory.join(file), &text)?,
         (None, ReportFormat::Terminal) => out::out(&text),
         (None, _) => out::document(&text),
     }

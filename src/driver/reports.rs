@@ -86,11 +86,11 @@ fn no_run() -> DriverError {
     DriverError::problem(Problem::error("there is no run yet").help(help))
 }
 
-/// The report of a run; see [`named_run`].
+/// The report of a run; see [`named_run`]. `verify` are the commands that gates have now.
 ///
 /// # Errors
 /// When the journal cannot be read or there is no such run.
-pub fn report_on(place: &Place, config: &Config, typed: &str) -> Result<Morning, DriverError> {
+pub fn report_on(place: &Place, verify: &[String], typed: &str) -> Result<Morning, DriverError> {
     let records = records(place)?;
     let run = named_run(&run_ids(&records), typed)?;
     let holder = place
@@ -98,7 +98,7 @@ pub fn report_on(place: &Place, config: &Config, typed: &str) -> Result<Morning,
         .filter(|_| living_run(place).as_ref() == Some(&run));
     let live = holder.map(|holder| format!("process {} on {}", holder.pid, holder.host));
     let told = history_of(&records, &run).ok_or_else(no_run)?;
-    Ok(compose(place, config, &told, live))
+    Ok(compose(place, verify, &told, live))
 }
 
 /// The run that a process before this one began and did not end.
@@ -133,7 +133,7 @@ pub(super) fn write(
         );
         return Err(DriverError::problem(Problem::error(text)));
     }
-    let morning = compose(place, config, &told, None);
+    let morning = compose(place, &config.verify.commands, &told, None);
     let state_dir = shown_directory(place);
     let json = serde_json::to_string_pretty(&morning_json(&morning))
         .map_err(|error| DriverError::io("write", place.reports())(error.into()))?;
@@ -171,7 +171,7 @@ fn records(place: &Place) -> Result<Vec<Record>, DriverError> {
     Ok(place.contents()?.records)
 }
 
-fn compose(place: &Place, config: &Config, told: &Told, live: Option<String>) -> Morning {
+fn compose(place: &Place, verify: &[String], told: &Told, live: Option<String>) -> Morning {
     let mut changes = BTreeMap::new();
     let mut commands = BTreeMap::new();
     for (slug, landing) in told.run.landed() {
@@ -181,7 +181,7 @@ fn compose(place: &Place, config: &Config, told: &Told, live: Option<String>) ->
             changes.insert(slug.clone(), changed);
         }
         if let Some(attempt) = landing.attempt {
-            let known = commands_of(place, config, told, attempt);
+            let known = commands_of(place, verify, told, attempt);
             commands.entry(attempt).or_insert(known);
         }
     }
@@ -208,7 +208,7 @@ fn changed(place: &Place, commit: &crate::model::Oid) -> Option<Changed> {
 }
 
 /// Of the verify commands that are set, those which an attempt's log shows: the configuration may be another one now.
-fn commands_of(place: &Place, config: &Config, told: &Told, attempt: u32) -> Vec<String> {
+fn commands_of(place: &Place, verify: &[String], told: &Told, attempt: u32) -> Vec<String> {
     let spans = told.run.attempts.iter();
     let members = spans.filter(|span| span.number == attempt);
     let members: BTreeSet<&Slug> = members.flat_map(|span| &span.members).collect();
@@ -230,14 +230,7 @@ fn commands_of(place: &Place, config: &Config, told: &Told, attempt: u32) -> Vec
         let first = command.lines().next().unwrap_or_default();
         run.contains(format!("$ {first}").as_bytes())
     };
-    config
-        .verify
-        .commands
-        .iter()
-        .chain(own)
-        .filter(shows)
-        .cloned()
-        .collect()
+    verify.iter().chain(own).filter(shows).cloned().collect()
 }
 
 /// The directory, which must not lead elsewhere.
