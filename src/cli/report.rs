@@ -5,7 +5,7 @@ use super::desk::Failure;
 use super::{Desk, out};
 use crate::config::Flags;
 use crate::core::RunHistory;
-use crate::driver::{self, DriverError, Place};
+use crate::driver::{self, Place};
 use crate::model::{Problem, RunId};
 use crate::report;
 use std::path::Path;
@@ -58,9 +58,10 @@ fn by_name(file: Option<&Path>) -> ReportFormat {
 
 fn save(file: &Path, text: &str) -> Result<(), Failure> {
     let written = std::fs::write(file, text);
-    written.map_err(|source| {
-        let (act, path) = ("write", file.to_owned());
-        Failure::from(DriverError::Io { act, path, source })
+    written.map_err(|error| {
+        let text = format!("cannot write {}: {error}", file.display());
+        let help = "name a file in a directory that is there and that you may write to with --out";
+        Problem::error(text).help(help).into()
     })
 }
 

@@ -65,6 +65,10 @@ pub fn named_run(known: &[RunId], typed: &str) -> Result<RunId, DriverError> {
     let shown = typed.escape_debug();
     let (text, help) = match (known.len(), alike().count()) {
         (0, _) => return Err(no_run()),
+        (1, _) if typed == "previous" => {
+            let text = "there is only one run, and so none before it".to_owned();
+            (text, "`harness runs` lists all".to_owned())
+        }
         (_, 2..) => {
             let text = format!("several runs begin with `{shown}`");
             (text, "`harness runs` lists them".to_owned())
@@ -296,6 +300,8 @@ mod tests {
         assert!(several.contains("several runs begin with"), "{several}");
         let none = named("2027").unwrap_err().to_string();
         assert!(none.contains("no run `2027`"), "{none}");
+        let only = named_run(&known()[..1], "previous").unwrap_err();
+        assert!(only.to_string().contains("only one run"), "{only}");
         let empty = named_run(&[], LATEST).unwrap_err().to_string();
         assert!(empty.contains("no run yet"), "{empty}");
     }
