@@ -6,6 +6,7 @@
 
 mod support;
 
+use harness::process::sandbox::find_bwrap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -192,6 +193,28 @@ fn an_old_claude_is_called_as_it_can_be_and_asked_for_its_version_once() {
     let told = seen(&site, "claude.args");
     assert_eq!(told.trim(), CASES[0].2.rsplit_once(' ').unwrap().0);
     assert_eq!(seen(&site, "claude.asked"), "asked\n");
+}
+
+/// The version is asked outside of any sandbox: where agents are held in one, nothing that they can write is run so.
+#[test]
+fn a_program_is_not_asked_for_its_version_where_agents_are_in_a_sandbox() {
+    let path = std::env::var_os("PATH");
+    assert_eq!(harness::process::supervise(std::iter::empty()), None);
+    if let Err(why) = find_bwrap(path.as_deref()) {
+        eprintln!("SKIPPED: {why}");
+        return;
+    }
+    let site = site(&[("claude", "claude-2.1.330-bg-tool-stream")], true);
+    let seen_dir = site.path("seen");
+    let config = format!("sandbox: bwrap\nconfine: {{write: [{seen_dir:?}]}}\n");
+    let yaml = site.read("harness.yaml");
+    site.write("harness.yaml", &format!("{yaml}{config}"));
+    site.commit("a sandbox");
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    let told = seen(&site, "claude.args");
+    assert_eq!(told.trim(), CASES[0].2.rsplit_once(' ').unwrap().0);
+    assert_eq!(seen(&site, "claude.asked"), "");
 }
 
 /// The account's failures end the run with 6, whatever the program's exit code says.

@@ -207,6 +207,8 @@ const LOOKS: &[(&str, When)] = &[
     ("harness retry login", When::Tripped),
     ("harness undo profile --requeue", When::Landed),
     ("harness pause; harness resume", When::Landed),
+    ("harness report", When::Landed),
+    ("harness runs", When::Landed),
     ("harness clean", When::Landed),
     ("harness doctor", When::Landed),
 ];

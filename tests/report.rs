@@ -259,6 +259,28 @@ fn a_run_that_is_halted_or_out_of_iterations_is_reported_too() {
     );
     let stats = site.harness(&["stats"]).out;
     assert!(stats.contains("2 runs; "), "{stats}");
+    from_elsewhere(&site);
+}
+
+/// Asked from elsewhere, with a configuration that is broken in the morning, and for a file that cannot be written.
+fn from_elsewhere(site: &Site) {
+    let repo = site.repo.to_str().unwrap();
+    site.write("harness.yaml", "run: [\n");
+    let ran = site.harness_in(
+        &site.path("home"),
+        &["-C", repo, "report", "--out", "mine.md"],
+    );
+    assert_code(&ran, 0);
+    assert!(ran.err.contains("harness.yaml:"), "{}", ran.err);
+    assert!(site.read("mine.md").contains("# "));
+    let nowhere = site.harness(&["report", "--out", "nowhere/a.md"]);
+    assert_code(&nowhere, 2);
+    let told = ["cannot write ./nowhere/a.md", "with --out"];
+    assert!(
+        told.iter().all(|it| nowhere.err.contains(it)),
+        "{}",
+        nowhere.err
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::desk::Failure;
 use super::{Desk, out};
 use crate::config::Flags;
 use crate::core::RunHistory;
-use crate::driver::{self, DriverError, Place};
+use crate::driver::{self, Place};
 use crate::model::{Problem, RunId};
 use crate::report;
 use std::path::Path;
@@ -15,10 +15,16 @@ pub(super) fn report(desk: &Desk, args: &ReportArgs) -> Result<u8, Failure> {
     if let Some(ReportCommand::Diff(args)) = &args.command {
         return diff(&place, args);
     }
-    // What the gates' commands are is all that is asked of it.
-    let config = desk.load(&place, Flags::default())?.config;
+    // What the gates' commands are is all that is asked of it: where it is broken, that is told, and they are left out.
+    let verify = match desk.load(&place, Flags::default()) {
+        Ok(loaded) => loaded.config.verify.commands,
+        Err(failure) => {
+            super::desk::report(&failure, desk.colour);
+            Vec::new()
+        }
+    };
     let run = args.run.as_deref().unwrap_or("latest");
-    let morning = driver::report_on(&place, &config, run)?;
+    let morning = driver::report_on(&place, &verify, run)?;
     let state_dir = driver::shown_directory(&place);
     let format = args.format.unwrap_or_else(|| by_name(args.out.as_deref()));
     let text = match format {
@@ -32,7 +38,7 @@ pub(super) fn report(desk: &Desk, args: &ReportArgs) -> Result<u8, Failure> {
         }
     };
     match (&args.out, format) {
-        (Some(file), _) => save(file, &text)?,
+        (Some(file), _) => save(&desk.directory.join(file), &text)?,
         (None, ReportFormat::Terminal) => out::out(&text),
         (None, _) => out::document(&text),
     }
@@ -52,9 +58,10 @@ fn by_name(file: Option<&Path>) -> ReportFormat {
 
 fn save(file: &Path, text: &str) -> Result<(), Failure> {
     let written = std::fs::write(file, text);
-    written.map_err(|source| {
-        let (act, path) = ("write", file.to_owned());
-        Failure::from(DriverError::Io { act, path, source })
+    written.map_err(|error| {
+        let text = format!("cannot write {}: {error}", file.display());
+        let help = "name a file in a directory that is there and that you may write to with --out";
+        Problem::error(text).help(help).into()
     })
 }
 

@@ -137,9 +137,10 @@ impl Crew {
         Ok((profile, program, choice.model.clone()))
     }
 
-    /// The program's version, if how it is called goes by that.
+    /// The program's version, if how it is called goes by that. It is asked outside of any sandbox, so never where agents are
+    /// held in one: they may be able to write the program.
     pub(super) async fn version(&self, profile: &Profile, program: &Path) -> Option<String> {
-        if !agent::depends_on_version(profile, program) {
+        if self.confinement.is_on() || !agent::depends_on_version(profile, program) {
             return None;
         }
         let asked = {

@@ -65,6 +65,10 @@ pub fn named_run(known: &[RunId], typed: &str) -> Result<RunId, DriverError> {
     let shown = typed.escape_debug();
     let (text, help) = match (known.len(), alike().count()) {
         (0, _) => return Err(no_run()),
+        (1, _) if typed == "previous" => {
+            let text = "there is only one run, and so none before it".to_owned();
+            (text, "`harness runs` lists all".to_owned())
+        }
         (_, 2..) => {
             let text = format!("several runs begin with `{shown}`");
             (text, "`harness runs` lists them".to_owned())
@@ -86,11 +90,11 @@ fn no_run() -> DriverError {
     DriverError::problem(Problem::error("there is no run yet").help(help))
 }
 
-/// The report of a run; see [`named_run`].
+/// The report of a run; see [`named_run`]. `verify` are the commands that gates have now.
 ///
 /// # Errors
 /// When the journal cannot be read or there is no such run.
-pub fn report_on(place: &Place, config: &Config, typed: &str) -> Result<Morning, DriverError> {
+pub fn report_on(place: &Place, verify: &[String], typed: &str) -> Result<Morning, DriverError> {
     let records = records(place)?;
     let run = named_run(&run_ids(&records), typed)?;
     let holder = place
@@ -98,7 +102,7 @@ pub fn report_on(place: &Place, config: &Config, typed: &str) -> Result<Morning,
         .filter(|_| living_run(place).as_ref() == Some(&run));
     let live = holder.map(|holder| format!("process {} on {}", holder.pid, holder.host));
     let told = history_of(&records, &run).ok_or_else(no_run)?;
-    Ok(compose(place, config, &told, live))
+    Ok(compose(place, verify, &told, live))
 }
 
 /// The run that a process before this one began and did not end.
@@ -133,7 +137,7 @@ pub(super) fn write(
         );
         return Err(DriverError::problem(Problem::error(text)));
     }
-    let morning = compose(place, config, &told, None);
+    let morning = compose(place, &config.verify.commands, &told, None);
     let state_dir = shown_directory(place);
     let json = serde_json::to_string_pretty(&morning_json(&morning))
         .map_err(|error| DriverError::io("write", place.reports())(error.into()))?;
@@ -171,7 +175,7 @@ fn records(place: &Place) -> Result<Vec<Record>, DriverError> {
     Ok(place.contents()?.records)
 }
 
-fn compose(place: &Place, config: &Config, told: &Told, live: Option<String>) -> Morning {
+fn compose(place: &Place, verify: &[String], told: &Told, live: Option<String>) -> Morning {
     let mut changes = BTreeMap::new();
     let mut commands = BTreeMap::new();
     for (slug, landing) in told.run.landed() {
@@ -181,7 +185,7 @@ fn compose(place: &Place, config: &Config, told: &Told, live: Option<String>) ->
             changes.insert(slug.clone(), changed);
         }
         if let Some(attempt) = landing.attempt {
-            let known = commands_of(place, config, told, attempt);
+            let known = commands_of(place, verify, told, attempt);
             commands.entry(attempt).or_insert(known);
         }
     }
@@ -208,7 +212,7 @@ fn changed(place: &Place, commit: &crate::model::Oid) -> Option<Changed> {
 }
 
 /// Of the verify commands that are set, those which an attempt's log shows: the configuration may be another one now.
-fn commands_of(place: &Place, config: &Config, told: &Told, attempt: u32) -> Vec<String> {
+fn commands_of(place: &Place, verify: &[String], told: &Told, attempt: u32) -> Vec<String> {
     let spans = told.run.attempts.iter();
     let members = spans.filter(|span| span.number == attempt);
     let members: BTreeSet<&Slug> = members.flat_map(|span| &span.members).collect();
@@ -230,14 +234,7 @@ fn commands_of(place: &Place, config: &Config, told: &Told, attempt: u32) -> Vec
         let first = command.lines().next().unwrap_or_default();
         run.contains(format!("$ {first}").as_bytes())
     };
-    config
-        .verify
-        .commands
-        .iter()
-        .chain(own)
-        .filter(shows)
-        .cloned()
-        .collect()
+    verify.iter().chain(own).filter(shows).cloned().collect()
 }
 
 /// The directory, which must not lead elsewhere.
@@ -303,6 +300,8 @@ mod tests {
         assert!(several.contains("several runs begin with"), "{several}");
         let none = named("2027").unwrap_err().to_string();
         assert!(none.contains("no run `2027`"), "{none}");
+        let only = named_run(&known()[..1], "previous").unwrap_err();
+        assert!(only.to_string().contains("only one run"), "{only}");
         let empty = named_run(&[], LATEST).unwrap_err().to_string();
         assert!(empty.contains("no run yet"), "{empty}");
     }

@@ -4,8 +4,8 @@
 
 use super::code::code_meaning;
 use super::money;
-use super::morning::usage_json;
-use super::text::{branch, clock, count, elapsed, grouped, padded, rfc3339, shown, width};
+use super::morning::{usage_cells, usage_json};
+use super::text::{branch, clock, count, elapsed, padded, rfc3339, shown, width};
 use crate::core::{AgentFigures, FeatureFigures, FirstClaim, RunHistory, Stage};
 use crate::model::{RunId, Slug, Usage, escaped};
 use jiff::tz::TimeZone;
@@ -159,7 +159,7 @@ pub fn stats_text(stats: &Stats) -> String {
         "TITLE",
     ];
     let rows = touched.iter().map(|(slug, figures)| {
-        let [tokens, money, cached] = used(&figures.usage);
+        let [tokens, money, cached] = usage_cells(&figures.usage);
         [
             slug.to_string(),
             figures
@@ -209,7 +209,7 @@ fn agents_text(stats: &Stats) -> String {
         "FIRST CLAIMS",
     ];
     let rows = stats.agents.iter().map(|(name, figures)| {
-        let [tokens, money, cached] = used(&figures.usage);
+        let [tokens, money, cached] = usage_cells(&figures.usage);
         [
             shown(name, 60),
             figures.iterations.to_string(),
@@ -273,19 +273,11 @@ pub fn stats_json(stats: &Stats) -> Value {
     })
 }
 
-fn used(usage: &Usage) -> [String; 3] {
-    let dash = || "-".to_owned();
-    let tokens = (usage.tokens() > 0).then(|| grouped(usage.tokens()));
-    let money = (usage.micro_usd > 0).then(|| money::money(usage));
-    let cached = usage.cached_percent().map(|percent| format!("{percent}%"));
-    [tokens, money, cached].map(|cell| cell.unwrap_or_else(dash))
-}
-
-/// `3 of 4 (75%)`.
+/// `3 of 4 (75 %)`.
 pub(super) fn rate(passed: usize, all: usize) -> String {
     match all {
         0 => "-".to_owned(),
-        all => format!("{passed} of {all} ({}%)", passed * 100 / all),
+        all => format!("{passed} of {all} ({} %)", passed * 100 / all),
     }
 }
 

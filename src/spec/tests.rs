@@ -160,7 +160,7 @@ const BAD_FRONT_MATTER: &[(&str, &str)] = &[
     ),
     (
         "---\nagent: zed\n---\n",
-        ":2: there is no agent profile `zed` (profiles: claude)",
+        ":2: there is no agent profile `zed` (profiles: aider, claude, codex, copilot, gemini, goose, opencode, qwen)",
     ),
     (
         "---\nbudget: {usd: 5 dollars}\n---\n",

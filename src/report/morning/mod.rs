@@ -25,6 +25,7 @@ pub use markdown::morning_markdown;
 pub use terminal::morning_text;
 
 pub(super) use json::usage as usage_json;
+pub(super) use parts::usage as usage_cells;
 
 use crate::core::{AttemptResult, FirstClaim, IterationResult, StepCause};
 use crate::model::{Oid, Slug, Stamp, Usage};

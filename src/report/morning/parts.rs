@@ -259,7 +259,7 @@ pub(super) fn first_pass(row: &AgentRow) -> String {
 }
 
 /// Tokens, money and the part from the cache, each `-` where nothing is known.
-pub(super) fn usage(usage: &Usage) -> [String; 3] {
+pub(in crate::report) fn usage(usage: &Usage) -> [String; 3] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let tokens = (usage.tokens() > 0).then(|| grouped(usage.tokens()));
     let money = (usage.micro_usd > 0).then(|| money::money(usage));
