@@ -198,5 +198,8 @@ fn who_looks_at_the_output_of_a_running_agent_sees_words_and_no_records() {
             told += 1;
         }
     }
-    assert!(told > 5, "{told} of the recorded runs say what they are doing");
+    assert!(
+        told > 5,
+        "{told} of the recorded runs say what they are doing"
+    );
 }
