@@ -153,7 +153,7 @@ fn an_order_that_cannot_be_followed_stops_everything() {
     ] {
         let ran = site.harness_with(&["status"], &[("HARNESS_FAULT", order)]);
         assert_eq!(ran.code, Some(2), "{order}: {}", ran.err);
-        let told = format!("error: HARNESS_FAULT=`{order}`: ");
+        let told = format!("error[not-possible]: HARNESS_FAULT=`{order}`: ");
         assert!(ran.err.starts_with(&told), "{order}: {}", ran.err);
         assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
     }

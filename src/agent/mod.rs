@@ -89,6 +89,21 @@ pub fn reports_quota(kind: Kind) -> bool {
     kind == Kind::Claude
 }
 
+/// What a kind of agent is doing, by the end of what it has printed so far; `None`: that does not say.
+#[must_use]
+pub fn glimpse(kind: Kind, printed: &str) -> Option<String> {
+    let mut reader = (cli::Cli::of(kind).reader)();
+    let mut last = None;
+    for line in printed.lines() {
+        reader.line(process::Stream::Out, line, &mut |progress| {
+            if let Progress::Line(words) = progress {
+                last = Some(words);
+            }
+        });
+    }
+    last
+}
+
 /// Why an agent could not be called.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {

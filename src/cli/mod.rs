@@ -66,7 +66,7 @@ pub fn main() -> u8 {
     trace();
     let mut env = std::env::vars_os().collect();
     if let Err(why) = fault::arm(&mut env) {
-        desk::show(&[Problem::error(why).code(Code::Usage)], false);
+        desk::show(&[Problem::error(why)], false);
         return desk::NOT_STARTED;
     }
     let cli = match Cli::try_parse() {

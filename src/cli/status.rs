@@ -3,7 +3,8 @@
 use super::args::StatusArgs;
 use super::desk::{Failure, show};
 use super::{Desk, out, plan, terminal};
-use crate::config::Flags;
+use crate::agent;
+use crate::config::{Flags, Kind};
 use crate::core::{State, View, Wait, view};
 use crate::driver::{Place, Reading, Watch, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
@@ -19,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Pause between two looks of `--watch`.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// How much of an agent's output is read for its last words.
-const TAIL_BYTES: u64 = 4096;
+const TAIL_BYTES: u64 = 1 << 16;
 
 pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
@@ -87,18 +88,11 @@ fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
     } else {
         reading.state
     };
+    let mut view = view(&state, now);
     let words = match live {
-        Some(_) => state
-            .running()
-            .into_iter()
-            .filter_map(|(slug, n)| {
-                let words = last_words(&place.records(&slug, n).join("output.log"))?;
-                Some((slug, words))
-            })
-            .collect(),
+        Some(_) => all_words(desk, place, &state, &view),
         None => BTreeMap::new(),
     };
-    let mut view = view(&state, now);
     if reading_is_empty(&view) {
         view.run = None;
     }
@@ -129,8 +123,38 @@ fn reading_is_empty(view: &View) -> bool {
     view.run.as_ref().is_some_and(|run| run.id == "plan")
 }
 
-/// The last line an agent printed.
-fn last_words(path: &Path) -> Option<String> {
+/// What running agents are doing, by what they have printed.
+fn all_words(desk: &Desk, place: &Place, state: &State, view: &View) -> BTreeMap<Slug, String> {
+    let running = state.running();
+    if running.is_empty() {
+        return BTreeMap::new();
+    }
+    let loaded = desk.load(place, Flags::default()).ok();
+    let kind_of = |slug: &Slug| {
+        let feature = view.features.iter().find(|feature| feature.slug == *slug)?;
+        let agents = &loaded.as_ref()?.config.agents;
+        Some(agents.get(&feature.agent.as_ref()?.profile)?.kind)
+    };
+    let words = running.into_iter().filter_map(|(slug, n)| {
+        let printed = tail(&place.records(&slug, n).join("output.log"))?;
+        let words = match kind_of(&slug) {
+            Some(Kind::Command) | None => last_line(&printed),
+            Some(kind) => agent::glimpse(kind, &printed),
+        };
+        Some((slug, words?))
+    });
+    words.collect()
+}
+
+fn last_line(text: &str) -> Option<String> {
+    let mut lines = text.lines().rev();
+    lines
+        .find(|line| !line.trim().is_empty())
+        .map(str::to_owned)
+}
+
+/// The end of a file; without the line that it begins in, if it begins in one.
+fn tail(path: &Path) -> Option<String> {
     let mut file = std::fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))
@@ -138,8 +162,10 @@ fn last_words(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
-    Some(line.to_owned())
+    match text.split_once('\n').filter(|_| length > TAIL_BYTES) {
+        Some((_, whole)) => Some(whole.to_owned()),
+        None => Some(text),
+    }
 }
 
 /// Shows the run until it ends, and gives the last look; `None`: a person has seen enough.

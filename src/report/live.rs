@@ -6,7 +6,7 @@ use super::Glance;
 use super::money;
 use super::status::queue_words;
 use super::steady::steady;
-use super::text::{count, cut, elapsed, padded, shown, tokens, width};
+use super::text::{count, cut, elapsed, name_cut, padded, shown, tokens, width};
 use super::words::{
     about, account_words, command, forecast_words, is_active, stage_name, stage_shown,
 };
@@ -14,7 +14,7 @@ use crate::core::{FeatureView, RunView, Stage, Wait, forecast};
 use std::collections::BTreeMap;
 
 /// Columns of a slug, at most.
-const SLUG_COLUMNS: usize = 28;
+const SLUG_COLUMNS: usize = 32;
 /// Terminals narrower than this get what matters most only.
 const NARROW: usize = 60;
 /// Lines besides those of the features at work.
@@ -128,7 +128,10 @@ fn feature_line(feature: &FeatureView, glance: &Glance<'_>, columns: &Columns) -
         true => elapsed(glance.now.since_ms(feature.since)),
         false => "-".to_owned(),
     };
-    let mut line = Line::of(padded(feature.slug.as_str(), columns.slug), BOLD);
+    let mut line = Line::of(
+        padded(&name_cut(feature.slug.as_str(), columns.slug), columns.slug),
+        BOLD,
+    );
     if columns.stage || feature.stage != Stage::Working {
         line = line.and(format!("  {stage:<9}"), "");
     }

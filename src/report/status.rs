@@ -7,9 +7,10 @@ use super::code::codes_text;
 use super::money;
 use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, rfc3339, shown};
 use super::words::{
-    about, account_words, asleep, command, contained, is_active, overall, stage_shown, until,
+    about, account_words, asleep, command, contained, forecast_words, is_active, overall,
+    stage_shown, until,
 };
-use crate::core::{FeatureView, RunView, Stage};
+use crate::core::{FeatureView, RunView, Stage, forecast};
 use std::fmt::Write as _;
 
 /// Rows a list shows before it says how many more there are.
@@ -71,6 +72,9 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
             format!("the clock was set back: the last thing known is of {}, and how long ago that was nobody can say", rfc3339(last)),
             true,
         ));
+    }
+    if let Some(forecast) = forecast(glance.view, glance.now).filter(|_| glance.live.is_some()) {
+        out.push((forecast_words(&forecast), false));
     }
     let run = glance.view.run.as_ref();
     if let Some(run) = run.filter(|_| glance.live.is_some()) {

@@ -83,6 +83,25 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// A name of one-column characters, at most `columns` wide: of a long one, its beginning and its end. Names that belong together
+/// often begin alike.
+pub(super) fn name_cut(name: &str, columns: usize) -> String {
+    let length = name.chars().count();
+    if length <= columns {
+        return name.to_owned();
+    }
+    let kept = columns.saturating_sub(1);
+    let tail = kept / 2;
+    let head = name.chars().take(kept - tail);
+    let tail = name.chars().skip(length - tail);
+    let mut out: String = head.collect();
+    if columns > 0 {
+        out.push('…');
+    }
+    out.extend(tail);
+    out
+}
+
 /// Cut or filled up with spaces to exactly `columns`.
 pub(super) fn padded(text: &str, columns: usize) -> String {
     let mut out = cut(text, columns);

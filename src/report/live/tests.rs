@@ -33,6 +33,15 @@ fn the_rest_takes_as_long_as_as_much_took() {
 }
 
 #[test]
+fn long_names_are_told_apart() {
+    let name = "feature-with-a-long-name-28";
+    assert_eq!(name_cut(name, 27), name);
+    assert_eq!(name_cut(name, 16), "feature-…name-28");
+    assert_eq!(name_cut(name, 2), "f…");
+    assert_eq!(name_cut(name, 0), "");
+}
+
+#[test]
 fn what_cannot_be_known_is_not_foretold() {
     let (view, now) = half_way(2, 9);
     assert_eq!(forecast(&view, now), None, "two are no measure");
