@@ -94,7 +94,7 @@ fn nothing_is_said_where_something_is_wrong() {
         return;
     };
     assert_eq!(found, [""; 0]);
-    let Some(found) = offered(&none, &["stat"]) else {
+    let Some(found) = offered(&none, &["statu"]) else {
         return;
     };
     assert_eq!(found, ["status"]);

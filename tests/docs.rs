@@ -200,6 +200,7 @@ const LOOKS: &[(&str, When)] = &[
     ("harness status", When::Landed),
     ("harness logs login -f", When::Landed),
     ("harness why login", When::Blocked),
+    ("harness graph", When::Blocked),
     ("harness queue", When::Blocked),
     ("harness conflicts", When::Blocked),
     ("harness recover login", When::Blocked),
