@@ -69,7 +69,7 @@ fn features_and_codes_are_offered() {
         (&["run", "--only", "auth,b"], &["auth,billing"]),
         (&["run", "--agent", "scr"], &["scripted"]),
         (&["explain", "unknown-d"], &["unknown-dependency"]),
-        (&["schema", "sta"], &["status"]),
+        (&["schema", "sta"], &["stats", "status"]),
     ];
     for (words, expected) in cases {
         let Some(found) = offered(&site, words) else {

@@ -222,10 +222,10 @@ fn every_schema_is_printed_and_says_what_it_is_of() {
     let files =
         std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/schemas")).unwrap();
     assert_eq!(files.count(), SCHEMAS.len(), "each file is in the table");
-    let unknown = site.harness(&["schema", "statu"]);
+    let unknown = site.harness(&["schema", "queu"]);
     assert_eq!(unknown.code, Some(2));
     assert!(
-        unknown.err.contains("did you mean `status`?"),
+        unknown.err.contains("did you mean `queue`?"),
         "{}",
         unknown.err
     );

@@ -135,8 +135,9 @@ fn all_words(desk: &Desk, place: &Place, state: &State, view: &View) -> BTreeMap
         let agents = &loaded.as_ref()?.config.agents;
         Some(agents.get(&feature.agent.as_ref()?.profile)?.kind)
     };
-    let words = running.into_iter().filter_map(|(slug, n)| {
-        let printed = tail(&place.records(&slug, n).join("output.log"))?;
+    let words = running.into_iter().filter_map(|running| {
+        let slug = running.slug;
+        let printed = tail(&place.records(&slug, running.iteration).join("output.log"))?;
         let words = match kind_of(&slug) {
             Some(Kind::Command) | None => last_line(&printed),
             Some(kind) => agent::glimpse(kind, &printed),

@@ -1,6 +1,8 @@
 //! JSON Schema, as much of it as the published schemas use, and nothing that it does not know: a word that it cannot judge
 //! fails.
 
+#![allow(unreachable_pub, reason = "some test files include this one alone")]
+
 use harness::report::SCHEMAS;
 use serde_json::Value;
 
