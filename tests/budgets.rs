@@ -120,6 +120,13 @@ fn what_an_iteration_used_that_was_cut_off_with_its_run_is_not_forgotten() {
     site.await_that("the agent speaks", || {
         std::fs::read_to_string(&printed).is_ok_and(|text| text.contains("look around"))
     });
+    let seen = status(&site);
+    let now = &seen["features"][0];
+    assert_eq!(now["iteration_usage"]["cache_read"], 3_000, "{now}");
+    assert_eq!(
+        now["usage"]["cache_read"], 0,
+        "that is of calls that have ended"
+    );
     signal(&run, "KILL");
     end(run);
     assert_code(&site.harness(&["run"]), 0);

@@ -14,19 +14,19 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 
-/// What a kind of agent is doing, by the end of what it has printed so far; `None`: that does not say.
+/// What a kind of agent is doing and has used, by the end of what it has printed so far; `None`: that does not say. What it has
+/// used counts only if all that it has printed is there.
 #[must_use]
-pub fn glimpse(kind: Kind, printed: &str) -> Option<String> {
+pub fn glimpse(kind: Kind, printed: &str) -> (Option<String>, Option<Usage>) {
     let mut reader = (Cli::of(kind).reader)();
-    let mut last = None;
+    let (mut last, mut used) = (None, None);
     for line in printed.lines() {
-        reader.line(Stream::Out, line, &mut |progress| {
-            if let Progress::Line(words) = progress {
-                last = Some(words);
-            }
+        reader.line(Stream::Out, line, &mut |progress| match progress {
+            Progress::Line(words) => last = Some(words),
+            Progress::Tokens(tokens) => used = Some(tokens),
         });
     }
-    last
+    (last, used)
 }
 
 /// A call that was cut off with its harness.

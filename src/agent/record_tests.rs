@@ -188,18 +188,24 @@ fn each_scenario_comes_to_its_kind() {
 
 #[test]
 fn who_looks_at_the_output_of_a_running_agent_sees_words_and_no_records() {
-    let mut told = 0;
+    let (mut told, mut counted) = (0, 0);
     for run in runs().into_iter().filter(|run| run.out.starts_with('{')) {
         // Cut off in the middle, as it is while it runs.
         let half: Vec<&str> = run.out.lines().collect();
         let half = half[..half.len().div_ceil(2)].join("\n");
-        if let Some(words) = crate::agent::glimpse(run.kind, &half) {
+        let (words, used) = crate::agent::glimpse(run.kind, &half);
+        if let Some(words) = words {
             assert!(!words.contains("{\""), "{}: {words}", run.name);
             told += 1;
         }
+        counted += u32::from(used.is_some_and(|used| used.tokens() > 0));
     }
     assert!(
         told > 5,
         "{told} of the recorded runs say what they are doing"
+    );
+    assert!(
+        counted > 5,
+        "{counted} of them say what they have used so far"
     );
 }

@@ -6,7 +6,7 @@ use super::{Desk, desk::Failure, out};
 use crate::driver::{self, Apart, Audience, Begun, Place, is_run};
 use crate::journal::Holder;
 use crate::model::{Problem, Slug, Stamp, StopLevel};
-use crate::report;
+use crate::report::{self, Heard};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ impl Audience for Leaving {
         }
     }
 
-    fn glance(&mut self, state: &crate::core::State, now: Stamp, _: &BTreeMap<Slug, String>) {
+    fn glance(&mut self, state: &crate::core::State, now: Stamp, _: &BTreeMap<Slug, Heard>) {
         if self.apart.is_heard()
             && let Some(run) = crate::core::view(state, now).run
         {

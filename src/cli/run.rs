@@ -6,7 +6,7 @@ use super::{Desk, desk::Failure, out, plan, rehearse, terminal};
 use crate::core::{State, view};
 use crate::driver::{self, Audience, Outcome, Ready, preflight};
 use crate::model::{Slug, Stamp, escaped_lines};
-use crate::report::{self, Bars, Glance};
+use crate::report::{self, Bars, Glance, Heard};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -97,7 +97,7 @@ impl Audience for Crowd<'_> {
         }
     }
 
-    fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>) {
+    fn glance(&mut self, state: &State, now: Stamp, heard: &BTreeMap<Slug, Heard>) {
         let fresh = self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW);
         if self.bars.is_hidden() || fresh {
             return;
@@ -108,7 +108,7 @@ impl Audience for Crowd<'_> {
             view: &view,
             now,
             live: Some("this run".to_owned()),
-            words,
+            heard,
         };
         let terminal = terminal::drawn_on(&self.desk.env, self.desk.colour);
         self.bars.show(&glance, terminal);

@@ -9,7 +9,7 @@ use crate::core::{State, View, Wait, view};
 use crate::driver::{Place, Reading, Watch, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
 use crate::model::{Problem, Slug, Stamp};
-use crate::report::{self, Bars, Glance};
+use crate::report::{self, Bars, Glance, Heard};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -19,8 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Pause between two looks of `--watch`.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(300);
-/// How much of an agent's output is read for its last words.
+/// How much of an agent's output is read for its last words, where there is more than is read whole.
 const TAIL_BYTES: u64 = 1 << 16;
+/// Longer output of agents is not read whole for what they have used: a look must stay short.
+const WHOLE_BYTES: u64 = 1 << 20;
 
 pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
@@ -54,7 +56,7 @@ pub(super) struct Seen {
     view: View,
     pub(super) now: Stamp,
     live: Option<String>,
-    words: BTreeMap<Slug, String>,
+    heard: BTreeMap<Slug, Heard>,
 }
 
 impl Seen {
@@ -63,7 +65,7 @@ impl Seen {
             view: &self.view,
             now: self.now,
             live: self.live.clone(),
-            words: &self.words,
+            heard: &self.heard,
         }
     }
 }
@@ -89,8 +91,8 @@ fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
         reading.state
     };
     let mut view = view(&state, now);
-    let words = match live {
-        Some(_) => all_words(desk, place, &state, &view),
+    let heard = match live {
+        Some(_) => all_heard(desk, place, &state, &view),
         None => BTreeMap::new(),
     };
     if reading_is_empty(&view) {
@@ -114,7 +116,7 @@ fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
         view,
         now,
         live,
-        words,
+        heard,
     })
 }
 
@@ -123,8 +125,8 @@ fn reading_is_empty(view: &View) -> bool {
     view.run.as_ref().is_some_and(|run| run.id == "plan")
 }
 
-/// What running agents are doing, by what they have printed.
-fn all_words(desk: &Desk, place: &Place, state: &State, view: &View) -> BTreeMap<Slug, String> {
+/// What running agents are doing and have used, by what they have printed.
+fn all_heard(desk: &Desk, place: &Place, state: &State, view: &View) -> BTreeMap<Slug, Heard> {
     let running = state.running();
     if running.is_empty() {
         return BTreeMap::new();
@@ -135,16 +137,18 @@ fn all_words(desk: &Desk, place: &Place, state: &State, view: &View) -> BTreeMap
         let agents = &loaded.as_ref()?.config.agents;
         Some(agents.get(&feature.agent.as_ref()?.profile)?.kind)
     };
-    let words = running.into_iter().filter_map(|running| {
+    let heard = running.into_iter().filter_map(|running| {
         let slug = running.slug;
-        let printed = tail(&place.records(&slug, running.iteration).join("output.log"))?;
-        let words = match kind_of(&slug) {
-            Some(Kind::Command) | None => last_line(&printed),
+        let (printed, is_whole) =
+            printed(&place.records(&slug, running.iteration).join("output.log"))?;
+        let (words, used) = match kind_of(&slug) {
+            Some(Kind::Command) | None => (last_line(&printed), None),
             Some(kind) => agent::glimpse(kind, &printed),
         };
-        Some((slug, words?))
+        let used = used.filter(|_| is_whole);
+        Some((slug, Heard { words, used }))
     });
-    words.collect()
+    heard.collect()
 }
 
 fn last_line(text: &str) -> Option<String> {
@@ -154,18 +158,22 @@ fn last_line(text: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The end of a file; without the line that it begins in, if it begins in one.
-fn tail(path: &Path) -> Option<String> {
+/// A file, or the end of a long one without the line that it begins in; and whether it is all.
+fn printed(path: &Path) -> Option<(String, bool)> {
     let mut file = std::fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))
-        .ok()?;
+    let is_whole = length <= WHOLE_BYTES;
+    let from = match is_whole {
+        true => 0,
+        false => length - TAIL_BYTES,
+    };
+    file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
+    file.take(WHOLE_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    match text.split_once('\n').filter(|_| length > TAIL_BYTES) {
-        Some((_, whole)) => Some(whole.to_owned()),
-        None => Some(text),
+    match text.split_once('\n').filter(|_| !is_whole) {
+        Some((_, rest)) => Some((rest.to_owned(), is_whole)),
+        None => Some((text, is_whole)),
     }
 }
 

@@ -7,8 +7,8 @@ use super::preflight::Ready;
 use super::radar;
 use super::tamper::Vigil;
 use super::world::blocking;
-use crate::agent;
 use crate::agent::prompt::{Materials, Template, build};
+use crate::agent::{self, Progress};
 use crate::config::{Config, Profile};
 use crate::core::State;
 use crate::gate::Checks;
@@ -18,6 +18,7 @@ use crate::model::{
     AgentChoice, Code, EffectKey, FeatureSpec, Oid, PromptFigures, RunId, Slug, WorktreeName,
 };
 use crate::process::{self, Builds, Keeper, Limits, Sandbox, Secrets};
+use crate::report::Heard;
 use crate::spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +51,7 @@ pub(super) struct Crew {
     /// built again must come out the same.
     pub(super) made: RefCell<BTreeMap<Oid, Oid>>,
     /// The last words of each agent that runs. Not told one by one: an agent may print faster than anybody reads.
-    pub(super) words: RefCell<BTreeMap<Slug, String>>,
+    pub(super) heard: RefCell<BTreeMap<Slug, Heard>>,
     /// Who sees to it that no process outlives what it was started for.
     pub(super) keeper: Keeper,
     /// What an agent or command may use, with everything it starts.
@@ -102,7 +103,7 @@ impl Crew {
             gates: RefCell::default(),
             made: RefCell::default(),
             keeper: ready.keeper,
-            words: RefCell::default(),
+            heard: RefCell::default(),
             limits,
             confinement: ready.confinement,
             builds: Builds::Free,
@@ -151,12 +152,18 @@ impl Crew {
         asked.get_or_init(ask).await.clone()
     }
 
-    /// Keeps an agent's last words.
-    pub(super) fn hear(&self, slug: &Slug, line: String) {
-        let mut words = self.words.borrow_mut();
-        match words.get_mut(slug) {
-            Some(last) => *last = line,
-            None => drop(words.insert(slug.clone(), line)),
+    /// Keeps what an agent has told last.
+    pub(super) fn hear(&self, slug: &Slug, progress: Progress) {
+        let mut all = self.heard.borrow_mut();
+        if !all.contains_key(slug) {
+            all.insert(slug.clone(), Heard::default());
+        }
+        let Some(heard) = all.get_mut(slug) else {
+            return;
+        };
+        match progress {
+            Progress::Line(line) => heard.words = Some(line),
+            Progress::Tokens(used) => heard.used = Some(used),
         }
     }
 

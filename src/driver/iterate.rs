@@ -4,7 +4,7 @@ use super::crew::{Crew, News, spec_path};
 use super::radar;
 use super::tamper;
 use super::world::{Message, blocking};
-use crate::agent::{self, Call, Called, Progress, outbox};
+use crate::agent::{self, Call, Called, outbox};
 use crate::git::{GitError, Iterated, Laid, Landed, Lent, Snapshot, integration_ref};
 use crate::model::{
     AgentChoice, EffectKey, Ending, Handback, Input, IterationReport, MergeTask, Oid, Session,
@@ -305,12 +305,7 @@ async fn call(
         version,
         session: job.session.clone(),
     };
-    agent::converse(call, stop, |progress| {
-        if let Progress::Line(line) = progress {
-            crew.hear(&job.slug, line);
-        }
-    })
-    .await
+    agent::converse(call, stop, |progress| crew.hear(&job.slug, progress)).await
 }
 
 /// At most `columns` characters of `text`, cut between words where it can be.

@@ -31,7 +31,7 @@ use crate::model::{
     Containment, CredentialKind, Event, Input, Record, RunId, Slug, Stamp, escaped_lines,
 };
 use crate::process::{self, Secrets};
-use crate::report;
+use crate::report::{self, Heard};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -55,7 +55,7 @@ pub trait Audience {
     }
     /// The state as it is when the wall clock reads `now`, with the last words of running agents; called after every
     /// turn and at the pace of [`redraw_every`](Self::redraw_every).
-    fn glance(&mut self, state: &State, now: Stamp, words: &BTreeMap<Slug, String>);
+    fn glance(&mut self, state: &State, now: Stamp, heard: &BTreeMap<Slug, Heard>);
     /// Draws the attention of whoever is at the terminal; the text is one line.
     fn ring(&mut self, _text: &str) {}
     /// How often it wants to be shown progress between turns; `None`: not at all.
@@ -261,15 +261,15 @@ impl Session<'_> {
     }
 
     fn show(&mut self, now: Stamp) {
-        let words = self.crew.words.borrow();
+        let heard = self.crew.heard.borrow();
         let state = self.engine.state();
         let now = state.wall_time(now);
-        self.voice.audience.glance(state, now, &words);
+        self.voice.audience.glance(state, now, &heard);
     }
 
     fn hear(&mut self, record: &Record) {
         if let Event::IterationEnded { slug, .. } = &record.event {
-            self.crew.words.borrow_mut().remove(slug);
+            self.crew.heard.borrow_mut().remove(slug);
         }
         let at = self.engine.state().wall_time(record.at);
         if let Some(line) = report::line(record, at, &self.voice.zone) {

@@ -88,7 +88,7 @@ pub(super) fn lines(glance: &Glance<'_>, canvas: Canvas) -> Vec<String> {
             .unwrap_or(0)
             .min(SLUG_COLUMNS)
             .min(canvas.columns / 3),
-        tokens: canvas.columns >= NARROW && shown.iter().any(|f| f.usage.tokens() > 0),
+        tokens: canvas.columns >= NARROW && shown.iter().any(|f| used(f, glance) > 0),
         stage: canvas.columns >= NARROW,
     };
     let mut out: Vec<Line> = shown
@@ -121,6 +121,12 @@ struct Columns {
     stage: bool,
 }
 
+/// Tokens of all its iterations, that under way with what it has told.
+fn used(feature: &FeatureView, glance: &Glance<'_>) -> u64 {
+    let now = glance.used(&feature.slug).unwrap_or_default();
+    feature.usage.plus(now).tokens()
+}
+
 fn feature_line(feature: &FeatureView, glance: &Glance<'_>, columns: &Columns) -> Line {
     let live = glance.live.is_some();
     let stage = stage_shown(feature.stage, live);
@@ -137,13 +143,13 @@ fn feature_line(feature: &FeatureView, glance: &Glance<'_>, columns: &Columns) -
     }
     line = line.and(format!(" #{:<2} {time:>6}", feature.iteration), "");
     if columns.tokens {
-        let used = match feature.usage.tokens() {
+        let used = match used(feature, glance) {
             0 => String::new(),
             used => tokens(used),
         };
         line = line.and(format!(" {used:>6}"), DIM);
     }
-    let output = glance.words.get(&feature.slug);
+    let output = glance.words(&feature.slug);
     let halted = glance.view.halt.is_some();
     // Cut when it is drawn.
     let words = about(feature, halted, output, glance.now, 400);

@@ -64,7 +64,7 @@ pub use table::{status_json, status_plain};
 pub use why::{why_json, why_text};
 
 use crate::core::View;
-use crate::model::{Slug, Stamp};
+use crate::model::{Slug, Stamp, Usage};
 use std::collections::BTreeMap;
 
 /// The picture at one moment, and what only a live run knows.
@@ -76,6 +76,27 @@ pub struct Glance<'a> {
     pub now: Stamp,
     /// Who is running it (`pid 4242 on laptop`); `None` when no run lives.
     pub live: Option<String>,
-    /// The last line of output of running agents; may be empty.
-    pub words: &'a BTreeMap<Slug, String>,
+    /// What running agents have told so far; may be empty.
+    pub heard: &'a BTreeMap<Slug, Heard>,
+}
+
+impl Glance<'_> {
+    /// The last line of a running agent's output.
+    fn words(&self, slug: &Slug) -> Option<&String> {
+        self.heard.get(slug)?.words.as_ref()
+    }
+
+    /// What the iteration under way has used, as far as that is known.
+    fn used(&self, slug: &Slug) -> Option<Usage> {
+        self.heard.get(slug)?.used
+    }
+}
+
+/// What a running agent has told so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The last line of its output.
+    pub words: Option<String>,
+    /// What its call has used until now, where it tells that before it ends.
+    pub used: Option<Usage>,
 }

@@ -215,7 +215,7 @@ impl Page<'_> {
     fn feature_row(&self, feature: &FeatureView) -> String {
         let slug = padded(feature.slug.as_str(), self.slug_columns);
         let glance = self.glance;
-        let output = glance.words.get(&feature.slug);
+        let output = glance.words(&feature.slug);
         let words = about(
             feature,
             glance.view.halt.is_some(),

@@ -26,7 +26,7 @@ pub fn status_plain(glance: &Glance<'_>) -> String {
             let now = glance.now;
             let runs = is_active(feature.stage) && glance.live.is_some();
             let time = runs.then(|| elapsed(now.since_ms(feature.since)));
-            let output = glance.words.get(&feature.slug);
+            let output = glance.words(&feature.slug);
             [
                 feature.slug.to_string(),
                 stage_shown(feature.stage, glance.live.is_some()).to_owned(),
@@ -82,10 +82,12 @@ pub fn status_json(glance: &Glance<'_>) -> Value {
         .iter()
         .map(|feature| {
             let mut value = safe(to_value(feature));
-            if let (Value::Object(fields), Some(output)) =
-                (&mut value, glance.words.get(&feature.slug))
+            if let (Value::Object(fields), Some(output)) = (&mut value, glance.words(&feature.slug))
             {
                 fields.insert("output".to_owned(), Value::String(escaped(output)));
+            }
+            if let (Value::Object(fields), Some(used)) = (&mut value, glance.used(&feature.slug)) {
+                fields.insert("iteration_usage".to_owned(), to_value(&used));
             }
             if let Value::Object(fields) = &mut value {
                 let (code, text) = first_reason(glance, feature);

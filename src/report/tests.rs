@@ -87,13 +87,22 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
     }
 }
 
-fn glance<'a>(view: &'a View, words: &'a BTreeMap<Slug, String>, live: bool) -> Glance<'a> {
+fn glance<'a>(view: &'a View, heard: &'a BTreeMap<Slug, Heard>, live: bool) -> Glance<'a> {
     Glance {
         view,
         now: T0.plus_ms(252_000),
         live: live.then(|| "pid 4242".to_owned()),
-        words,
+        heard,
     }
+}
+
+/// What one agent's last line is.
+fn heard(name: &str, words: &str) -> BTreeMap<Slug, Heard> {
+    let heard = Heard {
+        words: Some(words.to_owned()),
+        ..Heard::default()
+    };
+    BTreeMap::from([(slug(name), heard)])
 }
 
 fn page(view: &View, columns: usize, live: bool) -> String {
@@ -253,8 +262,8 @@ fn hostile_texts_steer_no_terminal() {
         at_once: Some(1),
     }];
     view.run.as_mut().unwrap().target.clone_from(&evil);
-    let words = BTreeMap::from([(slug("auth"), evil.clone())]);
-    let glance = glance(&view, &words, true);
+    let heard = heard("auth", &evil);
+    let glance = glance(&view, &heard, true);
     let json = status_json(&glance).to_string();
     let plain = status_plain(&glance);
     let summary = summary(&view, Path::new(&evil));
@@ -357,8 +366,8 @@ invoices    skipped      3          -        needs billing, which will not merge
 fn json_gives_times_twice_and_counts_stages() {
     let mut view = mixed();
     view.features[3].waits.push(Wait::Time(T0));
-    let words = BTreeMap::from([(slug("auth-login"), "now".to_owned())]);
-    let json = status_json(&glance(&view, &words, false));
+    let heard = heard("auth-login", "now");
+    let json = status_json(&glance(&view, &heard, false));
     assert_eq!(json["schema"], "harness.status");
     assert_eq!(json["version"], 1);
     assert_eq!(json["live"], false);
@@ -458,10 +467,10 @@ fn what_needs_a_person_is_told_in_full() {
         "overwritten: {}; b.rs; Commit them; Aborting\n",
         "a".repeat(250)
     );
-    let words = BTreeMap::new();
+    let heard = BTreeMap::new();
     for text in [
         summary(&view, Path::new(".harness")),
-        status_plain(&glance(&view, &words, false)),
+        status_plain(&glance(&view, &heard, false)),
     ] {
         assert!(text.contains(&long), "{text}");
         assert!(
@@ -501,11 +510,11 @@ fn a_feature_without_changes_is_not_said_to_be_anothers_commit() {
     let mut feature = feature("auth", Stage::Merged);
     feature.empty = true;
     let view = view_of(vec![feature]);
-    let words = BTreeMap::new();
+    let heard = BTreeMap::new();
     for text in [
         page(&view, 100, false),
         summary(&view, Path::new(".harness")),
-        status_plain(&glance(&view, &words, false)),
+        status_plain(&glance(&view, &heard, false)),
     ] {
         assert!(
             text.contains("auth  nothing to merge: it changes nothing\n")

@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::{FeatureView, Stage, Wait};
 use crate::model::{Slug, Stamp, Usage};
+use crate::report::Heard;
 use crate::report::steady::is_combining;
 use crate::report::tests::{feature, view_of};
 use indicatif::TermLike;
@@ -121,12 +122,12 @@ fn terminal(columns: u16) -> Terminal {
 
 fn show(bars: &mut Bars, features: Vec<FeatureView>, columns: u16) {
     let view = view_of(features);
-    let words = BTreeMap::new();
+    let heard = BTreeMap::new();
     let glance = Glance {
         view: &view,
         now: Stamp(view.features[0].since.0 + 252_000),
         live: Some("pid 1".to_owned()),
-        words: &words,
+        heard: &heard,
     };
     bars.show(&glance, terminal(columns));
 }
@@ -188,18 +189,26 @@ fn what_a_person_must_see_has_a_line_of_its_own() {
         ..Usage::default()
     };
     run.cached_percent = Some(87);
-    let words = BTreeMap::new();
+    let heard = Heard {
+        words: Some("reads the spec".to_owned()),
+        used: Some(Usage {
+            cache_read: 15_200,
+            output: 300,
+            ..Usage::default()
+        }),
+    };
+    let heard = [(slug("billing"), heard)].into();
     let glance = Glance {
         view: &view,
         now: Stamp(view.features[0].since.0 + 252_000),
         live: Some("pid 1".to_owned()),
-        words: &words,
+        heard: &heard,
     };
     bars.show(&glance, terminal(80));
     assert_eq!(
         screen.text(),
         "\
-billing  working   #3   4m12s
+billing  working   #3   4m12s    16k  reads the spec
 HALT: deploying · needs you: auth (blocked)
 1.2M tokens, $3.40, 87 % cached
 ░░░░░░░░░░░░░░░ 0/2 merged · 1/4 slots · 4m12s · 1 blocked"
@@ -219,12 +228,12 @@ fn a_terminal_that_can_is_told_how_far_it_is_and_told_to_stop() {
         feature("a", Stage::Merged),
         feature("b", Stage::Working),
     ]);
-    let words = BTreeMap::new();
+    let heard = BTreeMap::new();
     let glance = Glance {
         view: &view,
         now: Stamp(0),
         live: Some("pid 1".to_owned()),
-        words: &words,
+        heard: &heard,
     };
     let able = Terminal {
         progress: true,
@@ -326,12 +335,12 @@ fn a_terminal_that_is_gone_ends_the_picture_and_nothing_else() {
     let target = ProgressDrawTarget::term_like_with_hz(Box::new(Gone), 255);
     let mut bars = Bars::on(target, Box::new(io::sink()));
     let view = view_of(vec![feature("a", Stage::Working)]);
-    let words = BTreeMap::new();
+    let heard = BTreeMap::new();
     let glance = Glance {
         view: &view,
         now: Stamp(0),
         live: None,
-        words: &words,
+        heard: &heard,
     };
     bars.show(&glance, terminal(80));
     bars.say("a line");

@@ -83,12 +83,12 @@ fn never_more_lines_than_slots_and_four() {
         let run = view.run.as_mut().unwrap();
         run.parallel = slots;
         run.usage.input = 5_000_000;
-        let words = BTreeMap::new();
+        let heard = BTreeMap::new();
         let glance = Glance {
             view: &view,
             now: Stamp(0),
             live: Some("pid 1".to_owned()),
-            words: &words,
+            heard: &heard,
         };
         for columns in [20, 40, 80, 200] {
             let canvas = Canvas {

@@ -257,12 +257,12 @@ fn learnings(run: &RunHistory) -> Vec<Learning> {
 
 /// What goes on in the next run: first what would begin at once, each group in the order of the plan.
 fn next(view: &View, run: &RunHistory, live: Option<&String>) -> Vec<Next> {
-    let words = BTreeMap::new();
+    let heard = BTreeMap::new();
     let glance = Glance {
         view,
         now: run.last,
         live: live.cloned(),
-        words: &words,
+        heard: &heard,
     };
     let open = view.features.iter().filter(|feature| {
         feature.stage != Stage::Merged && command(feature).is_none() && !feature.unselected

@@ -16,7 +16,7 @@ fn told(features: Vec<FeatureView>, queue: &QueueView, live: bool, name: &str) -
         view: &view,
         now,
         live: live.then(|| "process 42 on here".to_owned()),
-        words: &BTreeMap::new(),
+        heard: &BTreeMap::new(),
     };
     why_text(&glance, queue, &slug(name)).unwrap()
 }
@@ -74,7 +74,7 @@ fn a_stop_says_who_asked_for_it() {
             view,
             now: Stamp(0),
             live: Some("somebody".to_owned()),
-            words: &BTreeMap::new(),
+            heard: &BTreeMap::new(),
         };
         why_json(&glance, &QueueView::default(), &slug("a")).unwrap()["why"].clone()
     };
