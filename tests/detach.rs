@@ -159,6 +159,47 @@ fn to_stop_now_ends_the_agent_and_keeps_its_work() {
 }
 
 #[test]
+fn nobody_but_a_run_is_asked_to_stop() {
+    let site = site();
+    site.harness(&["run", "--dry-run"]);
+    let mut stranger = std::process::Command::new("sleep")
+        .arg("600")
+        .spawn()
+        .unwrap();
+    // What a machine without start times leaves behind after a crash; the number is another's by now.
+    let says = |pid: u32| {
+        format!(r#"{{"pid":{pid},"start_time":null,"boot_id":null,"doing":"run 1","host":"box"}}"#)
+    };
+    site.write(".harness/lock", &says(stranger.id()));
+    let ran = site.harness(&["stop"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("nothing to stop"), "{}", ran.out);
+    assert!(stranger.try_wait().unwrap().is_none(), "it lives");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    // And one that holds the lock where it cannot be seen from here.
+    site.write(".harness/lock", &says(u32::MAX));
+    let lock = std::fs::File::open(site.repo.join(".harness/lock")).unwrap();
+    lock.lock().unwrap();
+    let ran = site.harness(&["stop"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.out);
+    assert!(ran.err.contains("cannot be seen from here"), "{}", ran.err);
+    let status = site.harness(&["status"]);
+    assert!(status.out.contains("on box"), "{}", status.out);
+}
+
+#[test]
+fn a_plan_is_shown_and_not_begun_apart() {
+    let mut site = site();
+    site.set("HARNESS_DRY_RUN", "1");
+    let ran = site.harness(&["run", "--detach"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("slow"), "{}", ran.out);
+    assert!(!ran.out.contains("goes on by itself"), "{}", ran.out);
+    assert!(!site.repo.join(".harness/journal.jsonl").exists());
+}
+
+#[test]
 fn without_a_run_there_is_nothing_to_attach_to_and_a_killed_one_has_no_end() {
     let site = site();
     let none = site.harness(&["attach"]);

@@ -11,6 +11,9 @@ use support::Site;
 fn everything(site: &Site) -> String {
     let files = std::process::Command::new("find")
         .args([".", "..", "-type", "f", "-not", "-path", "*/.git/*"])
+        // A rehearsal locks as a run does.
+        .args(["-not", "-path", "*/.harness/lock"])
+        .args(["-not", "-path", "*/.harness/.gitignore"])
         .current_dir(&site.repo)
         .output()
         .unwrap();

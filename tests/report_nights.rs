@@ -340,7 +340,7 @@ fn runs_and_what_they_came_to_are_told_for_people_and_programs() {
     assert!(text.contains("was cut off"), "{text}");
     assert_eq!(text.lines().count(), 3);
     assert_eq!(runs_text(&[], None, &TimeZone::UTC), "no run yet\n");
-    let (features, agents) = over_runs(&runs);
+    let (features, agents) = over_runs(&runs, None);
     let stats = Stats {
         run: None,
         runs: runs.len(),

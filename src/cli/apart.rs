@@ -107,8 +107,10 @@ pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
     };
     let before = place.read()?.state;
     let view = crate::core::view(&before, driver::wall_clock());
-    let stopping = view.run.and_then(|run| run.stop);
-    if driver::stop(&holder, args.now)? {
+    let this = |id: &str| holder.doing.strip_prefix("run ") == Some(id);
+    let run = view.run.filter(|run| this(&run.id));
+    let stopping = run.and_then(|run| run.stop);
+    if driver::stop(&place, &holder, args.now)? {
         out::out(&asked(&holder, stopping, args.now));
     }
     if args.no_wait {
@@ -119,6 +121,11 @@ pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     let after = place.read()?.state;
+    let run = crate::core::view(&after, driver::wall_clock()).run;
+    if !run.is_some_and(|run| this(&run.id)) {
+        out::out("it has ended before anything was begun\n");
+        return Ok(0);
+    }
     match after.exit_code() {
         Some(code) => out::out(&format!(
             "the run has ended with exit code {code}: {}\n",

@@ -67,6 +67,7 @@ pub(super) fn report(failure: &Failure, colour: bool) -> u8 {
 fn code(error: Option<&DriverError>) -> u8 {
     match error {
         Some(DriverError::Held(Held::By(_))) => HELD,
+        Some(DriverError::Interrupted { code }) => *code,
         Some(DriverError::Journal(_) | DriverError::Broken(_) | DriverError::Invariant(_)) => {
             DAMAGED
         }

@@ -2,13 +2,14 @@
 
 use super::args::LogsArgs;
 use super::{Desk, desk::Failure, features, known, out};
-use crate::core::view;
-use crate::driver::{Place, wall_clock};
+use crate::core::{Stage, State, view};
+use crate::driver::{Watch, wall_clock};
 use crate::model::{Problem, Slug};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Pause between two looks of `--follow`.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -41,17 +42,24 @@ pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
         .build()
         .map_err(anyhow::Error::new)?;
     let mut current = path;
+    // One listener for all looks: what comes in the middle of one counts, too.
+    let mut interrupt = runtime
+        .block_on(async { signal(SignalKind::interrupt()) })
+        .map_err(anyhow::Error::new)?;
+    let mut journal = Watch::of(&place);
     loop {
         let interrupted = runtime.block_on(async {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => true,
+                _ = interrupt.recv() => true,
                 () = tokio::time::sleep(LOOK_AGAIN) => false,
             }
         });
         if interrupted {
             return Ok(0);
         }
-        let (over, iteration) = progress(&place, &slug)?;
+        let (_, live) = journal.look()?;
+        let (ended, iteration) = progress(journal.state(), &slug);
+        let over = ended || live.is_none();
         let path = file(iteration);
         if path != current {
             shown = print_from(&current, shown);
@@ -70,10 +78,8 @@ pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
 }
 
 /// Whether nothing more will be added, and the last iteration's number.
-fn progress(place: &Place, slug: &Slug) -> Result<(bool, u32), Failure> {
-    use crate::core::Stage;
-    let reading = place.read()?;
-    let view = view(&reading.state, wall_clock());
+fn progress(state: &State, slug: &Slug) -> (bool, u32) {
+    let view = view(state, wall_clock());
     let stage = view
         .features
         .iter()
@@ -85,8 +91,7 @@ fn progress(place: &Place, slug: &Slug) -> Result<(bool, u32), Failure> {
             Stage::Merged | Stage::Blocked | Stage::Tripped | Stage::Parked | Stage::Failed
         )
     );
-    let over = reading.live.is_none() || ended;
-    Ok((over, reading.state.last_iteration(slug)))
+    (ended, state.last_iteration(slug))
 }
 
 /// Prints what stands in the file after `from`; returns where it ends.

@@ -17,16 +17,23 @@ use tokio::task::LocalSet;
 const REDRAW: Duration = Duration::from_millis(250);
 
 pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
-    if args.detach {
+    let (detaches, apart) = (args.detach, args.apart);
+    let (rehearses, probes) = (args.rehearse, !args.no_probe);
+    let flags = args.flags();
+    let place = desk.place()?;
+    // What only shows a plan has nothing that could go on by itself. What is wrong is said by the process that is begun.
+    let only_plans = || {
+        desk.load(&place, flags.clone())
+            .is_ok_and(|loaded| loaded.config.dry_run)
+    };
+    if detaches && !only_plans() {
         return detach(desk);
     }
-    let (rehearses, probes) = (args.rehearse, !args.no_probe);
-    let place = desk.place()?;
-    let leaving = match args.apart {
+    let leaving = match apart {
         true => Some(Leaving::new(&place)?),
         false => None,
     };
-    let config = desk.config(&place, args.flags())?;
+    let config = desk.config(&place, flags)?;
     if config.dry_run {
         return plan::dry_run(desk, &place, &config);
     }

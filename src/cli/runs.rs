@@ -4,7 +4,7 @@ use super::args::{RunsArgs, StatsArgs};
 use super::desk::Failure;
 use super::report::find;
 use super::{Desk, out};
-use crate::core::over_runs;
+use crate::core::{over_runs, view};
 use crate::driver::{self, local_zone};
 use crate::report::{Stats, runs_json, runs_text, stats_json, stats_text};
 
@@ -25,7 +25,11 @@ pub(super) fn stats(desk: &Desk, args: &StatsArgs) -> Result<u8, Failure> {
     if let Some(typed) = &args.run {
         runs = vec![find(&runs, typed)?.clone()];
     }
-    let (features, agents) = over_runs(&runs);
+    let now = match args.run {
+        Some(_) => None,
+        None => Some(view(&place.read()?.state, driver::wall_clock())),
+    };
+    let (features, agents) = over_runs(&runs, now.as_ref());
     let one = args.run.as_ref().and_then(|_| runs.first());
     let stats = Stats {
         run: one.map(|run| run.id.clone()),

@@ -5,7 +5,7 @@ use super::desk::{Failure, show};
 use super::{Desk, out, plan, terminal};
 use crate::agent;
 use crate::config::{Flags, Kind};
-use crate::core::{State, View, Wait, view};
+use crate::core::{State, View, view};
 use crate::driver::{Place, Reading, Watch, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
 use crate::model::{Problem, Slug, Stamp};
@@ -15,7 +15,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Pause between two looks of `--watch`.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(300);
@@ -102,13 +102,8 @@ fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
         // The journal knows of the HALT file only what the last run saw.
         let halt = Memory::at(&place.state_dir).halt();
         view.halt = halt.unwrap_or(view.halt);
-        // What only a run could give is not what is missing.
         for feature in &mut view.features {
-            let of_a_run = |wait: &Wait| {
-                let missing = [Wait::Slot, Wait::Budget, Wait::Deadline, Wait::Stopped];
-                missing.contains(wait)
-            };
-            feature.waits.retain(|wait| !of_a_run(wait));
+            feature.waits.retain(|wait| !wait.is_for_a_run());
         }
     }
     Ok(Seen {
@@ -187,8 +182,9 @@ pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure>
     let plain = bars.is_hidden();
     let mut last = String::new();
     let mut journal = Watch::of(place);
+    let mut ends = runtime.block_on(Ends::listen())?;
     loop {
-        let news = journal.look()?;
+        let (news, live) = journal.look()?;
         if !plain {
             for line in news {
                 bars.say(&line);
@@ -196,7 +192,7 @@ pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure>
         }
         let reading = Reading {
             state: journal.state().clone(),
-            live: place.holder(),
+            live,
         };
         let seen = seen(desk, place, reading)?;
         let glance = seen.glance();
@@ -214,28 +210,37 @@ pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure>
             bars.finish();
             return Ok(Some(seen));
         }
-        if runtime.block_on(told_to_end()) {
+        if runtime.block_on(ends.come_within(LOOK_AGAIN)) {
             bars.finish();
             return Ok(None);
         }
     }
 }
 
-/// Waits until it is time to look again, or until somebody wants no more of it: the terminal is to be left clean then.
-async fn told_to_end() -> bool {
-    let signals = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals.map(signal) else {
-        tokio::time::sleep(LOOK_AGAIN).await;
-        return false;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => true,
-        _ = terminate.recv() => true,
-        _ = hangup.recv() => true,
-        () = tokio::time::sleep(LOOK_AGAIN) => false,
+/// Signals that end a look that goes on: the terminal is to be left clean then. They are listened for all the time, so that none
+/// is lost that comes while something else is done.
+struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Ends {
+    async fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(anyhow::Error::new);
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn come_within(&mut self, pause: Duration) -> bool {
+        tokio::select! {
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => true,
+            _ = self.hangup.recv() => true,
+            () = tokio::time::sleep(pause) => false,
+        }
     }
 }

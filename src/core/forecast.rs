@@ -43,12 +43,14 @@ pub fn forecast(view: &View, now: Stamp) -> Option<Forecast> {
     let one_by_one = chain.saturating_mul(u64::from(run.parallel));
     let calls_left = u64::from(run.max_iterations.saturating_sub(run.iterations));
     let calls_needed = u64::from(run.iterations).saturating_mul(open) / landed.max(1);
+    let left_ms = in_ms.saturating_mul(open.max(one_by_one)) / landed.max(1);
     let known = landed >= LEAST_LANDED
         && now.since_ms(last).saturating_mul(landed) <= in_ms.saturating_mul(LATE)
         && one_by_one <= open.saturating_mul(2)
-        && calls_needed <= calls_left;
-    known.then(|| Forecast {
-        left_ms: in_ms.saturating_mul(open.max(one_by_one)) / landed,
+        && calls_needed <= calls_left
+        && run.until.is_none_or(|until| now.plus_ms(left_ms) <= until);
+    known.then_some(Forecast {
+        left_ms,
         landed,
         in_ms,
     })
@@ -60,6 +62,7 @@ fn goes_on(run: &RunView) -> bool {
     let budget = [run.budget.left_micro_usd, run.budget.left_tokens];
     run.ended.is_none()
         && run.stop.is_none()
+        && !run.time_up
         && run.strain.is_none()
         && run.broken_base.is_none()
         && !is_closed

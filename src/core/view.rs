@@ -206,6 +206,17 @@ pub enum Wait {
     Stopped,
 }
 
+impl Wait {
+    /// Whether it is a living run that it waits for: without one, what only a run could give is not what is missing.
+    #[must_use]
+    pub fn is_for_a_run(&self) -> bool {
+        matches!(
+            self,
+            Self::Slot | Self::Budget | Self::Deadline | Self::Stopped
+        )
+    }
+}
+
 /// So far the last record may lie ahead of the wall clock without a word: clocks are corrected all the time.
 const AHEAD_MS: u64 = 60_000;
 

@@ -4,8 +4,11 @@
 //! that one's errors are seen where the person is. This file decides nothing about a run.
 
 use super::error::DriverError;
+use super::place::Place;
+use super::signals::{Drain, Signals, exit_code};
 use crate::fault::{self, Point};
 use crate::journal::Holder;
+use crate::model::{Code, Problem};
 use crate::process::{self, Wish};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -14,6 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
+
+/// Before the name of the run in the line that says that it has begun.
+const BEGUN: &str = "begun ";
 
 /// What became of a run that was to go on by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,32 +52,36 @@ pub async fn begin_apart(args: &[OsString]) -> Result<Begun, DriverError> {
         .and_then(|()| command.spawn())
         .map_err(failed())?;
     let pid = child.id().unwrap_or_default();
-    let mut interrupted = false;
-    let mut run = String::new();
+    let mut signals = Signals::listen(Drain::listen());
+    let mut interrupted = None;
+    let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
         let mut stdout = BufReader::new(stdout);
-        let mut line = std::pin::pin!(stdout.read_line(&mut run));
+        let mut read = std::pin::pin!(stdout.read_line(&mut line));
         loop {
             tokio::select! {
                 // What was read of a line that broke off counts as nothing.
-                _ = &mut line => break,
-                _ = tokio::signal::ctrl_c() => {
-                    interrupted = true;
+                _ = &mut read => break,
+                wish = signals.next() => {
+                    interrupted = Some(exit_code(wish));
                     // It is ours and nobody has waited for it: the number is its own.
                     process::ask(pid, None, None, Wish::Terminate).map_err(failed())?;
                 }
             }
         }
     }
-    if let Some(run) = run.strip_suffix('\n').filter(|run| !run.is_empty()) {
+    let run = line
+        .strip_prefix(BEGUN)
+        .and_then(|run| run.strip_suffix('\n'));
+    if let Some(run) = run {
         let run = run.to_owned();
         return Ok(Begun::Yes { run, pid });
     }
     let status = child.wait().await.map_err(failed())?;
-    let code = match (status.code(), status.signal()) {
-        (_, Some(_)) if interrupted => 130,
-        (Some(code), _) => u8::try_from(code).unwrap_or(1),
-        (None, signal) => u8::try_from(128 + signal.unwrap_or(0)).unwrap_or(1),
+    let code = match (status.code(), status.signal(), interrupted) {
+        (_, Some(_), Some(code)) => code,
+        (Some(code), ..) => u8::try_from(code).unwrap_or(1),
+        (None, signal, _) => u8::try_from(128 + signal.unwrap_or(0)).unwrap_or(1),
     };
     Ok(Begun::No { code })
 }
@@ -114,7 +124,7 @@ impl Apart {
         }
         // Who waited may be gone; the run is not.
         let mut stdout = std::io::stdout();
-        let _ = writeln!(stdout, "{run}").and_then(|()| stdout.flush());
+        let _ = writeln!(stdout, "{BEGUN}{run}").and_then(|()| stdout.flush());
         let mut options = std::fs::OpenOptions::new();
         let log = fault::at(Point::RunLogOpen)
             .and_then(|()| options.create(true).append(true).open(run_log))
@@ -132,8 +142,19 @@ pub fn is_run(holder: &Holder) -> bool {
 /// Asks a run to stop: to drain, or to end what is under way `now`. `false`: it has ended.
 ///
 /// # Errors
-/// When it is somebody else's.
-pub fn stop(holder: &Holder, now: bool) -> Result<bool, DriverError> {
+/// When it is somebody else's, or cannot be seen from here: in another container, or on another machine.
+pub fn stop(place: &Place, holder: &Holder, now: bool) -> Result<bool, DriverError> {
+    let seen = process::alive(holder.pid, holder.start_time, holder.boot_id.as_deref());
+    if !seen && place.holder().as_ref() == Some(holder) {
+        let text = format!(
+            "{} is under way as process {} on {}, which cannot be seen from here",
+            holder.doing, holder.pid, holder.host
+        );
+        let problem = Problem::error(text).code(Code::NotPossible);
+        return Err(DriverError::problem(problem.help(
+            "stop it where it was begun; `harness pause` works from here: it starts nothing new then",
+        )));
+    }
     let wish = if now { Wish::Terminate } else { Wish::Drain };
     let boot = holder.boot_id.as_deref();
     process::ask(holder.pid, holder.start_time, boot, wish)

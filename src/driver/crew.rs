@@ -243,6 +243,7 @@ impl Crew {
 }
 
 /// Where commands run, and in what sandbox.
+#[derive(Clone)]
 pub(super) struct Station {
     pub(super) cwd: PathBuf,
     pub(super) sandbox: Option<Sandbox>,

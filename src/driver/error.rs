@@ -34,6 +34,12 @@ pub enum DriverError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A person or the system ended it with a signal, before anything was changed.
+    #[error("interrupted; nothing was changed")]
+    Interrupted {
+        /// Exit code for that signal.
+        code: u8,
+    },
     /// The state directory could not be kept up in the middle of a run.
     #[error("the run stopped: {0}")]
     Broken(String),
@@ -83,7 +89,7 @@ impl DriverError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Problems(_) => Code::NotPossible,
+            Self::Problems(_) | Self::Interrupted { .. } => Code::NotPossible,
             Self::Git(error) => git_code(error),
             Self::Held(Held::By(_)) => Code::Locked,
             Self::Held(Held::Io { .. })

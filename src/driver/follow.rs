@@ -7,7 +7,7 @@ use super::damage;
 use super::error::DriverError;
 use super::place::Place;
 use crate::core::State;
-use crate::journal::{self, Follower, Mark};
+use crate::journal::{self, Follower, Holder, Mark};
 use crate::model::Record;
 use crate::report;
 use jiff::tz::TimeZone;
@@ -22,6 +22,7 @@ pub struct Watch {
     place: Place,
     follower: Follower,
     pub(super) state: State,
+    has_looked: bool,
 }
 
 impl Watch {
@@ -34,16 +35,31 @@ impl Watch {
             follower: Follower::from(place.journal_file(), mark),
             place: place.clone(),
             state,
+            has_looked: false,
         }
     }
 
     /// Takes in what was appended since the last look, and says it in lines of the run log, but for what goes its usual way;
-    /// at the first look, nothing is new.
+    /// at the first look, nothing is new. And who runs it now, if anybody.
     ///
     /// # Errors
     /// When the journal is damaged.
-    pub fn look(&mut self) -> Result<Vec<String>, DriverError> {
-        let is_first = self.state.seq() == 0;
+    pub fn look(&mut self) -> Result<(Vec<String>, Option<Holder>), DriverError> {
+        let before = self.place.holder();
+        let mut lines = self.read()?;
+        let mut live = None;
+        if before.is_some() {
+            live = self.place.holder();
+            if live != before {
+                // What it wrote last is not to be missed: without it, its end looks like a crash.
+                lines.extend(self.read()?);
+            }
+        }
+        Ok((lines, live))
+    }
+
+    fn read(&mut self) -> Result<Vec<String>, DriverError> {
+        let is_first = !std::mem::replace(&mut self.has_looked, true);
         let news = self.follower.look()?;
         if news.anew {
             self.state = State::new();

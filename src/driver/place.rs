@@ -85,10 +85,10 @@ impl Place {
     /// When the journal is damaged.
     pub fn read(&self) -> Result<Reading, DriverError> {
         let mut watch = Watch::of(self);
-        watch.look()?;
+        let (_, live) = watch.look()?;
         Ok(Reading {
             state: watch.state,
-            live: self.holder(),
+            live,
         })
     }
 
@@ -118,9 +118,11 @@ impl Place {
     /// The living process that holds the lock, if any.
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
-        journal::read_holder(&self.state_dir).filter(|holder| {
+        let holder = journal::read_holder(&self.state_dir)?;
+        let is_there = journal::is_held(&self.state_dir).unwrap_or_else(|| {
             process::alive(holder.pid, holder.start_time, holder.boot_id.as_deref())
-        })
+        });
+        is_there.then_some(holder)
     }
 
     /// Directory of one iteration's records: prompt, output, result.

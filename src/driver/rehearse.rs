@@ -1,7 +1,7 @@
 //! A night in small: setting up and the gate on what features would build on, one turn of each agent, room on the disk.
 //!
-//! Nothing is left of it: the worktree is a gate's and is removed, nothing is journalled, no verdict is kept. This file
-//! never decides whether a run should begin.
+//! Nothing is left of it but the state directory: the worktree is a gate's that no run has, and is removed; nothing is
+//! journalled, no verdict is kept. Nobody else is at work meanwhile. This file never decides whether a run should begin.
 
 use super::crew::{Crew, Station};
 use super::doctor;
@@ -10,12 +10,14 @@ use super::integrate::checked_out;
 use super::machine::free_space;
 use super::place::Place;
 use super::preflight::Ready;
+use super::signals::{Drain, Signals, exit_code};
 use super::world::blocking;
 use crate::core::{Stage, State, view};
 use crate::gate::{self, Verdict};
+use crate::git::integration_ref;
 use crate::journal::{self, Lock};
 use crate::learnings::Memory;
-use crate::model::{EffectKey, Event, Oid, Problem, Record, RunId, Slug, Stamp, WorktreeName};
+use crate::model::{EffectKey, Event, Oid, Problem, Record, RunId, Slug, Stamp};
 use crate::process::PrivateTemp;
 use crate::report::{Past, Rehearsal, Room, Tried};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,17 +26,59 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
+use tokio::sync::watch;
+
+/// The place of the rehearsal's worktree among those of gates: no run has as many.
+const PLACE: u32 = 1000;
+
+/// Tells when it is to end, and with which exit code.
+type Stop = watch::Receiver<Option<u8>>;
 
 /// Rehearses. `foreseen` is the state that a run would begin with; `probe` has each agent answer once, which costs what
 /// that costs.
 ///
 /// # Errors
-/// A run lives, git or the disk failed, or a person interrupted it.
+/// A run lives, git or the disk failed, or a signal ended it.
 pub async fn rehearse(
     ready: Ready,
     foreseen: &State,
     probe: bool,
     now: Stamp,
+) -> Result<Rehearsal, DriverError> {
+    until_told(|stop| rehearsed(ready, foreseen, probe, now, stop)).await
+}
+
+/// The commands of the project on what features build on, each timed, up to the first that fails; and how many bytes the
+/// worktree takes then.
+///
+/// # Errors
+/// As [`rehearse`].
+pub async fn try_base(ready: Ready) -> Result<(Vec<Tried>, Option<u64>), DriverError> {
+    until_told(|stop| tried(ready, stop)).await
+}
+
+/// Does something that a signal can end.
+async fn until_told<T>(work: impl AsyncFnOnce(Stop) -> T) -> T {
+    let mut signals = Signals::listen(Drain::listen());
+    let (tell, stop) = watch::channel(None);
+    let listen = async {
+        loop {
+            let wish = signals.next().await;
+            tell.send_replace(Some(exit_code(wish)));
+        }
+    };
+    tokio::select! {
+        done = work(stop) => done,
+        never = listen => never,
+    }
+}
+
+async fn rehearsed(
+    ready: Ready,
+    foreseen: &State,
+    probe: bool,
+    now: Stamp,
+    mut stop: Stop,
 ) -> Result<Rehearsal, DriverError> {
     let (place, config, env) = (ready.place.clone(), ready.config.clone(), ready.env.clone());
     let target = ready
@@ -42,9 +86,12 @@ pub async fn rehearse(
         .refname
         .trim_start_matches("refs/heads/")
         .to_owned();
-    let base = ready.target.tip.short().to_owned();
-    let (tried, each) = try_base(ready).await?;
-    let agents = doctor::agents(&place, &config, &env, probe).await;
+    let base = base(&ready)?.short().to_owned();
+    let (tried, each) = tried(ready, stop.clone()).await?;
+    let agents = tokio::select! {
+        agents = doctor::agents(&place, &config, &env, probe) => agents,
+        code = told(&mut stop) => return Err(DriverError::Interrupted { code }),
+    };
     let gates = u64::from(config.merge.parallel_gates);
     let free = free_space(&config.worktrees.dir).ok();
     let room = free.zip(each).map(|(free, each)| Room {
@@ -72,35 +119,50 @@ pub async fn rehearse(
     })
 }
 
-/// The commands of the project on what features build on, each timed, up to the first that fails; and how many bytes the
-/// worktree takes then.
-///
-/// # Errors
-/// As [`rehearse`].
-pub async fn try_base(ready: Ready) -> Result<(Vec<Tried>, Option<u64>), DriverError> {
-    let state_dir = &ready.place.state_dir;
-    let _lock = match state_dir.is_dir() {
-        true => Some(Lock::take(state_dir, &Place::this_process("rehearsal"))?),
-        false => None,
-    };
-    let state = ready.place.read()?.state;
-    let keep: Vec<WorktreeName> = state.held_worktrees().map(|(name, _)| name).collect();
-    let tip = ready.target.tip.clone();
-    let memory = Memory::at(state_dir);
+/// When it is to end.
+async fn told(stop: &mut Stop) -> u8 {
+    match stop.wait_for(Option::is_some).await.map(|code| *code) {
+        Ok(Some(code)) => code,
+        // Nobody can tell it any more.
+        _ => std::future::pending().await,
+    }
+}
+
+/// What a run that began now would build on: what has landed, also where that is not in the target yet.
+fn base(ready: &Ready) -> Result<Oid, DriverError> {
+    let (repo, target) = (&ready.place.repo, &ready.target);
+    let landed = repo.tip(&integration_ref(&target.refname))?;
+    Ok(match landed {
+        Some(landed) if !repo.descends(&target.tip, &landed)? => landed,
+        _ => target.tip.clone(),
+    })
+}
+
+async fn tried(ready: Ready, stop: Stop) -> Result<(Vec<Tried>, Option<u64>), DriverError> {
+    // Also where harness was never used before: a run may begin meanwhile.
+    let memory = Memory::open(&ready.place.state_dir)?;
+    let _lock = Lock::take(memory.dir(), &Place::this_process("rehearsal"))?;
+    let base = base(&ready)?;
     let (crew, _) = Crew::new(ready, RunId("rehearsal".to_owned()), memory);
     let crew = Rc::new(crew);
-    let tried = in_a_gate(&crew, &tip).await;
-    let (pool, target) = (crew.worktrees.clone(), crew.target.clone());
-    let tidied = blocking(move || pool.tidy(&keep, &[], &target)).await;
+    let tried = in_a_gate(&crew, &base, &stop).await;
+    let pool = crew.worktrees.clone();
+    let removed = blocking(move || pool.discard_gate(PLACE)).await;
     let tried = tried?;
-    tidied.map_err(DriverError::Broken)?;
+    removed.map_err(DriverError::Broken)?;
     Ok(tried)
 }
 
-async fn in_a_gate(crew: &Rc<Crew>, tip: &Oid) -> Result<(Vec<Tried>, Option<u64>), DriverError> {
+async fn in_a_gate(
+    crew: &Rc<Crew>,
+    base: &Oid,
+    stop: &Stop,
+) -> Result<(Vec<Tried>, Option<u64>), DriverError> {
     let refused = |why: String| DriverError::problem(Problem::error(why));
     let begun = Instant::now();
-    let cwd = checked_out(crew, tip, 1, false).await.map_err(refused)?;
+    let cwd = checked_out(crew, base, PLACE, false)
+        .await
+        .map_err(refused)?;
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut tried = vec![Tried {
         what: "checkout",
@@ -111,18 +173,27 @@ async fn in_a_gate(crew: &Rc<Crew>, tip: &Oid) -> Result<(Vec<Tried>, Option<u64
     let Ok(cwd) = cwd else {
         return Ok((tried, None));
     };
-    let base = crew.env.get(OsStr::new("TMPDIR")).map(Path::new);
-    let logs = PrivateTemp::create(base, "rehearsal")
+    let temporary = crew.env.get(OsStr::new("TMPDIR")).map(Path::new);
+    let logs = PrivateTemp::create(temporary, "rehearsal")
         .map_err(|(dir, source)| DriverError::io("make", dir)(source))?;
-    let setup = crew
-        .config
-        .worktrees
-        .setup
-        .iter()
-        .map(|one| ("set-up", one));
-    let verify = crew.config.verify.commands.iter().map(|one| ("gate", one));
-    for (what, command) in setup.chain(verify) {
-        let one = try_one(crew, what, command, &cwd, logs.path()).await?;
+    let root = crew.place.repo.root();
+    let of = |what, commands: &[String], cwd: &Path, tree: Option<&Path>| -> Vec<_> {
+        let station = Station {
+            sandbox: crew.confinement.checks(tree, cwd),
+            cwd: cwd.to_owned(),
+        };
+        let each = commands.iter();
+        each.map(|one| (what, one.clone(), station.clone()))
+            .collect()
+    };
+    let (config, tree) = (&crew.config, Some(cwd.as_path()));
+    let all = [
+        of("fingerprint", &config.verify.fingerprint, root, None),
+        of("set-up", &config.worktrees.setup, &cwd, tree),
+        of("gate", &config.verify.commands, &cwd, tree),
+    ];
+    for (what, command, station) in all.into_iter().flatten() {
+        let one = try_one(crew, (what, &command), station, logs.path(), stop).await?;
         let failed = one.failed.is_some();
         tried.push(one);
         if failed {
@@ -135,37 +206,22 @@ async fn in_a_gate(crew: &Rc<Crew>, tip: &Oid) -> Result<(Vec<Tried>, Option<u64
 
 async fn try_one(
     crew: &Crew,
-    what: &'static str,
-    command: &str,
-    cwd: &Path,
+    (what, command): (&'static str, &str),
+    station: Station,
     logs: &Path,
+    stop: &Stop,
 ) -> Result<Tried, DriverError> {
-    let station = Station {
-        sandbox: crew.confinement.checks(Some(cwd), cwd),
-        cwd: cwd.to_owned(),
-    };
     let log: PathBuf = logs.join("log");
-    let checks = crew.checks(
-        vec![command.to_owned()],
-        &EffectKey::Tidy,
-        None,
-        log,
-        station,
-    );
-    let interrupted = async {
-        // Where it cannot be listened for, it ends the program.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
+    let commands = vec![command.to_owned()];
+    let checks = crew.checks(commands, &EffectKey::Tidy, None, log, station);
+    let mut stop = stop.clone();
+    let mut code = 0;
+    let interrupted = async { code = told(&mut stop).await };
     let (took_ms, failed) = match gate::verify(checks, interrupted).await {
         Verdict::Green { gate_ms } => (gate_ms, None),
         Verdict::Red { tail, gate_ms, .. } => (gate_ms, Some(tail)),
         Verdict::NotStarted { why } => (0, Some(why)),
-        Verdict::Stopped => {
-            let problem = Problem::error("the rehearsal was interrupted");
-            return Err(DriverError::problem(problem.help("nothing was changed")));
-        }
+        Verdict::Stopped => return Err(DriverError::Interrupted { code }),
     };
     Ok(Tried {
         what,

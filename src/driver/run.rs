@@ -100,7 +100,9 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let cleared = leftovers::clear(&crew.worktrees, &crew.place, &crew.target)?;
     crew.place.repo.begin_record();
     let clock = Clock::after(engine.state());
-    let begins = begins(&crew, engine.state(), clock.now()).await?;
+    // In this order: by the journal's clock a time of the day is never before it shows on the wall.
+    let wall = wall_clock();
+    let begins = begins(&crew, engine.state(), (clock.now(), wall)).await?;
     let (sender, messages) = unbounded_channel();
     let notifier = Notifier::begin(&crew, &contents.records, engine.state(), &sender);
     let (wakeful, sleepy) = Wakeful::begin(&crew);
@@ -154,7 +156,7 @@ fn open_log(place: &Place) -> Result<File, DriverError> {
 }
 
 /// The run's first observation: what it is asked to do, and where it stands.
-async fn begins(crew: &Crew, state: &State, now: Stamp) -> Result<Input, DriverError> {
+async fn begins(crew: &Crew, state: &State, clocks: (Stamp, Stamp)) -> Result<Input, DriverError> {
     let repo = &crew.place.repo;
     let ground = repo.ground(&crew.target, state.published(&crew.target))?;
     let mut lost = Vec::new();
@@ -170,7 +172,6 @@ async fn begins(crew: &Crew, state: &State, now: Stamp) -> Result<Input, DriverE
         }
     }
     let mut settings = crew.config.settings();
-    let clocks = (now, wall_clock());
     settings.until = deadline(crew.config.run.until, state, clocks, &TimeZone::system());
     settings.merge.gate = gate_digest(crew).await?;
     for (name, agent) in &mut settings.agents {

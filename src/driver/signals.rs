@@ -59,6 +59,14 @@ impl Signals {
     }
 }
 
+/// Exit code of what has nothing to drain and ends at this wish.
+pub(super) fn exit_code(wish: StopLevel) -> u8 {
+    match wish {
+        StopLevel::Terminate { code } => code,
+        StopLevel::Drain => INTERRUPTED,
+    }
+}
+
 async fn one(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {

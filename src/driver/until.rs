@@ -11,7 +11,8 @@ use jiff::{Timestamp, ToSpan};
 use std::time::Duration;
 
 /// The end of the time of a run that begins at `now` by the journal, when the wall clock reads `wall`. A run that goes on
-/// with what a killed one was asked for has no more time than that one had.
+/// with what a killed one was asked for has no more time than that one had, unless that is over: who asks again then means
+/// the next time.
 pub(super) fn deadline(
     until: Option<Until>,
     state: &State,
@@ -21,7 +22,8 @@ pub(super) fn deadline(
     let until = until?;
     let asked = until.to_string();
     let earlier = state.cut_off_until();
-    if let Some(earlier) = earlier.filter(|earlier| earlier.asked == asked) {
+    let goes_on = |earlier: &&Deadline| earlier.asked == asked && earlier.at > now;
+    if let Some(earlier) = earlier.filter(goes_on) {
         return Some(earlier.clone());
     }
     let left_ms = match until {
@@ -54,6 +56,7 @@ fn millis(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Event, Ground, Oid, Record, Relation, RunId, Settings};
 
     const HOUR: u64 = 3_600_000;
 
@@ -90,6 +93,46 @@ mod tests {
         assert_eq!(left("07:30", "2026-10-24T22:30"), 10 * HOUR);
         // At 02:00 the clock is set to 03:00: the time that there is not is as much later.
         assert_eq!(left("02:30", "2026-03-29T01:30"), HOUR);
+    }
+
+    #[test]
+    fn who_goes_on_with_a_killed_run_has_no_more_time_than_that_had_until_it_is_over() {
+        let mut state = State::new();
+        let begun = wall("2026-11-26T22:30");
+        let until = Until::parse("07:30");
+        let first = deadline(until, &state, (Stamp(1_000), begun), &berlin()).unwrap();
+        let settings = Settings {
+            until: Some(first.clone()),
+            ..Settings::default()
+        };
+        let oid = || Oid::parse(&"a".repeat(40)).unwrap();
+        let ground = Ground {
+            tip: oid(),
+            tree: oid(),
+            target: oid(),
+            relation: Relation::Behind,
+        };
+        let event = Event::RunStarted {
+            run: RunId("r1".to_owned()),
+            settings: Box::new(settings),
+            target: "refs/heads/main".to_owned(),
+            ground,
+        };
+        state.apply(&Record {
+            seq: 1,
+            at: Stamp(1_000),
+            event,
+        });
+        let again = |hours: u64| {
+            let clocks = (Stamp(1_000 + hours * HOUR), begun.plus_ms(hours * HOUR));
+            deadline(until, &state, clocks, &berlin()).unwrap().at
+        };
+        assert_eq!(again(8), first.at);
+        assert_eq!(
+            again(9),
+            first.at.plus_ms(24 * HOUR),
+            "it is the next night"
+        );
     }
 
     #[test]

@@ -79,6 +79,17 @@ impl Worktrees {
         Ok(())
     }
 
+    /// Removes one gate's worktree.
+    ///
+    /// # Errors
+    /// git or the disk failed; doing it again continues.
+    pub fn discard_gate(&self, place: u32) -> Result<(), GitError> {
+        let _guard = self.guard();
+        self.remove(&self.gate_path(place))?;
+        self.drop_dir();
+        Ok(())
+    }
+
     /// Removes all of it: every worktree of the pool, every branch `harness/*` whose commits the target
     /// holds, all candidates and pins of merges. With `force` the other branches go too; their tips stay under
     /// `refs/harness/old/`. Snapshots stay.

@@ -12,6 +12,8 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 const CACHE_NAME: &str = "journal.cache";
+/// A bigger one is none of ours.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// What it was made of, and by whom.
 #[derive(Serialize, Deserialize)]
@@ -49,7 +51,13 @@ pub fn keep(dir: &Path, maker: &str, mark: Mark, text: &[u8]) -> io::Result<()> 
 /// What `maker` keeps of the journal in `dir`, as that stands now, and how far it was read for it.
 #[must_use]
 pub fn kept(dir: &Path, maker: &str) -> Option<(Mark, Vec<u8>)> {
-    let mut file = BufReader::new(File::open(dir.join(CACHE_NAME)).ok()?);
+    let path = dir.join(CACHE_NAME);
+    // What somebody else has put in its place may never come to an end.
+    let about = path.symlink_metadata().ok()?;
+    if !about.is_file() || about.len() > MOST_BYTES {
+        return None;
+    }
+    let mut file = BufReader::new(File::open(path).ok()?);
     let mut line = Vec::new();
     file.by_ref().take(4096).read_until(b'\n', &mut line).ok()?;
     let head: Head = serde_json::from_slice(&line).ok()?;

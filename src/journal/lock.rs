@@ -111,6 +111,26 @@ impl Drop for Lock {
     }
 }
 
+/// Whether somebody holds the lock in `dir`: the kernel says it, wherever that process is. `None`: it cannot be asked.
+///
+/// Asking takes a share of the lock for a moment; who wants all of it at that moment looks again.
+#[must_use]
+pub fn is_held(dir: &Path) -> Option<bool> {
+    let file = match File::open(dir.join(FILE_NAME)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(false),
+        Err(_) => return None,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => {
+            let _ = file.unlock();
+            Some(false)
+        }
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
+    }
+}
+
 /// Who wrote the lock file in `dir` last, if it says. Whether that process still lives is for the
 /// caller to find out.
 #[must_use]
@@ -147,7 +167,9 @@ mod tests {
             error.to_string().contains("process 4242 on box (run r1)"),
             "{error}"
         );
+        assert_eq!(is_held(dir.path()), Some(true));
         drop(first);
+        assert_eq!(is_held(dir.path()), Some(false));
         assert!(read_holder(dir.path()).is_none());
         assert!(Lock::take(dir.path(), &holder("run r2")).is_ok());
     }

@@ -17,7 +17,7 @@ pub use cache::{keep, kept};
 pub use follow::{Follower, News};
 #[cfg(feature = "fuzzing")]
 pub(crate) use fuzz::fuzz;
-pub use lock::{Held, Holder, Lock, read_holder};
+pub use lock::{Held, Holder, Lock, is_held, read_holder};
 pub use mend::{Mended, mend};
 pub use read::{Contents, Mark, read};
 

@@ -11,8 +11,8 @@ use harness::core::Running;
 use harness::driver::turn::{Observation, World};
 use harness::journal::JournalError;
 use harness::model::{
-    Command, Effect, EffectKey, FeatureSpec, Input, Record, Settings, Slug, Stamp, WorktreeName,
-    WriteJob, Writing,
+    Command, Effect, EffectKey, Event, FeatureSpec, Input, Record, Settings, Slug, Stamp,
+    WorktreeName, WriteJob, Writing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,6 +94,9 @@ impl World for Sim {
                 return Err(JournalError::Damaged { path, line, why });
             }
             self.auditor.hear(record);
+            if let Event::FoundDone { slug, .. } = &record.event {
+                self.gives_up_unsaved(slug);
+            }
             self.disk.journal.push(record.clone());
         }
         Ok(())
@@ -150,6 +153,15 @@ impl World for Sim {
 }
 
 impl Sim {
+    /// What a person calls done is worked on no more, and its worktree is anybody's: who takes it or clears it away keeps
+    /// what is in it beside all branches (`git::Worktrees` does so, whoever it was of).
+    fn gives_up_unsaved(&mut self, slug: &Slug) {
+        let worktrees = self.disk.worktrees.values_mut();
+        for (_, unsaved) in worktrees.filter(|(own, _)| own == slug) {
+            *unsaved = false;
+        }
+    }
+
     pub(super) fn new(
         mut dice: Dice,
         faults: Faults,

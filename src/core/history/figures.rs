@@ -3,7 +3,7 @@
 //! Sums only; what they mean is said elsewhere.
 
 use super::RunHistory;
-use crate::core::Stage;
+use crate::core::{Stage, View};
 use crate::model::{Oid, Red, Slug, Stamp, Usage};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -238,10 +238,12 @@ pub(super) fn credit<'a>(
     }
 }
 
-/// The figures of several runs together, in the order in which they went.
+/// The figures of several runs together, in the order in which they went; with `now`, by how things stand since: people may
+/// have taken back what landed.
 #[must_use]
 pub fn over_runs(
     runs: &[RunHistory],
+    now: Option<&View>,
 ) -> (
     BTreeMap<Slug, FeatureFigures>,
     BTreeMap<String, AgentFigures>,
@@ -264,6 +266,16 @@ pub fn over_runs(
         for (slug, figures) in &mut features {
             if !known.contains(slug) {
                 figures.stage = None;
+            }
+        }
+    }
+    if let Some(now) = now {
+        let stages = now.features.iter().map(|it| (&it.slug, it.stage));
+        let stages: BTreeMap<&Slug, Stage> = stages.collect();
+        for (slug, figures) in &mut features {
+            figures.stage = stages.get(slug).copied();
+            if figures.stage.is_some_and(|stage| stage != Stage::Merged) {
+                figures.landed = None;
             }
         }
     }

@@ -48,7 +48,10 @@ pub fn history_of(records: &[Record], run: &RunId) -> Option<Told> {
 fn tell(records: &[Record], mut at_end: impl FnMut(Teller<'_>)) {
     let mut state = State::new();
     let mut next = 0;
-    for range in ranges(records) {
+    let ranges = ranges(records);
+    let begins = ranges.iter().skip(1).map(|range| range.start);
+    let begins: Vec<usize> = begins.chain([records.len()]).collect();
+    for (range, after) in ranges.into_iter().zip(begins) {
         for record in &records[next..range.start] {
             state.apply(record);
         }
@@ -57,12 +60,19 @@ fn tell(records: &[Record], mut at_end: impl FnMut(Teller<'_>)) {
             for record in &records[range.start + 1..range.end] {
                 teller.take(record);
             }
+            // What was lost with it is found by the next run, and is its own all the same.
+            for record in &records[range.end..after] {
+                if let Event::IterationLost { slug, usage, .. } = &record.event {
+                    teller.lost(slug, usage.unwrap_or_default());
+                }
+            }
             at_end(teller);
         }
     }
 }
 
-/// Where the records of each run stand. What people did after a run had ended, or was killed, is not its own.
+/// Where the records of each run stand. What people did after a run had ended, or was killed, and what the next process
+/// noticed before its own run began, is not its own.
 fn ranges(records: &[Record]) -> Vec<Range<usize>> {
     let begins = records.iter().enumerate();
     let begins = begins.filter(|(_, record)| matches!(record.event, Event::RunStarted { .. }));
@@ -77,7 +87,7 @@ fn ranges(records: &[Record]) -> Vec<Range<usize>> {
         let theirs = || {
             own.iter()
                 .rev()
-                .take_while(|record| is_a_persons(&record.event))
+                .take_while(|record| comes_later(&record.event))
                 .count()
         };
         let length = ended.map_or_else(|| own.len() - theirs(), |last| last + 1);
@@ -86,10 +96,13 @@ fn ranges(records: &[Record]) -> Vec<Range<usize>> {
     found
 }
 
-fn is_a_persons(event: &Event) -> bool {
+fn comes_later(event: &Event) -> bool {
     matches!(
         event,
-        Event::Retried { .. }
+        Event::IterationLost { .. }
+            | Event::Slept { .. }
+            | Event::ClockSet { .. }
+            | Event::Retried { .. }
             | Event::Unblocked { .. }
             | Event::Undone { .. }
             | Event::Written { .. }
@@ -163,9 +176,6 @@ impl<'a> Teller<'a> {
                 iteration,
                 report,
             } => self.reported(slug, *iteration, report, at),
-            Event::IterationLost { slug, usage, .. } => {
-                self.lost(slug, usage.unwrap_or_default());
-            }
             Event::AttemptStarted { .. }
             | Event::Built { .. }
             | Event::Gated { .. }

@@ -1,7 +1,7 @@
 //! Nights small enough to be told by hand.
 
 use super::*;
-use crate::core::Stage;
+use crate::core::{Stage, State, view};
 use crate::model::{
     AgentChoice, Chain, Ending, Event, FeatureSpec, GateId, Ground, IterationReport, Oid, Record,
     Relation, Settings, WorktreeName,
@@ -406,7 +406,7 @@ fn a_claim_of_one_run_is_judged_by_the_next() {
     );
     assert_eq!(one.features[&slug("a")].first, FirstClaim::Open);
     assert_eq!(two.features[&slug("a")].first, FirstClaim::None);
-    let (features, agents) = over_runs(&runs);
+    let (features, agents) = over_runs(&runs, None);
     assert_eq!(features[&slug("a")].first, FirstClaim::Passed);
     assert_eq!(
         (
@@ -533,4 +533,73 @@ fn spans_are_laid_into_as_few_lanes_as_hold_them() {
         [vec![0], vec![1, 2]]
     );
     assert!(lanes(&[], |_| None).is_empty());
+}
+
+#[test]
+fn what_was_lost_with_a_killed_run_is_its_own_and_the_time_until_somebody_noticed_is_not() {
+    let mut night = Night(Vec::new());
+    night.begins(0, "one", 1).backlog(0, &[("a", "")]);
+    night.starts(1, "a", 1).prepared(2, "a");
+    night.at(
+        3,
+        Event::IterationStarted {
+            slug: slug("a"),
+            iteration: 1,
+            instead: None,
+            rung: None,
+        },
+    );
+    let usage = Usage {
+        micro_usd: 7,
+        ..Usage::default()
+    };
+    night
+        .at(500, Event::Retried { slug: slug("a") })
+        .at(
+            600,
+            Event::IterationLost {
+                slug: slug("a"),
+                iteration: 1,
+                usage: Some(usage),
+            },
+        )
+        .begins(600, "two", 1)
+        .ends(601, 1);
+    let runs = histories(&night.0);
+    assert_eq!(runs[0].took_ms(), 3_000);
+    assert_eq!(runs[0].spans.last().unwrap().to, Stamp(3_000));
+    assert_eq!((runs[0].iterations, runs[0].usage), (1, usage));
+    assert_eq!(runs[1].usage, Usage::default());
+}
+
+#[test]
+fn what_was_taken_back_since_has_not_landed() {
+    let mut night = Night(Vec::new());
+    night.begins(0, "one", 1).backlog(0, &[("a", "")]);
+    night.starts(1, "a", 1).prepared(2, "a");
+    night.iterates(3, 4, "a", 1, true).claims(4, "a");
+    night
+        .tries(5, 1, "a")
+        .gated(6, 1, None)
+        .lands(7, 1, "a")
+        .ends(8, 0);
+    let runs = histories(&night.0);
+    let landed = |now: Option<&View>| {
+        let (features, agents) = over_runs(&runs, now);
+        let feature = &features[&slug("a")];
+        (
+            feature.stage,
+            feature.landed.is_some(),
+            agents["claude"].landed,
+        )
+    };
+    assert_eq!(landed(None), (Some(Stage::Merged), true, 1));
+    let mut state = State::new();
+    for record in &night.0 {
+        state.apply(record);
+    }
+    let mut now = view(&state, Stamp(9_000));
+    assert_eq!(landed(Some(&now)), landed(None));
+    now.features[0].stage = Stage::Failed;
+    assert_eq!(landed(Some(&now)), (Some(Stage::Failed), false, 0));
 }

@@ -58,6 +58,13 @@ fn what_cannot_be_known_is_not_foretold() {
     assert_eq!(run(|run| run.broken_base = Some("make".into())), None);
     assert_eq!(run(|run| run.budget.left_tokens = Some(0)), None);
     assert_eq!(run(|run| run.ended = Some(run.started)), None);
+    assert_eq!(run(|run| run.time_up = true), None);
+    // Not all of it lands in the time that is left.
+    let hour = |run: &mut RunView, hours: u64| {
+        run.until = Some(run.started.plus_ms(hours * 3_600_000));
+    };
+    assert_eq!(spoilt(&|view| hour(view.run.as_mut().unwrap(), 2)), None);
+    assert!(spoilt(&|view| hour(view.run.as_mut().unwrap(), 3)).is_some());
     // The calls that are left do not suffice for the rest.
     assert_eq!(run(|run| run.max_iterations = run.iterations + 3), None);
     // Nothing has landed for hours: what once was is no measure.

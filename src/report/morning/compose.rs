@@ -9,7 +9,7 @@ use super::{
     RunPart, RunState,
 };
 use crate::core::{
-    AttemptSpan, FeatureFigures, FeatureView, Landing, RunHistory, Stage, Told, View, Wait,
+    AttemptSpan, FeatureFigures, FeatureView, Landing, RunHistory, Stage, Told, View,
 };
 use crate::model::{Evidence, Slug, Usage, escaped, escaped_lines};
 use crate::report::Glance;
@@ -33,10 +33,8 @@ pub fn morning(told: &Told, facts: &Facts) -> Morning {
         (None, None) => RunState::CutOff,
     };
     if state != RunState::Running {
-        // What only a run could give is not what is missing.
         for feature in &mut view.features {
-            let of_a_run = |wait: &Wait| matches!(wait, Wait::Slot | Wait::Budget | Wait::Stopped);
-            feature.waits.retain(|wait| !of_a_run(wait));
+            feature.waits.retain(|wait| !wait.is_for_a_run());
         }
     }
     let landed = landed(run, &view, facts);
