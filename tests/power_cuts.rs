@@ -261,11 +261,13 @@ fn goes_on(image: &Image, before: &Path, ends: &Ends) {
 /// A lock that may be a person's, as far as git lets anybody tell, is named and left; the person removes it.
 fn remove_what_the_doctor_names(site: &Site) {
     let locks = ["packed-refs.lock", "HEAD.lock", "refs/heads/main.lock"];
-    if locks
-        .iter()
-        .any(|lock| site.repo.join(".git").join(lock).exists())
-    {
+    let mut left = locks.to_vec();
+    left.retain(|lock| site.repo.join(".git").join(lock).exists());
+    if !left.is_empty() {
         let told = site.harness(&["doctor"]).out;
+        for lock in left {
+            assert!(told.contains(lock), "{lock} is not named: {told}");
+        }
         for part in told
             .split("if no git command runs in this repository: rm '")
             .skip(1)
