@@ -3,6 +3,7 @@
 use super::args::StopArgs;
 use super::status::{LOOK_AGAIN, watch};
 use super::{Desk, desk::Failure, out};
+use crate::core::State;
 use crate::driver::{self, Apart, Audience, Begun, Place, is_run};
 use crate::journal::Holder;
 use crate::model::{Problem, Slug, Stamp, StopLevel};
@@ -15,6 +16,8 @@ use tokio::runtime::Builder;
 
 /// The option of the process that goes on; a person types `--detach`.
 const APART: &str = "--apart";
+/// What is said where no run lives.
+pub(super) const NOTHING_TO_STOP: &str = "no run is under way: there is nothing to stop\n";
 /// Exit code of who was shown a run that has no end: it was killed, and work is pending.
 const PENDING: u8 = 1;
 
@@ -63,7 +66,7 @@ impl Audience for Leaving {
         }
     }
 
-    fn glance(&mut self, state: &crate::core::State, now: Stamp, _: &BTreeMap<Slug, String>) {
+    fn glance(&mut self, state: &State, now: Stamp, _: &BTreeMap<Slug, String>) {
         if self.apart.is_heard()
             && let Some(run) = crate::core::view(state, now).run
         {
@@ -102,15 +105,11 @@ pub(super) fn attach(desk: &Desk) -> Result<u8, Failure> {
 pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let Some(holder) = place.holder().filter(is_run) else {
-        out::out("no run is under way: there is nothing to stop\n");
+        out::out(NOTHING_TO_STOP);
         return Ok(0);
     };
     let before = place.read()?.state;
-    let view = crate::core::view(&before, driver::wall_clock());
-    let stopping = view.run.and_then(|run| run.stop);
-    if driver::stop(&holder, args.now)? {
-        out::out(&asked(&holder, stopping, args.now));
-    }
+    out::out(&ask_to_stop(&before, &holder, args.now)?);
     if args.no_wait {
         return Ok(0);
     }
@@ -129,6 +128,16 @@ pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// Asks a living run to stop, and says what comes of it; nothing, if it has ended meanwhile.
+pub(super) fn ask_to_stop(state: &State, holder: &Holder, now: bool) -> Result<String, Failure> {
+    let view = crate::core::view(state, driver::wall_clock());
+    let stopping = view.run.and_then(|run| run.stop);
+    Ok(match driver::stop(holder, now)? {
+        true => asked(holder, stopping, now),
+        false => String::new(),
+    })
 }
 
 fn asked(holder: &Holder, stopping: Option<StopLevel>, now: bool) -> String {

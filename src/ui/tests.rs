@@ -1,0 +1,3 @@
+//! What the view looks like and what its keys do.
+
+use super::*;
