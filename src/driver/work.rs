@@ -28,6 +28,10 @@ pub fn work_of(
     target: &str,
 ) -> Result<Option<Work>, DriverError> {
     let repo = &place.repo;
+    if feature.empty {
+        // The commit is somebody else's.
+        return Ok(None);
+    }
     if let Some(commit) = &feature.commit {
         let patch = repo.patch_of_commit(commit)?;
         let against = format!("landed as {}", commit.short());

@@ -39,7 +39,8 @@ pub struct Row {
     pub needs_you: bool,
 }
 
-/// All features in the order of the plan.
+/// All features: those that something is done for, then those that need a person, those that wait, and what is done with; each
+/// of these in the order of the plan.
 #[must_use]
 pub fn rows(glance: &Glance<'_>) -> Vec<Row> {
     let (live, halted) = (glance.live.is_some(), glance.view.halt.is_some());
@@ -66,7 +67,14 @@ pub fn rows(glance: &Glance<'_>) -> Vec<Row> {
             needs_you: command(feature).is_some(),
         }
     });
-    rows.collect()
+    let mut rows: Vec<Row> = rows.collect();
+    rows.sort_by_key(|row| match row.stage {
+        stage if is_active(stage) => 0,
+        Stage::Merged => 3,
+        _ if row.needs_you => 1,
+        _ => 2,
+    });
+    rows
 }
 
 /// How the whole stands, in one line.

@@ -85,6 +85,9 @@ pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<(usize, usi
         let broken = after_space.filter(|at| !rest[..*at].trim().is_empty());
         let end = begin + broken.unwrap_or(head.len());
         pieces.push((begin, end));
+        if end == text.len() {
+            return pieces;
+        }
         begin = end;
         room = most.saturating_sub(indent).max(1);
     }

@@ -2,7 +2,7 @@
 //!
 //! Never changes what is shown, only which part of it is in sight.
 
-use super::columns::{columns, cut, cut_name, fitting};
+use super::columns::{columns, cut, cut_name, fitting, wrapped};
 use super::footer::{self, Footer};
 use super::help::KEYS;
 use super::list;
@@ -86,7 +86,7 @@ fn draw_head(screen: &Screen, area: Rect, buf: &mut Buffer) {
 
 fn draw_body(screen: &mut Screen, area: Rect, buf: &mut Buffer) {
     let (list, pane) = areas(screen, area);
-    screen.shows_pane = pane.is_some();
+    (screen.shows_list, screen.shows_pane) = (list.is_some(), pane.is_some());
     if let Some(list) = list {
         list::draw(screen, list, buf);
     }
@@ -103,7 +103,8 @@ fn draw_body(screen: &mut Screen, area: Rect, buf: &mut Buffer) {
 }
 
 /// Where the list and the text are.
-fn areas(screen: &Screen, area: Rect) -> (Option<Rect>, Option<Rect>) {
+fn areas(screen: &mut Screen, area: Rect) -> (Option<Rect>, Option<Rect>) {
+    screen.is_small = area.height < TALL && (area.width < WIDE || area.height < 4);
     if screen.whole_screen {
         return (None, Some(area));
     }
@@ -148,7 +149,10 @@ fn draw_pane(screen: &mut Screen, area: Rect, buf: &mut Buffer) {
     let reader = screen.reader_mut();
     reader.lay(width, height);
     if reader.is_empty() {
-        put(buf, text, 0, reader.title(), theme.dim());
+        let pieces = wrapped(reader.title(), width, 0);
+        for (row, (begin, end)) in (0..text.height).zip(pieces) {
+            put(buf, text, row, &reader.title()[begin..end], theme.dim());
+        }
         return;
     }
     for (row, (line, look, goes_on)) in (0..).zip(reader.in_sight()) {
@@ -201,7 +205,8 @@ fn draw_tabs(screen: &Screen, area: Rect, buf: &mut Buffer) {
     };
     let room = usize::from(area.right().saturating_sub(x)).saturating_sub(columns(&right) + 1);
     let slug = screen.selected().map(|(_, row)| row.slug.to_string());
-    let slug = slug.filter(|_| screen.pane != Pane::Graph);
+    // Where the list is in sight, it says of which.
+    let slug = slug.filter(|_| screen.pane != Pane::Graph && !screen.shows_list);
     let name = cut_name(&slug.unwrap_or_default(), room.min(40));
     let title = match (reader.title(), name.is_empty()) {
         (title, _) if reader.is_empty() || title.is_empty() => name,

@@ -145,7 +145,7 @@ fn draw_keys(screen: &Screen, area: Rect, buf: &mut Buffer) {
     if screen.focus == Focus::Pane || screen.whole_screen {
         keys.push(("Esc", "list"));
     } else {
-        keys.push(("Enter", "text"));
+        keys.push(("Enter", "read"));
     }
     keys.push(("/", "filter"));
     keys.push((
@@ -157,7 +157,7 @@ fn draw_keys(screen: &Screen, area: Rect, buf: &mut Buffer) {
         },
     ));
     keys.extend([
-        ("Tab", "next text"),
+        ("Tab", "next"),
         ("o", "output"),
         ("w", "wrap"),
         ("z", "whole screen"),

@@ -14,7 +14,7 @@ pub(super) struct Line {
 }
 
 /// What stands for the end of a line inside of pasted text.
-const NEW_LINE: char = '⏎';
+const NEW_LINE: char = '↵';
 
 impl Line {
     pub(super) fn text(&self) -> &str {

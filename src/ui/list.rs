@@ -9,14 +9,13 @@ use crate::report::Row;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Columns of a stage.
-const STAGE: usize = 11;
 /// Columns for what is said of a feature before names are cut to make room for it.
-const WORDS: usize = 24;
+const WORDS: usize = 32;
 
 /// How many columns each part of a row takes.
 struct Parts {
     name: usize,
+    stage: usize,
     iteration: usize,
     time: usize,
     tokens: usize,
@@ -28,16 +27,17 @@ impl Parts {
         let is_wide = width >= 60;
         let tokens = longest(&|row| row.tokens.len()).unwrap_or(0);
         let parts = Self {
-            name: longest(&|row| row.slug.as_str().len()).unwrap_or(0),
+            name: longest(&|row| row.slug.as_str().len()).unwrap_or(0).max(7),
+            stage: longest(&|row| row.stage_name.len()).unwrap_or(0).max(7),
             iteration: if is_wide { 4 } else { 0 },
             time: if is_wide { 7 } else { 0 },
             tokens: if is_wide && tokens > 0 {
-                tokens.max(5) + 1
+                tokens.max(6) + 1
             } else {
                 0
             },
         };
-        let others = 1 + STAGE + parts.iteration + parts.time + parts.tokens + 2;
+        let others = 2 + parts.stage + parts.iteration + parts.time + parts.tokens + 2;
         let room = width.saturating_sub(others + WORDS);
         Self {
             name: parts.name.min(room.max(width / 3)),
@@ -46,7 +46,12 @@ impl Parts {
     }
 
     fn head(&self) -> String {
-        let mut out = format!(" {} {:<STAGE$}", padded("feature", self.name), "stage");
+        let mut out = format!(
+            " {} {:<2$}",
+            padded("feature", self.name),
+            "stage",
+            self.stage
+        );
         if self.iteration > 0 {
             out.push_str(&format!("{:>1$}", "#", self.iteration));
             out.push_str(&format!("{:>1$}", "for", self.time));
@@ -127,10 +132,10 @@ pub(super) fn draw(screen: &mut Screen, area: Rect, buf: &mut Buffer) {
         };
         let stage = skip(parts.name + 2);
         let style = theme.stage(row.stage, row.needs_you);
-        put(buf, stage, y, &cut(row.stage_name, STAGE), style);
+        put(buf, stage, y, &cut(row.stage_name, parts.stage), style);
         put(
             buf,
-            skip(STAGE),
+            skip(parts.stage),
             y,
             &parts.rest(row),
             ratatui::style::Style::new(),

@@ -53,6 +53,8 @@ pub struct Page {
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     page: Page,
+    /// Whether it is only waiting for its first text.
+    blank: bool,
     wraps: bool,
     /// Whether what is added at the end matters.
     grows: bool,
@@ -73,6 +75,7 @@ impl Reader {
     pub(super) fn new(wraps: bool, grows: bool) -> Self {
         Self {
             page: Page::default(),
+            blank: true,
             wraps,
             grows,
             follows: grows,
@@ -91,6 +94,10 @@ impl Reader {
         self.page.lines.is_empty()
     }
 
+    pub(super) fn is_blank(&self) -> bool {
+        self.blank
+    }
+
     pub(super) fn follows(&self) -> bool {
         self.follows
     }
@@ -98,6 +105,7 @@ impl Reader {
     /// Takes in another text in place of this one; whether it is another.
     pub(super) fn take(&mut self, page: Page) -> bool {
         let is_other = page != self.page;
+        self.blank = false;
         if is_other {
             self.page = page;
             self.width = 0;

@@ -129,7 +129,7 @@ impl Screen {
 
     fn turn_to(&mut self, pane: Pane) {
         self.pane = pane;
-        if !self.shows_pane {
+        if self.is_small {
             self.focus = Focus::Pane;
         }
     }

@@ -146,6 +146,10 @@ pub struct Screen {
     pub(super) list_top: usize,
     /// Rows of the list in sight, as of when it was last drawn.
     pub(super) list_height: usize,
+    /// Whether there is room for the list or the text only.
+    pub(super) is_small: bool,
+    /// Whether there was room for the list when it was last drawn.
+    pub(super) shows_list: bool,
     /// Whether there was room for the text when it was last drawn.
     pub(super) shows_pane: bool,
     pub(super) stale: bool,
@@ -171,6 +175,8 @@ impl Screen {
             cursor: 0,
             list_top: 0,
             list_height: 1,
+            is_small: false,
+            shows_list: true,
             shows_pane: true,
             stale: true,
         }
@@ -212,6 +218,12 @@ impl Screen {
             pane: self.pane,
             output: self.output && self.pane == Pane::Log,
         })
+    }
+
+    /// Whether the text in sight has never been there: it is not to be waited for.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.reader().is_blank()
     }
 
     /// Whether a person sees what is added to the text.

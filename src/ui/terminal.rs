@@ -65,7 +65,9 @@ impl Terminal {
             EnableBracketedPaste,
             Hide
         )?;
-        self.inner.clear()
+        // Clears and forgets what was drawn. `clear` would ask the terminal where its cursor is, and wait for an answer.
+        let size = self.inner.size()?;
+        self.inner.resize(size.into())
     }
 
     /// Gives the terminal back for a while.

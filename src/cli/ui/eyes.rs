@@ -5,6 +5,7 @@
 use super::super::Desk;
 use super::super::desk::{self, Failure};
 use super::super::status::{Seen, seen};
+use super::show::SHARE;
 use crate::config::Flags;
 use crate::core::State;
 use crate::driver::{Place, Reading, Watch};
@@ -15,8 +16,6 @@ use crate::ui::Facts;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A look may take this part of the time, at most: looking at a backlog of thousands takes long.
-const SHARE: u32 = 20;
 /// So often the picture is made anew although nothing in the journal has changed: of a run, because times go on, and of
 /// none, because specs come and go.
 const LIVE: Duration = Duration::from_secs(1);
@@ -37,6 +36,8 @@ pub(super) struct Eyes<'a> {
     journal: Watch,
     seen: Option<Seen>,
     basis: Option<Basis>,
+    /// How many pictures there were.
+    pictures: u64,
     /// When the picture was made, and what that took.
     made: Option<(Instant, Duration)>,
     /// Where worktrees are, as the configuration says.
@@ -53,6 +54,7 @@ impl<'a> Eyes<'a> {
             journal: Watch::of(place),
             seen: None,
             basis: None,
+            pictures: 0,
             made: None,
             worktrees: None,
             target: None,
@@ -76,17 +78,29 @@ impl<'a> Eyes<'a> {
             state: self.journal.state().clone(),
             live,
         };
-        let loaded = self.desk.load(self.place, Flags::default());
-        if let Ok(loaded) = loaded {
+        if anew || self.target.is_none() {
+            self.read_settings();
+        }
+        self.seen = Some(seen(self.desk, self.place, reading)?);
+        self.basis = Some(basis);
+        self.pictures += 1;
+        self.made = Some((Instant::now(), begun.elapsed()));
+        Ok(true)
+    }
+
+    /// Reads what the journal says now, and nothing else.
+    pub(super) fn catch_up(&mut self) -> Result<(), Failure> {
+        self.journal.look()?;
+        Ok(())
+    }
+
+    fn read_settings(&mut self) {
+        if let Ok(loaded) = self.desk.load(self.place, Flags::default()) {
             let repo = &self.place.repo;
             let target = repo.target(loaded.config.target.as_deref());
             self.target = target.ok().map(|target| target.refname);
             self.worktrees = Some(loaded.config.worktrees.dir);
         }
-        self.seen = Some(seen(self.desk, self.place, reading)?);
-        self.basis = Some(basis);
-        self.made = Some((Instant::now(), begun.elapsed()));
-        Ok(true)
     }
 
     fn is_due(&self, basis: &Basis) -> bool {
@@ -99,6 +113,11 @@ impl<'a> Eyes<'a> {
         }
         let usual = if basis.live.is_some() { LIVE } else { IDLE };
         self.basis.as_ref() != Some(basis) || age >= usual
+    }
+
+    /// Another number for each picture.
+    pub(super) fn picture(&self) -> u64 {
+        self.pictures
     }
 
     /// The last look.

@@ -37,7 +37,7 @@ pub(super) fn act(eyes: &mut Eyes<'_>, place: &Place, verb: Verb, screen: &mut S
 
 fn done(eyes: &mut Eyes<'_>, place: &Place, verb: Verb) -> Result<String, Failure> {
     // Decided by what is so now.
-    eyes.look(true)?;
+    eyes.catch_up()?;
     let state = eyes.state();
     match verb {
         Verb::Pause => command::pause_for(place, PAUSED).map(str::to_owned),

@@ -10,6 +10,7 @@ use crate::report::{Part, Work, graph_text, on_screen, why_text};
 use crate::ui::{Look, Page, Pane, Text, Wanted};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// How much of the end of a log is shown.
 const LOG_BYTES: u64 = 512 << 10;
@@ -38,6 +39,50 @@ pub(super) fn page(eyes: &Eyes<'_>, place: &Place, wanted: &Wanted) -> Option<Pa
     }
 }
 
+/// What a text is made of: when that is the same, so is the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    wanted: Wanted,
+    /// Of which picture; a log is of none.
+    picture: Option<u64>,
+    /// Files, how long each is, and when it was written.
+    files: Vec<(PathBuf, Option<(u64, SystemTime)>)>,
+}
+
+impl Origin {
+    pub(super) fn of(eyes: &Eyes<'_>, place: &Place, wanted: &Wanted) -> Self {
+        let slug = wanted.slug.as_ref().filter(|_| wanted.pane == Pane::Log);
+        let files = slug.map(|slug| log_files(eyes, place, slug));
+        Self {
+            wanted: wanted.clone(),
+            picture: (wanted.pane != Pane::Log).then(|| eyes.picture()),
+            files: files
+                .into_iter()
+                .flatten()
+                .map(|file| {
+                    let meta = std::fs::metadata(&file).ok();
+                    let meta = meta.and_then(|meta| Some((meta.len(), meta.modified().ok()?)));
+                    (file, meta)
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether it is the same text, perhaps as it was earlier.
+    pub(super) fn is_of(&self, wanted: &Wanted) -> bool {
+        self.wanted == *wanted
+    }
+}
+
+/// A feature's log, and what its agent prints.
+fn log_files(eyes: &Eyes<'_>, place: &Place, slug: &Slug) -> [PathBuf; 2] {
+    let printed = place.records(slug, eyes.last_iteration(slug));
+    [
+        place.state_dir.join(format!("{slug}.log")),
+        printed.join("output.log"),
+    ]
+}
+
 /// A page that only says something about itself.
 pub(super) fn said(title: &str) -> Page {
     Page {
@@ -47,9 +92,13 @@ pub(super) fn said(title: &str) -> Page {
 }
 
 fn of_lines(title: &str, text: &str, look: fn(&str) -> Look) -> Page {
-    let lines = text.lines().map(|line| Text {
-        text: on_screen(line.strip_suffix('\r').unwrap_or(line)),
-        look: look(line),
+    let lines = text.lines().map(|line| {
+        // Of a line that was written over and over, what was there last.
+        let line = line.trim_end_matches('\r').rsplit('\r').next();
+        Text {
+            text: on_screen(line.unwrap_or_default()),
+            look: look(line.unwrap_or_default()),
+        }
     });
     Page {
         title: title.to_owned(),
@@ -57,56 +106,48 @@ fn of_lines(title: &str, text: &str, look: fn(&str) -> Look) -> Page {
     }
 }
 
+/// The feature's log; until there is one, or where it is asked for, what its agent prints.
 fn log(eyes: &Eyes<'_>, place: &Place, slug: &Slug, output: bool) -> Page {
-    let iteration = eyes.last_iteration(slug);
-    let (path, title, none) = match output {
-        true => (
-            place.records(slug, iteration).join("output.log"),
-            format!("printed in iteration {iteration}"),
-            "its agent has printed nothing yet",
-        ),
-        false => (
-            place.state_dir.join(format!("{slug}.log")),
-            String::new(),
-            "no log yet: it gets one when its first iteration ends; o shows what its agent prints",
-        ),
+    let [log, printed] = log_files(eyes, place, slug);
+    let written = if output {
+        None
+    } else {
+        end_of(&log, "", log_look)
     };
-    match end_of(&path) {
-        Some((text, is_all)) if !text.is_empty() => {
-            let mut page = of_lines(
-                &title,
-                &text,
-                if output { |_| Look::Plain } else { log_look },
-            );
-            if !is_all {
-                let note = Text {
-                    text: format!(
-                        "… only the end of {}",
-                        on_screen(&path.display().to_string())
-                    ),
-                    look: Look::Dim,
-                };
-                page.lines.insert(0, note);
-            }
-            page
-        }
-        _ => said(none),
+    if let Some(page) = written {
+        return page;
     }
+    let iteration = eyes.last_iteration(slug);
+    let title = match output {
+        true => format!("iteration {iteration}"),
+        false => format!("none yet; what its agent prints in iteration {iteration}"),
+    };
+    let printed = end_of(&printed, &title, |_| Look::Plain);
+    printed.unwrap_or_else(|| said("nothing yet: a log begins when the first iteration ends"))
 }
 
-/// The end of a file, from the beginning of a line on, and whether that is all of it.
-fn end_of(path: &Path) -> Option<(String, bool)> {
+/// The end of a file, from the beginning of a line on; `None`: there is nothing in it.
+fn end_of(path: &Path, title: &str, look: fn(&str) -> Look) -> Option<Page> {
     let mut file = std::fs::File::open(path).ok()?;
     let meta = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     let from = meta.len().saturating_sub(LOG_BYTES);
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
     file.take(LOG_BYTES).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    match text.split_once('\n').filter(|_| from > 0) {
-        Some((_, whole)) => Some((whole.to_owned(), false)),
-        None => Some((text, from == 0)),
+    let text = String::from_utf8_lossy(&bytes);
+    let whole = text.split_once('\n').filter(|_| from > 0);
+    let mut page = of_lines(title, whole.map_or(&*text, |(_, whole)| whole), look);
+    if page.lines.is_empty() {
+        return None;
     }
+    if from > 0 {
+        let before = Text {
+            text: on_screen(&format!("… only the end of {}", path.display())),
+            look: Look::Dim,
+        };
+        page.lines.insert(0, before);
+    }
+    Some(page)
 }
 
 fn log_look(line: &str) -> Look {

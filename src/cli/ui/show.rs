@@ -6,7 +6,7 @@ use super::super::desk::Failure;
 use super::super::{Desk, out};
 use super::eyes::{Eyes, trouble};
 use super::hands;
-use super::pages::{self, Question};
+use super::pages::{self, Origin, Question};
 use crate::driver::{Place, continued, suspend};
 use crate::model::Slug;
 use crate::ui::{self, Event, Intent, Page, Pane, Screen, Terminal, Theme, Wanted};
@@ -20,9 +20,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How long the shell is given to stop this program.
 const STOPPED: Duration = Duration::from_millis(200);
-/// Pause between two looks at what a feature has changed, and how much of the time that may take.
+/// Pause between two looks at what a feature has changed.
 const DIFF_AGAIN: Duration = Duration::from_secs(2);
-const DIFF_SHARE: u32 = 10;
+/// What is made again and again may take this part of the time, at most.
+pub(super) const SHARE: u32 = 20;
 
 pub(super) fn show(desk: &Desk, place: &Place) -> Result<u8, Failure> {
     let mut eyes = Eyes::new(desk, place);
@@ -55,8 +56,8 @@ struct Stage<'a> {
     made: (UnboundedSender<Made>, UnboundedReceiver<Made>),
     /// The feature whose difference is being made, or when it was made last and what that took.
     diff: Diff,
-    /// What was in sight when the text was made last.
-    shown: Option<Wanted>,
+    /// What the text in sight was made of, when, and what that took.
+    text: Option<(Origin, Instant, Duration)>,
     ends: [Signal; 3],
     goes_on: Signal,
 }
@@ -85,7 +86,7 @@ impl<'a> Stage<'a> {
             keys,
             made: unbounded_channel(),
             diff: Diff::default(),
-            shown: None,
+            text: None,
             ends: [
                 listen(SignalKind::interrupt())?,
                 listen(SignalKind::terminate())?,
@@ -151,19 +152,10 @@ impl<'a> Stage<'a> {
                 self.screen.doubt(None);
                 if is_other {
                     self.screen.know(self.eyes.facts());
-                    self.shown = None;
-                } else if self.shows_log() {
-                    self.shown = None;
                 }
             }
             Err(failure) => self.screen.doubt(Some(trouble(&failure))),
         }
-    }
-
-    /// A log grows without a word in the journal. Who reads further up is left in peace.
-    fn shows_log(&self) -> bool {
-        let wanted = self.screen.wanted();
-        wanted.is_some_and(|wanted| wanted.pane == Pane::Log) && self.screen.follows()
     }
 
     /// Whether a person is done with it.
@@ -216,12 +208,24 @@ impl<'a> Stage<'a> {
         };
         if wanted.pane == Pane::Diff {
             self.ask_for_diff(wanted);
-        } else if self.shown.as_ref() != Some(&wanted) {
-            if let Some(page) = pages::page(&self.eyes, self.place, &wanted) {
-                self.screen.show(&wanted, page);
-            }
-            self.shown = Some(wanted);
+            return;
         }
+        let origin = Origin::of(&self.eyes, self.place, &wanted);
+        if let Some((last, at, took)) = &self.text
+            && last.is_of(&wanted)
+            && !self.screen.is_blank()
+        {
+            // Who reads further up in a log is left in peace.
+            let rests = wanted.pane == Pane::Log && !self.screen.follows();
+            if rests || *last == origin || at.elapsed() < *took * SHARE {
+                return;
+            }
+        }
+        let begun = Instant::now();
+        if let Some(page) = pages::page(&self.eyes, self.place, &wanted) {
+            self.screen.show(&wanted, page);
+        }
+        self.text = Some((origin, Instant::now(), begun.elapsed()));
     }
 
     fn ask_for_diff(&mut self, wanted: Wanted) {
@@ -231,9 +235,8 @@ impl<'a> Stage<'a> {
             return;
         };
         let is_due = match &self.diff.last {
-            Some((of, at, took)) if *of == slug => {
-                at.elapsed() > DIFF_AGAIN.max(*took * DIFF_SHARE)
-            }
+            _ if self.screen.is_blank() => true,
+            Some((of, at, took)) if *of == slug => at.elapsed() > DIFF_AGAIN.max(*took * SHARE),
             _ => true,
         };
         if self.diff.busy || !is_due {
