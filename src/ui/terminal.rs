@@ -17,11 +17,14 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::crossterm::{Command, event::Event as Came, execute, queue};
 use std::io::{self, BufWriter, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The terminal while it shows a view. When this is dropped, it is as it was.
 pub struct Terminal {
-    inner: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: it would complain on stderr where the terminal is gone, and panic where that is gone too.
+    inner: ManuallyDrop<ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
 }
 
 impl std::fmt::Debug for Terminal {
@@ -31,7 +34,7 @@ impl std::fmt::Debug for Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal: from now on it shows the view, also when the program panics only until then.
+    /// Takes the terminal: from now on it shows the view, until this is dropped or the program panics.
     ///
     /// # Errors
     /// When it is none, or is gone.
@@ -48,6 +51,7 @@ impl Terminal {
         force_color_output(colour);
         let writer = BufWriter::with_capacity(1 << 16, io::stdout());
         let inner = ratatui::Terminal::new(CrosstermBackend::new(writer))?;
+        let inner = ManuallyDrop::new(inner);
         let mut terminal = Self { inner };
         terminal.take()?;
         Ok(terminal)
@@ -58,6 +62,7 @@ impl Terminal {
     /// # Errors
     /// When it is gone.
     pub fn take(&mut self) -> io::Result<()> {
+        TAKEN.store(true, Ordering::SeqCst);
         enable_raw_mode()?;
         execute!(
             io::stdout(),
@@ -73,6 +78,12 @@ impl Terminal {
     /// Gives the terminal back for a while.
     pub fn leave(&mut self) {
         give_back();
+    }
+
+    /// Whether it was given back because something panicked.
+    #[must_use]
+    pub fn is_lost() -> bool {
+        !TAKEN.load(Ordering::SeqCst)
     }
 
     /// Draws what has changed.
@@ -96,8 +107,14 @@ impl Drop for Terminal {
     }
 }
 
-/// Whether or not all of it works: there may be no terminal left.
+/// Whether the terminal is not as it was. There is one, and whoever panics knows nothing else of it.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Makes the terminal as it was, once, whether or not all of it works: there may be none left.
 fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let mut stdout = io::stdout();
     let _ = quietly(&mut stdout, DisableBracketedPaste);
     let _ = quietly(&mut stdout, LeaveAlternateScreen);

@@ -31,12 +31,8 @@ pub(super) fn show(desk: &Desk, place: &Place) -> Result<u8, Failure> {
     eyes.look(true)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(anyhow::Error::new)?;
-    let terminal = Terminal::enter(desk.colour).map_err(anyhow::Error::new)?;
-    let screen = Screen::new(Theme {
-        colour: desk.colour,
-    });
     let ended = runtime.block_on(async {
-        let mut stage = Stage::new(place, eyes, screen, terminal)?;
+        let mut stage = Stage::new(desk, place, eyes)?;
         Ok(stage.play().await)
     });
     // Whoever still reads what has changed is not waited for.
@@ -54,7 +50,6 @@ struct Stage<'a> {
     terminal: Terminal,
     keys: UnboundedReceiver<Event>,
     made: (UnboundedSender<Made>, UnboundedReceiver<Made>),
-    /// The feature whose difference is being made, or when it was made last and what that took.
     diff: Diff,
     /// What the text in sight was made of, when, and what that took.
     text: Option<(Origin, Instant, Duration)>,
@@ -62,37 +57,41 @@ struct Stage<'a> {
     goes_on: Signal,
 }
 
+/// Differences take long: one at a time.
 #[derive(Default)]
 struct Diff {
+    /// Whether one is being made.
     busy: bool,
+    /// Of which feature the last one was, when it was made, and what that took.
     last: Option<(Slug, Instant, Duration)>,
 }
 
 impl<'a> Stage<'a> {
-    fn new(
-        place: &'a Place,
-        eyes: Eyes<'a>,
-        screen: Screen,
-        terminal: Terminal,
-    ) -> Result<Self, Failure> {
+    fn new(desk: &Desk, place: &'a Place, eyes: Eyes<'a>) -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(anyhow::Error::new);
+        // Before the terminal is taken: from then on it must be given back.
+        let ends = [
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
+        ];
+        let goes_on = listen(continued())?;
+        let terminal = Terminal::enter(desk.colour).map_err(anyhow::Error::new)?;
         let (told, keys) = unbounded_channel();
         ui::listen(move |event| told.send(event).is_ok());
         Ok(Self {
             place,
             eyes,
-            screen,
+            screen: Screen::new(Theme {
+                colour: desk.colour,
+            }),
             terminal,
             keys,
             made: unbounded_channel(),
             diff: Diff::default(),
             text: None,
-            ends: [
-                listen(SignalKind::interrupt())?,
-                listen(SignalKind::terminate())?,
-                listen(SignalKind::hangup())?,
-            ],
-            goes_on: listen(continued())?,
+            ends,
+            goes_on,
         })
     }
 
@@ -129,7 +128,7 @@ impl<'a> Stage<'a> {
                     }
                 }
                 _ = clock.tick() => {
-                    if out::is_gone() {
+                    if out::is_gone() || Terminal::is_lost() {
                         return;
                     }
                     self.look(false);
