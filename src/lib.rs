@@ -9,7 +9,7 @@
 //! | 1 | [`core`] |
 //! | 2 | [`config`], [`spec`], [`journal`], [`git`], [`process`], [`learnings`] |
 //! | 3 | [`agent`], [`gate`], [`report`] |
-//! | 4 | [`driver`] |
+//! | 4 | [`driver`], `ui` (with the feature of that name) |
 //! | 5 | [`cli`] |
 //!
 //! ARCHITECTURE.md is the map.
@@ -30,3 +30,5 @@ pub mod model;
 pub mod process;
 pub mod report;
 pub mod spec;
+#[cfg(feature = "ui")]
+pub mod ui;

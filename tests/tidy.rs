@@ -20,6 +20,7 @@ const ROOMS: &[(&str, u32, &[&str])] = &[
     ("gate", 3, &[]),
     ("report", 3, &[]),
     ("driver", 4, &[]),
+    ("ui", 4, &[]),
     ("cli", 5, &[]),
 ];
 
@@ -57,6 +58,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio", &["process", "agent", "gate", "driver", "cli"]),
     ("minijinja", &["agent"]),
     ("indicatif", &["report"]),
+    ("ratatui", &["ui"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

@@ -3,6 +3,7 @@
 use super::args::StopArgs;
 use super::status::{LOOK_AGAIN, watch};
 use super::{Desk, desk::Failure, out};
+use crate::core::State;
 use crate::driver::{self, Apart, Audience, Begun, Place, is_run};
 use crate::journal::Holder;
 use crate::model::{Problem, Slug, Stamp, StopLevel};
@@ -15,6 +16,8 @@ use tokio::runtime::Builder;
 
 /// The option of the process that goes on; a person types `--detach`.
 const APART: &str = "--apart";
+/// What is said where no run lives.
+pub(super) const NOTHING_TO_STOP: &str = "no run is under way: there is nothing to stop\n";
 /// Exit code of who was shown a run that has no end: it was killed, and work is pending.
 const PENDING: u8 = 1;
 
@@ -63,7 +66,7 @@ impl Audience for Leaving {
         }
     }
 
-    fn glance(&mut self, state: &crate::core::State, now: Stamp, _: &BTreeMap<Slug, Heard>) {
+    fn glance(&mut self, state: &State, now: Stamp, _: &BTreeMap<Slug, Heard>) {
         if self.apart.is_heard()
             && let Some(run) = crate::core::view(state, now).run
         {
@@ -102,17 +105,11 @@ pub(super) fn attach(desk: &Desk) -> Result<u8, Failure> {
 pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let Some(holder) = place.holder().filter(is_run) else {
-        out::out("no run is under way: there is nothing to stop\n");
+        out::out(NOTHING_TO_STOP);
         return Ok(0);
     };
     let before = place.read()?.state;
-    let view = crate::core::view(&before, driver::wall_clock());
-    let this = |id: &str| holder.doing.strip_prefix("run ") == Some(id);
-    let run = view.run.filter(|run| this(&run.id));
-    let stopping = run.and_then(|run| run.stop);
-    if driver::stop(&place, &holder, args.now)? {
-        out::out(&asked(&holder, stopping, args.now));
-    }
+    out::out(&ask_to_stop(&place, &before, &holder, args.now)?);
     if args.no_wait {
         return Ok(0);
     }
@@ -122,7 +119,7 @@ pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
     }
     let after = place.read()?.state;
     let run = crate::core::view(&after, driver::wall_clock()).run;
-    if !run.is_some_and(|run| this(&run.id)) {
+    if !run.is_some_and(|run| is_of(&holder, &run.id)) {
         out::out("it has ended before anything was begun\n");
         return Ok(0);
     }
@@ -136,6 +133,27 @@ pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// Asks a living run to stop, and says what comes of it; nothing, if it has ended meanwhile.
+pub(super) fn ask_to_stop(
+    place: &Place,
+    state: &State,
+    holder: &Holder,
+    now: bool,
+) -> Result<String, Failure> {
+    let view = crate::core::view(state, driver::wall_clock());
+    let run = view.run.filter(|run| is_of(holder, &run.id));
+    let stopping = run.and_then(|run| run.stop);
+    Ok(match driver::stop(place, holder, now)? {
+        true => asked(holder, stopping, now),
+        false => String::new(),
+    })
+}
+
+/// Whether that run is the one that the holder of the lock does: it may not have begun yet.
+fn is_of(holder: &Holder, run: &str) -> bool {
+    holder.doing.strip_prefix("run ") == Some(run)
 }
 
 fn asked(holder: &Holder, stopping: Option<StopLevel>, now: bool) -> String {

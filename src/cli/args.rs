@@ -63,6 +63,8 @@ pub(super) enum Args {
     Plan(PlanArgs),
     /// Show where every feature stands
     Status(StatusArgs),
+    /// Show all of a run on one screen, with keys for what a person can do; leaving it never stops the run
+    Ui,
     /// Show why a feature is not running or not merged, down to the last reason
     Why(WhyArgs),
     /// Show who needs whom, where each stands, and the chain that decides how long the rest takes
@@ -293,10 +295,13 @@ pub(super) struct UnblockArgs {
     pub(super) message: String,
 }
 
+/// Why, where nobody says why.
+pub(super) const PAUSED: &str = "paused by a person";
+
 #[derive(Debug, ClapArgs)]
 pub(super) struct PauseArgs {
     /// Why
-    #[arg(short, long, value_name = "TEXT", default_value = "paused by a person")]
+    #[arg(short, long, value_name = "TEXT", default_value = PAUSED)]
     pub(super) message: String,
 }
 

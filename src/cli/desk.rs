@@ -50,18 +50,32 @@ pub(super) fn usage(error: &clap::Error) -> u8 {
 
 /// Says what went wrong and returns the exit code.
 pub(super) fn report(failure: &Failure, colour: bool) -> u8 {
+    show(&problems(failure), colour);
+    code(failure.0.downcast_ref())
+}
+
+/// What went wrong and what helps, in words without a place.
+#[cfg(feature = "ui")]
+pub(super) fn words(failure: &Failure) -> String {
+    let problems = problems(failure).into_iter().map(|problem| {
+        let help = problem.help.map(|help| format!("; {help}"));
+        problem.message + &help.unwrap_or_default()
+    });
+    problems.collect::<Vec<_>>().join(". ")
+}
+
+fn problems(failure: &Failure) -> Vec<Problem> {
     match failure.0.downcast_ref::<DriverError>() {
-        Some(DriverError::Problems(problems)) => show(problems, colour),
+        Some(DriverError::Problems(problems)) => problems.clone(),
         error => {
             let code = error.map_or(Code::NotPossible, DriverError::code);
             let mut problem = Problem::error(failure.to_string()).code(code);
             if let Some(help) = hint(failure.0.downcast_ref()) {
                 problem = problem.help(help);
             }
-            show(&[problem], colour);
+            vec![problem]
         }
     }
-    code(failure.0.downcast_ref())
 }
 
 fn code(error: Option<&DriverError>) -> u8 {

@@ -31,6 +31,7 @@ mod runs;
 mod shell;
 mod status;
 mod terminal;
+mod ui;
 mod undo;
 mod why;
 
@@ -86,6 +87,7 @@ pub fn main() -> u8 {
         Args::Stop(args) => apart::stop(&desk, &args),
         Args::Plan(args) => plan::plan(&desk, args),
         Args::Status(args) => status::status(&desk, &args),
+        Args::Ui => ui::ui(&desk),
         Args::Why(args) => why::why(&desk, &args),
         Args::Graph(args) => graph::graph(&desk, &args),
         Args::Logs(args) => logs::logs(&desk, &args),

@@ -85,6 +85,12 @@ pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Whether the terminal that stdout was is not there any more.
+#[cfg(feature = "ui")]
+pub(super) fn is_gone() -> bool {
+    terminal_size::terminal_size_of(std::io::stdout()).is_none()
+}
+
 /// Columns of the terminal; 100 when there is none.
 pub(super) fn columns() -> usize {
     std::env::var("COLUMNS")

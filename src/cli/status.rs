@@ -57,6 +57,8 @@ pub(super) struct Seen {
     pub(super) now: Stamp,
     live: Option<String>,
     heard: BTreeMap<Slug, Heard>,
+    /// What is odd about the configuration, where that was read.
+    warnings: Vec<Problem>,
 }
 
 impl Seen {
@@ -71,20 +73,24 @@ impl Seen {
 }
 
 pub(super) fn look(desk: &Desk, place: &Place) -> Result<Seen, Failure> {
-    seen(desk, place, place.read()?)
+    let seen = seen(desk, place, place.read()?)?;
+    show(&seen.warnings, desk.colour);
+    Ok(seen)
 }
 
-fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
+pub(super) fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
     let now = wall_clock();
     let live = reading
         .live
         .as_ref()
         .map(|holder| format!("process {} on {}", holder.pid, holder.host));
+    let mut warnings = Vec::new();
     // Before the first run the journal is empty; then the specs themselves are shown.
     let state = if reading.state.seq() == 0 {
-        let config = desk.config(place, Flags::default())?;
-        match survey(place, &config) {
-            Ok(survey) => plan::foreseen(place, &config, &survey)?,
+        let loaded = desk.load(place, Flags::default())?;
+        warnings = loaded.warnings;
+        match survey(place, &loaded.config) {
+            Ok(survey) => plan::foreseen(place, &loaded.config, &survey)?,
             Err(_) => reading.state,
         }
     } else {
@@ -112,6 +118,7 @@ fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
         now,
         live,
         heard,
+        warnings,
     })
 }
 
@@ -195,6 +202,7 @@ pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure>
             live,
         };
         let seen = seen(desk, place, reading)?;
+        show(&seen.warnings, desk.colour);
         let glance = seen.glance();
         if plain {
             // Without a terminal: the table again whenever it has changed.

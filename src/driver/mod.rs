@@ -36,6 +36,7 @@ pub mod turn;
 mod undo;
 mod until;
 mod watch;
+mod work;
 mod world;
 
 pub use apart::{Apart, Begun, begin_apart, is_run, stop};
@@ -54,4 +55,6 @@ pub use recover::{branch_at, kept, restore_to};
 pub use rehearse::{rehearse, try_base};
 pub use reports::{living_run, local_zone, named_run, report_on, runs, shown_directory};
 pub use run::{Audience, Outcome, run};
+pub use signals::{continued, suspend};
 pub use undo::{Undone, undo};
+pub use work::{work_of, worktree_of};

@@ -2,6 +2,8 @@
 //! it comes.
 
 use crate::model::StopLevel;
+use nix::sys::signal::{Signal as Name, killpg};
+use nix::unistd::getpgrp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Exit code after Ctrl-C.
@@ -73,5 +75,21 @@ async fn one(signal: &mut Option<Signal>) {
             signal.recv().await;
         }
         None => std::future::pending().await,
+    }
+}
+
+/// What tells that the shell goes on with a program that was stopped.
+#[must_use]
+pub fn continued() -> SignalKind {
+    SignalKind::from_raw(Name::SIGCONT as i32)
+}
+
+/// Stops this program and who was started with it, as Ctrl-Z does, until the shell goes on with it. It may come back before
+/// that has happened; where no shell could go on with it, nothing is stopped.
+pub fn suspend() {
+    let group = getpgrp();
+    if group.as_raw() > 1 {
+        // Whoever cannot be stopped goes on.
+        let _ = killpg(group, Name::SIGTSTP);
     }
 }

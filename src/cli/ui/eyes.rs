@@ -1,0 +1,170 @@
+//! Looking at a run again and again, so that as little as possible is done where nothing has changed.
+//!
+//! Never draws, and never changes anything.
+
+use super::super::Desk;
+use super::super::desk::{self, Failure};
+use super::super::status::{Seen, seen};
+use super::show::SHARE;
+use crate::config::Flags;
+use crate::core::State;
+use crate::driver::{Place, Reading, Watch};
+use crate::learnings::Memory;
+use crate::model::Slug;
+use crate::report;
+use crate::ui::Facts;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// So often the picture is made anew although nothing in the journal has changed: of a run, because times go on, and of
+/// none, because specs come and go.
+const LIVE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(10);
+
+/// What a picture was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Basis {
+    seq: u64,
+    live: Option<u32>,
+    halt: Option<String>,
+}
+
+/// Somebody who looks at a run.
+pub(super) struct Eyes<'a> {
+    desk: &'a Desk,
+    place: &'a Place,
+    journal: Watch,
+    seen: Option<Seen>,
+    basis: Option<Basis>,
+    /// How many pictures there were.
+    pictures: u64,
+    /// When the picture was made, and what that took.
+    made: Option<(Instant, Duration)>,
+    /// Where worktrees are, as the configuration says.
+    pub(super) worktrees: Option<PathBuf>,
+    /// The branch that features land on, where no run says so.
+    target: Option<String>,
+}
+
+impl<'a> Eyes<'a> {
+    pub(super) fn new(desk: &'a Desk, place: &'a Place) -> Self {
+        Self {
+            desk,
+            place,
+            journal: Watch::of(place),
+            seen: None,
+            basis: None,
+            pictures: 0,
+            made: None,
+            worktrees: None,
+            target: None,
+        }
+    }
+
+    /// Takes a look; whether there is another picture. What cannot be looked at keeps the last picture.
+    pub(super) fn look(&mut self, anew: bool) -> Result<bool, Failure> {
+        self.journal.look()?;
+        let live = self.place.holder();
+        let basis = Basis {
+            seq: self.journal.state().seq(),
+            live: live.as_ref().map(|holder| holder.pid),
+            halt: self.halt(),
+        };
+        if !anew && !self.is_due(&basis) {
+            return Ok(false);
+        }
+        let begun = Instant::now();
+        let reading = Reading {
+            state: self.journal.state().clone(),
+            live,
+        };
+        if anew || self.target.is_none() {
+            self.read_settings();
+        }
+        self.seen = Some(seen(self.desk, self.place, reading)?);
+        self.basis = Some(basis);
+        self.pictures += 1;
+        self.made = Some((Instant::now(), begun.elapsed()));
+        Ok(true)
+    }
+
+    /// Reads what the journal says now, and nothing else.
+    pub(super) fn catch_up(&mut self) -> Result<(), Failure> {
+        self.journal.look()?;
+        Ok(())
+    }
+
+    fn read_settings(&mut self) {
+        if let Ok(loaded) = self.desk.load(self.place, Flags::default()) {
+            let repo = &self.place.repo;
+            let target = repo.target(loaded.config.target.as_deref());
+            self.target = target.ok().map(|target| target.refname);
+            self.worktrees = Some(loaded.config.worktrees.dir);
+        }
+    }
+
+    fn is_due(&self, basis: &Basis) -> bool {
+        let Some((made, took)) = self.made else {
+            return true;
+        };
+        let age = made.elapsed();
+        if age < took * SHARE {
+            return false;
+        }
+        let usual = if basis.live.is_some() { LIVE } else { IDLE };
+        self.basis.as_ref() != Some(basis) || age >= usual
+    }
+
+    /// Another number for each picture.
+    pub(super) fn picture(&self) -> u64 {
+        self.pictures
+    }
+
+    /// The last look.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.seen.as_ref()
+    }
+
+    /// The state as of the last look.
+    pub(super) fn state(&self) -> &State {
+        self.journal.state()
+    }
+
+    /// The branch that features land on.
+    pub(super) fn target(&self) -> Option<String> {
+        let glance = self.seen.as_ref()?.glance();
+        let of_run = glance.view.run.as_ref().map(|run| run.target.clone());
+        of_run.or_else(|| self.target.clone())
+    }
+
+    /// The last look in words.
+    pub(super) fn facts(&self) -> Facts {
+        let Some(seen) = &self.seen else {
+            return Facts::default();
+        };
+        let glance = seen.glance();
+        Facts {
+            whole: report::on_screen(&report::whole(&glance)),
+            notices: report::notices(&glance),
+            rows: report::rows(&glance),
+            paused: self.halt().is_some(),
+        }
+    }
+
+    /// What the HALT file says; one that cannot be read says nothing.
+    fn halt(&self) -> Option<String> {
+        Memory::at(&self.place.state_dir).halt().ok().flatten()
+    }
+
+    /// The number of a feature's last iteration.
+    pub(super) fn last_iteration(&self, slug: &Slug) -> u32 {
+        self.state().last_iteration(slug)
+    }
+}
+
+/// What keeps a look from being a true one, in words.
+pub(super) fn trouble(failure: &Failure) -> String {
+    let words = format!("not up to date: {}", desk::words(failure));
+    let words: Vec<&str> = words.split_whitespace().collect();
+    report::on_screen(&words.join(" "))
+}

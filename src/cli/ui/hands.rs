@@ -1,0 +1,52 @@
+//! What a person can have done from the screen: exactly what the commands of the same names do, in their words.
+//!
+//! Never asks; it is asked.
+
+use super::super::args::PAUSED;
+use super::super::desk::{self, Failure};
+use super::super::{apart, command};
+use super::eyes::Eyes;
+use crate::driver::{Place, is_run};
+use crate::ui::{Screen, Verb};
+
+/// Whether something can be done: then a person is asked about it.
+pub(super) fn may(eyes: &Eyes<'_>, place: &Place, verb: Verb, screen: &mut Screen) {
+    let state = eyes.state();
+    let may = match &verb {
+        Verb::Retry(slug) => command::may_retry(state, slug),
+        Verb::Unblock(slug, _) => command::may_answer(state, slug),
+        Verb::Stop if place.holder().filter(is_run).is_none() => {
+            screen.tell(apart::NOTHING_TO_STOP, false);
+            return;
+        }
+        Verb::Stop | Verb::Pause | Verb::Resume => Ok(()),
+    };
+    match may {
+        Ok(()) => screen.ask(verb),
+        Err(failure) => screen.tell(&desk::words(&failure), true),
+    }
+}
+
+/// Does it, and says what came of it.
+pub(super) fn act(eyes: &mut Eyes<'_>, place: &Place, verb: Verb, screen: &mut Screen) {
+    match done(eyes, place, verb) {
+        Ok(words) => screen.tell(&words, false),
+        Err(failure) => screen.tell(&desk::words(&failure), true),
+    }
+}
+
+fn done(eyes: &mut Eyes<'_>, place: &Place, verb: Verb) -> Result<String, Failure> {
+    // Decided by what is so now.
+    eyes.catch_up()?;
+    let state = eyes.state();
+    match verb {
+        Verb::Pause => command::pause_for(place, PAUSED).map(str::to_owned),
+        Verb::Resume => command::go_on(place).map(str::to_owned),
+        Verb::Retry(slug) => command::retry_one(place, state, &slug),
+        Verb::Unblock(slug, answer) => command::answer(place, state, &slug, answer),
+        Verb::Stop => match place.holder().filter(is_run) {
+            Some(holder) => apart::ask_to_stop(place, state, &holder, false),
+            None => Ok(apart::NOTHING_TO_STOP.to_owned()),
+        },
+    }
+}

@@ -1,0 +1,376 @@
+//! `harness ui` on a terminal of its own: what it shows, what it has done, and that the terminal and the run are as they were when
+//! it is left, however that happens.
+
+#![cfg(all(feature = "fake-agent", feature = "ui", target_os = "linux"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+mod support;
+
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::termios::{Termios, tcgetattr};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use support::{Site, end, signal};
+
+/// `harness ui`, and whoever sits before it.
+struct Seat {
+    keys: File,
+    terminal: File,
+    child: Child,
+    shown: Arc<Mutex<Vec<u8>>>,
+    /// Nobody looks any more.
+    leave: Arc<AtomicBool>,
+    before: Termios,
+}
+
+impl Seat {
+    fn take(site: &Site, args: &[&str]) -> Self {
+        // Not handed on to what other tests start meanwhile: they would hold the terminal.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let master = posix_openpt(flags).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true);
+        options.custom_flags(OFlag::O_NOCTTY.bits());
+        let slave = options.open(ptsname_r(&master).unwrap()).unwrap();
+        let mut sized = site.program("stty");
+        sized.args(["rows", "24", "cols", "80"]);
+        assert!(
+            sized
+                .stdin(slave.try_clone().unwrap())
+                .status()
+                .unwrap()
+                .success()
+        );
+        let before = tcgetattr(&slave).unwrap();
+        let end_of = || Stdio::from(slave.try_clone().unwrap());
+        let mut command = site.program(env!("CARGO_BIN_EXE_harness"));
+        command.args(args).env("TERM", "xterm-256color");
+        command.stdin(end_of()).stdout(end_of()).stderr(end_of());
+        // A group of its own: it stops all of it, when it is to be stopped.
+        let child = command.process_group(0).spawn().unwrap();
+        let keys = File::from(OwnedFd::from(master));
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let leave = Arc::new(AtomicBool::new(false));
+        let left = Arc::clone(&leave);
+        let (mut screen, seen) = (keys.try_clone().unwrap(), Arc::clone(&shown));
+        std::thread::spawn(move || {
+            let mut some = [0; 4096];
+            while let Ok(length @ 1..) = screen.read(&mut some) {
+                if left.load(Ordering::SeqCst) {
+                    return;
+                }
+                seen.lock().unwrap().extend_from_slice(&some[..length]);
+            }
+        });
+        Self {
+            keys,
+            terminal: slave,
+            child,
+            shown,
+            leave,
+            before,
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    fn await_words(&self, site: &Site, words: &str) {
+        site.await_that(words, || self.picture().contains(words));
+    }
+
+    /// What a person sees.
+    fn picture(&self) -> String {
+        let mut rows = vec![vec![' '; 80]; 24];
+        let (mut row, mut column) = (0, 0);
+        let text = self.text();
+        let mut rest = text.chars();
+        while let Some(c) = rest.next() {
+            if c != '\u{1b}' {
+                if let Some(cell) = rows.get_mut(row).and_then(|row| row.get_mut(column)) {
+                    *cell = c;
+                }
+                column += 1;
+                continue;
+            }
+            // Whatever follows, it is a sequence that ends with a letter.
+            let sequence: String = rest.by_ref().take_while(|c| *c != '[').collect();
+            assert_eq!(sequence, "", "{text:?}");
+            let mut numbers = String::new();
+            let end = rest.by_ref().find(|c| {
+                numbers.push(*c);
+                c.is_ascii_alphabetic()
+            });
+            let mut numbers = numbers
+                .split([';', 'H'])
+                .filter_map(|n| n.parse::<usize>().ok());
+            match end {
+                Some('H') => {
+                    row = numbers.next().unwrap_or(1) - 1;
+                    column = numbers.next().unwrap_or(1) - 1;
+                }
+                Some('J') => rows = vec![vec![' '; 80]; 24],
+                _ => {}
+            }
+        }
+        let rows = rows
+            .into_iter()
+            .map(|row| row.into_iter().collect::<String>() + "\n");
+        rows.collect()
+    }
+
+    fn await_that_gone(&self, site: &Site, words: &str) {
+        site.await_that(words, || !self.picture().contains(words));
+    }
+
+    /// Waits for what the terminal is told.
+    fn await_told(&self, site: &Site, told: &str) {
+        site.await_that(told, || self.text().contains(told));
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn assert_as_before(&self) {
+        assert_eq!(tcgetattr(&self.terminal).unwrap(), self.before);
+    }
+
+    /// It has ended by itself: its code; the terminal is as it was.
+    fn left(self, site: &Site) -> Option<i32> {
+        self.await_told(site, "\u{1b}[?1049l");
+        let text = Arc::clone(&self.shown);
+        let before = self.before.clone();
+        let ran = end(self.child);
+        assert_eq!(tcgetattr(&self.terminal).unwrap(), before);
+        let text = String::from_utf8_lossy(&text.lock().unwrap()).into_owned();
+        assert!(
+            text.contains("\u{1b}[?25h"),
+            "the cursor is there: {text:?}"
+        );
+        assert!(text.contains("\u{1b}[?2004l"), "{text:?}");
+        ran.code
+    }
+}
+
+/// A feature that has landed, one that has asked, and one that has failed.
+fn morning() -> Site {
+    let site = Site::new();
+    site.shell_config("run: {max_iterations_per_feature: 1}\nverify: {commands: [\"true\"]}");
+    site.shell("lands", "echo a > a\n");
+    site.shell(
+        "asks",
+        "echo 'Which colour, \u{1b}[2Jblue?' > \"$HARNESS_OUTBOX/blocked\"; exit 0\n",
+    );
+    site.shell("fails", "exit 3\n");
+    site.commit("specs");
+    site.harness(&["run"]);
+    site
+}
+
+/// A run whose agent says that it is there, and goes on when it is told.
+fn night() -> (Site, Child) {
+    let site = Site::new();
+    let (here, go) = (site.path("here"), site.path("go"));
+    site.shell_config("run: {keep_awake: false}\nverify: {commands: [\"true\"]}");
+    let text = format!(
+        "echo something > new-file; echo so it goes; touch {here:?}\nwhile [ ! -e {go:?} ]; do sleep 0.02; done\n"
+    );
+    site.shell("slow", &text);
+    site.commit("specs");
+    let run = site.start(&["run"]);
+    site.await_file(&here);
+    (site, run)
+}
+
+/// The run was not harmed: it comes to its good end.
+fn comes_to_its_end(site: &Site, run: Child) {
+    std::fs::write(site.path("go"), "").unwrap();
+    let ran = end(run);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn a_question_is_answered_and_a_failure_tried_again_from_the_screen() {
+    let site = morning();
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "lands");
+    seat.await_words(&site, "Which colour");
+    assert!(!seat.text().contains("\u{1b}[2Jblue"), "{:?}", seat.text());
+    // What is asked for is not there: the command's own words.
+    seat.press("/lands\rr");
+    seat.await_words(&site, "`lands` is not tripped, failed, parked or blocked");
+    seat.press("\u{1b}");
+    seat.await_words(&site, "fails");
+    seat.press("/asks\ru");
+    seat.await_words(&site, "asks asks: ");
+    seat.press("blue\r");
+    seat.await_words(
+        &site,
+        "asks is answered and back in the queue; `harness run` works on it",
+    );
+    seat.press("/\u{15}fails\rr");
+    seat.await_words(&site, "retry fails?");
+    seat.press("y");
+    seat.await_words(&site, "fails is back in the queue");
+    seat.press("p");
+    seat.await_words(&site, "paused: nothing new is started");
+    assert!(site.repo.join(".harness/HALT").exists());
+    seat.press("p");
+    seat.await_words(&site, "resumed: a living run goes on");
+    assert!(!site.repo.join(".harness/HALT").exists());
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
+    assert!(site.read(".harness/asks.log").contains("blue"));
+    let status = site.harness(&["status", "--plain"]).out;
+    for slug in ["asks", "fails"] {
+        let mut rows = status.lines().map(|row| row.split_whitespace().take(2));
+        assert!(rows.any(|row| row.eq([slug, "waiting"])), "{status}");
+    }
+}
+
+#[test]
+fn the_texts_are_those_of_the_commands() {
+    let (site, run) = night();
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "so it goes");
+    seat.press("2");
+    seat.await_words(&site, "new-file (new)");
+    seat.await_words(&site, "+something");
+    seat.press("3");
+    seat.await_words(&site, "[working]");
+    seat.press("4");
+    seat.await_words(&site, "critical path (*)");
+    seat.press("\u{3}");
+    assert_eq!(seat.left(&site), Some(0));
+    comes_to_its_end(&site, run);
+}
+
+#[test]
+fn signals_end_it_and_nothing_else() {
+    let (site, run) = night();
+    for name in ["TERM", "HUP", "INT"] {
+        let seat = Seat::take(&site, &["ui"]);
+        seat.await_words(&site, "slow");
+        assert_ne!(
+            tcgetattr(&seat.terminal).unwrap(),
+            seat.before,
+            "keys come one by one"
+        );
+        signal(&seat.child, name);
+        assert_eq!(seat.left(&site), Some(0), "{name}");
+    }
+    comes_to_its_end(&site, run);
+}
+
+#[test]
+fn it_ends_when_the_terminal_is_gone_and_nobody_says_so() {
+    let site = morning();
+    let seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "Which colour");
+    let Seat {
+        keys,
+        terminal,
+        child,
+        leave,
+        ..
+    } = seat;
+    // Whoever reads what is shown holds the terminal too, until there is something to be read.
+    leave.store(true, Ordering::SeqCst);
+    (&keys).write_all(b"?").unwrap();
+    drop((keys, terminal));
+    assert_eq!(end(child).code, Some(0));
+}
+
+#[test]
+fn it_is_stopped_and_goes_on() {
+    let site = morning();
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "Which colour");
+    seat.press("\u{1a}");
+    let stat = format!("/proc/{}/stat", seat.child.id());
+    let is_stopped = || {
+        let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" T"))
+    };
+    site.await_that("it is stopped", is_stopped);
+    seat.assert_as_before();
+    assert!(seat.text().ends_with("\u{1b}[?25h"), "{:?}", seat.text());
+    seat.shown.lock().unwrap().clear();
+    signal(&seat.child, "CONT");
+    seat.await_told(&site, "\u{1b}[?1049h");
+    seat.await_words(&site, "Which colour");
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
+}
+
+#[test]
+fn a_picture_that_is_not_true_any_more_says_so() {
+    let site = morning();
+    let journal = site.repo.join(".harness/journal.jsonl");
+    let good = std::fs::read(&journal).unwrap();
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "Which colour");
+    let mut bad = good.clone();
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    bad.extend_from_slice(b"not a record\n{}\n");
+    std::fs::write(&journal, &bad).unwrap();
+    seat.await_words(&site, "not up to date");
+    std::fs::write(&journal, &good).unwrap();
+    seat.press("\u{c}");
+    seat.await_that_gone(&site, "not up to date");
+    seat.await_words(&site, "no run lives");
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
+    // Damaged from the beginning, it is told as everywhere.
+    std::fs::write(&journal, &bad).unwrap();
+    let ran = end(Seat::take(&site, &["ui"]).child);
+    assert_eq!(ran.code, Some(10));
+}
+
+#[test]
+fn without_a_terminal_it_names_what_helps() {
+    let mut site = morning();
+    let ran = site.harness(&["ui"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{}", ran.err);
+    for words in [
+        "this is no terminal",
+        "`harness status`",
+        "`harness status --watch`",
+    ] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+    site.set("NO_COLOR", "1");
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "Which colour");
+    let text = seat.text();
+    let sequences = text.split("\u{1b}[").skip(1);
+    let sequences = sequences.filter_map(|rest| rest.split_once(|c: char| c.is_ascii_alphabetic()));
+    let paints = |number: &str| {
+        let number: u32 = number.parse().unwrap_or(0);
+        matches!(number, 30..=38 | 40..=48 | 90..=107)
+    };
+    // Of what begins with a number and ends with `m`.
+    let painted: Vec<&str> = sequences
+        .map(|(numbers, _)| numbers)
+        .filter(|numbers| {
+            numbers.split(';').any(paints) && text.contains(&format!("\u{1b}[{numbers}m"))
+        })
+        .collect();
+    assert_eq!(painted, [""; 0]);
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
+}
