@@ -7,7 +7,7 @@ mod support;
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use support::{Ran, Site};
+use support::{Ran, Site, end, signal};
 
 /// A stand-in for Claude Code: each call costs 60 cents; it is done with the second.
 const CLAUDE: &str = r#"
@@ -94,6 +94,44 @@ fn a_run_stops_at_its_budget_with_7_and_the_next_one_goes_on() {
         status(&site)["run"]["budget"]["left_tokens"],
         1_000_000 - 1_050
     );
+}
+
+/// One that is cut off in its first iteration, in the middle of its work.
+const CUT_OFF: &str = r#"
+cat >/dev/null
+if [ "$HARNESS_ITERATION" -ge 2 ]; then
+    echo ok >"$HARNESS_FEATURE.txt"
+    echo "it is there" >"$HARNESS_OUTBOX/done"
+    printf '%s\n' '{"type":"result","is_error":false,"result":"done","total_cost_usd":0.6,"usage":{"input_tokens":100,"output_tokens":50}}'
+    exit
+fi
+printf '%s\n' '{"type":"assistant","message":{"id":"m1","model":"claude-opus-4-8","content":[{"type":"text","text":"I look around"}],"usage":{"input_tokens":1000,"output_tokens":200,"cache_read_input_tokens":3000}}}'
+exec sleep 1000
+"#;
+
+#[test]
+fn what_an_iteration_used_that_was_cut_off_with_its_run_is_not_forgotten() {
+    let prices =
+        "prices: {claude-opus-4-8: {input: 10, output: 100, cache_read: 1, cache_write: 10}}";
+    let site = site("claude", CUT_OFF, prices);
+    features(&site, &["a"], "");
+    let run = site.start(&["run"]);
+    let printed = site.repo.join(".harness/iterations/a/1/output.log");
+    site.await_that("the agent speaks", || {
+        std::fs::read_to_string(&printed).is_ok_and(|text| text.contains("look around"))
+    });
+    signal(&run, "KILL");
+    end(run);
+    assert_code(&site.harness(&["run"]), 0);
+    let seen = status(&site);
+    let usage = &seen["features"][0]["usage"];
+    // 1,000 at $10, 200 at $100 and 3,000 at $1 for a million each; and the 60 cents of the second.
+    assert_eq!(usage["micro_usd"], 633_000, "{usage}");
+    assert_eq!(usage["input"], 1_100);
+    assert_eq!(usage["estimated"], true);
+    let stats = site.harness(&["stats", "--json"]);
+    let stats: Value = serde_json::from_str(&stats.out).unwrap();
+    assert_eq!(stats["agents"][0]["usage"]["micro_usd"], 633_000, "{stats}");
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn features_and_codes_are_offered() {
         (&["run", "--only", "auth,b"], &["auth,billing"]),
         (&["run", "--agent", "scr"], &["scripted"]),
         (&["explain", "unknown-d"], &["unknown-dependency"]),
-        (&["schema", "sta"], &["status"]),
+        (&["schema", "sta"], &["stats", "status"]),
     ];
     for (words, expected) in cases {
         let Some(found) = offered(&site, words) else {
@@ -94,7 +94,7 @@ fn nothing_is_said_where_something_is_wrong() {
         return;
     };
     assert_eq!(found, [""; 0]);
-    let Some(found) = offered(&none, &["stat"]) else {
+    let Some(found) = offered(&none, &["statu"]) else {
         return;
     };
     assert_eq!(found, ["status"]);

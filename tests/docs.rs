@@ -200,6 +200,7 @@ const LOOKS: &[(&str, When)] = &[
     ("harness status", When::Landed),
     ("harness logs login -f", When::Landed),
     ("harness why login", When::Blocked),
+    ("harness graph", When::Blocked),
     ("harness queue", When::Blocked),
     ("harness conflicts", When::Blocked),
     ("harness recover login", When::Blocked),
@@ -374,6 +375,10 @@ fn every_command_and_option_that_is_named_exists() {
             let command = words.next().unwrap();
             // `harness: …` is what it prints.
             if !command.starts_with(|c: char| c.is_ascii_lowercase()) {
+                continue;
+            }
+            if command == "help" {
+                ok(&site.harness(&rest.split(' ').collect::<Vec<_>>()), typed);
                 continue;
             }
             let known = help.entry(command.to_owned()).or_insert_with(|| {

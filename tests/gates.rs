@@ -9,7 +9,7 @@
 #[expect(dead_code, reason = "it knows more than these tests ask")]
 mod repository;
 
-use harness::core::wake_at;
+use harness::core::{Running, wake_at};
 use harness::driver::turn::{Engine, Observation, World};
 use harness::journal::JournalError;
 use harness::model::{
@@ -111,7 +111,7 @@ impl World for Night {
         self.under_way.remove(key);
     }
 
-    fn probe(&mut self, _: &[(Slug, u32)]) -> Vec<Observation> {
+    fn probe(&mut self, _: Vec<Running>) -> Vec<Observation> {
         Vec::new()
     }
 }

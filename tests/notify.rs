@@ -7,6 +7,7 @@ mod support;
 
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
+use support::schema::problems;
 use support::{Site, end, signal};
 
 /// A program in front of all others on the path.
@@ -36,9 +37,14 @@ fn collects(site: &Site) -> String {
 
 fn told(site: &Site) -> Vec<Value> {
     let text = std::fs::read_to_string(site.path("told")).unwrap_or_default();
-    text.lines()
+    let all: Vec<Value> = text
+        .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+        .collect();
+    for one in &all {
+        assert_eq!(problems("notification", one), [""; 0]);
+    }
+    all
 }
 
 fn kinds(site: &Site) -> Vec<String> {

@@ -3,12 +3,11 @@
 #![cfg(feature = "fake-agent")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
-#[path = "report/schema.rs"]
-mod schema;
 mod support;
 
 use serde_json::Value;
 use std::path::PathBuf;
+use support::schema::problems;
 use support::{Ran, Site, end, signal};
 
 fn assert_code(ran: &Ran, code: i32) {
@@ -22,7 +21,7 @@ fn json(text: &str) -> Value {
 /// The last report's data, as it was written, which must be what its schema says.
 fn latest(site: &Site) -> Value {
     let value = json(&site.read(".harness/reports/latest.json"));
-    assert_eq!(schema::problems("report", &value), [""; 0]);
+    assert_eq!(problems("report", &value), [""; 0]);
     value
 }
 
@@ -240,7 +239,7 @@ fn a_run_that_is_halted_or_out_of_iterations_is_reported_too() {
     assert_eq!(reported(&site).len(), 2);
     // Both stand in the list, and can be compared.
     let runs = json(&site.harness(&["runs", "--json"]).out);
-    assert_eq!(schema::problems("runs", &runs), [""; 0]);
+    assert_eq!(problems("runs", &runs), [""; 0]);
     let codes: Vec<&Value> = runs["runs"]
         .as_array()
         .unwrap()
@@ -250,9 +249,9 @@ fn a_run_that_is_halted_or_out_of_iterations_is_reported_too() {
     assert_eq!(codes, [1, 3]);
     let diff = site.harness(&["report", "diff", "--json"]);
     assert_code(&diff, 0);
-    assert_eq!(schema::problems("report-diff", &json(&diff.out)), [""; 0]);
+    assert_eq!(problems("report-diff", &json(&diff.out)), [""; 0]);
     let stats = json(&site.harness(&["stats", "--json", "--run", "previous"]).out);
-    assert_eq!(schema::problems("stats", &stats), [""; 0]);
+    assert_eq!(problems("stats", &stats), [""; 0]);
     assert_eq!(
         (&stats["runs"], &stats["agents"][0]["iterations"]),
         (&1.into(), &2.into())
@@ -297,7 +296,7 @@ fn an_interrupted_run_is_reported_and_so_is_a_killed_one_by_the_next() {
     site.await_journal("iteration_started");
     let live = json(&site.harness(&["report", "--format", "json"]).out);
     assert_eq!(live["run"]["state"], "running");
-    assert_eq!(schema::problems("report", &live), [""; 0]);
+    assert_eq!(problems("report", &live), [""; 0]);
     signal(&run, "TERM");
     assert_code(&end(run), 143);
     assert_eq!(latest(&site)["run"]["codes"][0]["code"], 143);

@@ -6,7 +6,7 @@
 
 #[path = "report/night.rs"]
 mod night;
-#[path = "report/schema.rs"]
+#[path = "support/schema.rs"]
 mod schema;
 
 use harness::core::{Told, histories, history_of, over_runs};
@@ -17,6 +17,7 @@ use harness::report::{
 };
 use jiff::tz::TimeZone;
 use night::{Case, MINUTE, night};
+use schema::problems;
 use serde_json::Value;
 
 const RUN: &str = "20261123-210000-0001";
@@ -129,7 +130,7 @@ fn a_night_of_two_hundred_features_is_told_in_full() {
     let morning = report(&told, None);
     save("200", &morning);
     let value = morning_json(&morning);
-    assert_eq!(schema::problems("report", &value), [""; 0]);
+    assert_eq!(problems("report", &value), [""; 0]);
     let landed = value["landed"].as_array().unwrap();
     let parts = landed.len()
         + value["next"].as_array().unwrap().len()
@@ -257,7 +258,7 @@ fn a_killed_run_a_stopped_one_and_one_that_goes_on_are_told_apart() {
     assert_eq!(cut_off["run"]["state"], "cut_off");
     let sentence = cut_off["sentence"].as_str().unwrap();
     assert!(sentence.starts_with("The run was cut off: "), "{sentence}");
-    assert_eq!(schema::problems("report", &cut_off), [""; 0]);
+    assert_eq!(problems("report", &cut_off), [""; 0]);
     let open = |value: &Value| {
         let lanes = value["timeline"]["lanes"].as_array().unwrap().iter();
         let bars = lanes.flat_map(|lane| lane["bars"].as_array().unwrap());
@@ -296,7 +297,7 @@ fn a_small_night_reads_like_this() {
     let told = told(&night(RUN, SMALL));
     let morning = report(&told, None);
     save("5", &morning);
-    assert_eq!(schema::problems("report", &morning_json(&morning)), [""; 0]);
+    assert_eq!(problems("report", &morning_json(&morning)), [""; 0]);
     let text = morning_text(&morning, ".harness", 100);
     let expected = include_str!("report/small.txt");
     assert_eq!(text, expected, "\n{text}");
@@ -330,7 +331,7 @@ fn runs_and_what_they_came_to_are_told_for_people_and_programs() {
     let runs = histories(&records);
     let live = RunId(RUN.to_owned());
     let value = runs_json(&runs, Some(&live));
-    assert_eq!(schema::problems("runs", &value), [""; 0]);
+    assert_eq!(problems("runs", &value), [""; 0]);
     assert_eq!(
         (&value["runs"][0]["state"], &value["runs"][1]["state"]),
         (&"ended".into(), &"running".into())
@@ -347,7 +348,7 @@ fn runs_and_what_they_came_to_are_told_for_people_and_programs() {
         agents,
     };
     let value = stats_json(&stats);
-    assert_eq!(schema::problems("stats", &value), [""; 0]);
+    assert_eq!(problems("stats", &value), [""; 0]);
     let sum = |name: &str, field: &str| -> u64 {
         let rows = value[name].as_array().unwrap().iter();
         rows.map(|row| row[field].as_u64().unwrap()).sum()
@@ -364,7 +365,7 @@ fn runs_and_what_they_came_to_are_told_for_people_and_programs() {
         "{text}"
     );
     let value = run_diff_json(&runs[0], &runs[1]);
-    assert_eq!(schema::problems("report-diff", &value), [""; 0]);
+    assert_eq!(problems("report-diff", &value), [""; 0]);
     assert_eq!(
         (&value["landed"], &value["regressed"]),
         (&Value::Array(Vec::new()), &Value::Array(Vec::new()))
@@ -385,7 +386,7 @@ fn what_is_not_what_a_schema_says_is_found() {
     let spoilt = |pointer: &str, value: Value| {
         let mut bad = good.clone();
         *bad.pointer_mut(pointer).unwrap() = value;
-        schema::problems("report", &bad)
+        problems("report", &bad)
     };
     assert!(!spoilt("/run/state", "gone".into()).is_empty());
     assert!(!spoilt("/landed/0/slug", 3.into()).is_empty());

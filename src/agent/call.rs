@@ -199,15 +199,13 @@ pub async fn call(
         verdict.oddities.push(odd.to_owned());
     }
     verdict.hide(&call.secrets);
-    verdict.usage = verdict
-        .usage
-        .map(|usage| priced(usage, &call, verdict.model.as_deref()));
-    if let (Some(session), Some(usage)) = (&call.session, &mut verdict.usage)
-        && cli.resume.as_ref().is_some_and(|resume| resume.tells_all)
-        && verdict.session.as_ref() == Some(&session.id)
-    {
-        *usage = usage.minus(session.used);
-    }
+    let context = Spent {
+        prices: call.prices,
+        asked: call.model.as_deref().or(call.profile.model.as_deref()),
+        session: call.session.as_ref(),
+        cli,
+    };
+    verdict.usage = spent(&verdict, &context);
     clear_litter(&call.worktree, cli.litter);
     let outbox = outbox::read(&call.worktree, &call.secrets);
     let mut called = assemble(finished, verdict, outbox);
@@ -221,13 +219,35 @@ pub async fn call(
     called
 }
 
-/// Of an agent that tells tokens and no money, what its model's tokens cost, if that is known.
-fn priced(usage: Usage, call: &Call<'_>, model: Option<&str>) -> Usage {
+/// What it takes to say what a call has used.
+pub(super) struct Spent<'a> {
+    /// What models cost by the user's own word.
+    pub(super) prices: &'a BTreeMap<String, Price>,
+    /// The model that was asked for.
+    pub(super) asked: Option<&'a str>,
+    /// The conversation that it went on with.
+    pub(super) session: Option<&'a Session>,
+    pub(super) cli: &'a Cli,
+}
+
+/// What a call alone has used: without what the conversation had used before, and with what the model's tokens cost where the
+/// agent tells no money.
+pub(super) fn spent(verdict: &Verdict, context: &Spent<'_>) -> Option<Usage> {
+    let usage = priced(verdict.usage?, context, verdict.model.as_deref());
+    let resume = context.cli.resume.as_ref();
+    let before = context.session.filter(|session| {
+        resume.is_some_and(|resume| resume.tells_all)
+            && verdict.session.as_ref() == Some(&session.id)
+    });
+    Some(before.map_or(usage, |session| usage.minus(session.used)))
+}
+
+fn priced(usage: Usage, context: &Spent<'_>, model: Option<&str>) -> Usage {
     if usage.micro_usd > 0 || usage.tokens() == 0 {
         return usage;
     }
-    let asked = call.model.as_deref().or(call.profile.model.as_deref());
-    let price = model.or(asked).and_then(|model| price(call.prices, model));
+    let model = model.or(context.asked);
+    let price = model.and_then(|model| price(context.prices, model));
     price.map_or(usage, |price| Usage {
         micro_usd: price.of(&usage),
         estimated: true,

@@ -26,6 +26,7 @@ mod meanwhile;
 mod opencode;
 pub mod outbox;
 mod prefix;
+mod printed;
 pub mod prompt;
 mod quota;
 mod qwen;
@@ -55,6 +56,7 @@ pub use handoff::{Handoff, handoff};
 pub use homes::{Home, all_homes, home};
 pub use meanwhile::{Meanwhile, meanwhile};
 pub use prefix::{figures, part_at, shared_bytes, stable_bytes};
+pub use printed::{Cut, glimpse, used};
 pub use resume::{converse, is_plain_name};
 pub use version::{depends_on_version, version};
 
@@ -87,21 +89,6 @@ pub fn tells(kind: Kind) -> Tells {
 #[must_use]
 pub fn reports_quota(kind: Kind) -> bool {
     kind == Kind::Claude
-}
-
-/// What a kind of agent is doing, by the end of what it has printed so far; `None`: that does not say.
-#[must_use]
-pub fn glimpse(kind: Kind, printed: &str) -> Option<String> {
-    let mut reader = (cli::Cli::of(kind).reader)();
-    let mut last = None;
-    for line in printed.lines() {
-        reader.line(process::Stream::Out, line, &mut |progress| {
-            if let Progress::Line(words) = progress {
-                last = Some(words);
-            }
-        });
-    }
-    last
 }
 
 /// Why an agent could not be called.

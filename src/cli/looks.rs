@@ -91,6 +91,9 @@ pub(super) struct ReportArgs {
     /// How; by the file's name, or for a terminal, unless named
     #[arg(long, value_name = "HOW")]
     pub(super) format: Option<ReportFormat>,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    pub(super) json: bool,
     /// Write it into this file
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,

@@ -26,7 +26,8 @@ pub(super) fn report(desk: &Desk, args: &ReportArgs) -> Result<u8, Failure> {
     let run = args.run.as_deref().unwrap_or("latest");
     let morning = driver::report_on(&place, &verify, run)?;
     let state_dir = driver::shown_directory(&place);
-    let format = args.format.unwrap_or_else(|| by_name(args.out.as_deref()));
+    let named = args.format.or(args.json.then_some(ReportFormat::Json));
+    let format = named.unwrap_or_else(|| by_name(args.out.as_deref()));
     let text = match format {
         ReportFormat::Md => report::morning_markdown(&morning, &state_dir),
         ReportFormat::Html => report::morning_html(&morning, &base(&place)),

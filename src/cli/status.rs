@@ -52,7 +52,8 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
 /// last one's report is named.
 fn page(desk: &Desk, place: &Place, seen: &Seen) -> String {
     let text = report::status(&seen.glance(), out::columns(), desk.colour);
-    let running: BTreeMap<Slug, u32> = seen.state.running().into_iter().collect();
+    let running = seen.state.running().into_iter();
+    let running: BTreeMap<Slug, u32> = running.map(|one| (one.slug, one.iteration)).collect();
     let mut text = terminal::rows_linked(&desk.env, text, |name| {
         let slug = Slug::new(name).ok()?;
         let file = match running.get(&slug) {
@@ -156,8 +157,9 @@ fn all_words(desk: &Desk, place: &Place, state: &State, view: &View) -> BTreeMap
         let agents = &loaded.as_ref()?.config.agents;
         Some(agents.get(&feature.agent.as_ref()?.profile)?.kind)
     };
-    let words = running.into_iter().filter_map(|(slug, n)| {
-        let printed = tail(&place.records(&slug, n).join("output.log"))?;
+    let words = running.into_iter().filter_map(|running| {
+        let slug = running.slug;
+        let printed = tail(&place.records(&slug, running.iteration).join("output.log"))?;
         let words = match kind_of(&slug) {
             Some(Kind::Command) | None => last_line(&printed),
             Some(kind) => agent::glimpse(kind, &printed),

@@ -284,7 +284,16 @@ impl State {
                 self.iteration_started(slug, *iteration, instead.as_ref(), at);
             }
             Event::IterationEnded { slug, report, .. } => self.iteration_ended(slug, report, at),
-            Event::IterationLost { slug, iteration } => {
+            Event::IterationLost {
+                slug,
+                iteration,
+                usage,
+            } => {
+                let used = usage.unwrap_or_default();
+                if let Some(feature) = self.features.get_mut(slug) {
+                    feature.lose_iteration(used);
+                }
+                self.spend(slug, used);
                 self.give_back(slug);
                 self.set_phase(slug, Phase::Working { running: None }, at);
                 self.log(

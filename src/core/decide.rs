@@ -45,19 +45,20 @@ pub fn decide(state: &State, input: Input) -> Vec<Event> {
             slug,
             iteration,
             report,
-        } => {
-            let fits = is_running(state, &slug, iteration);
-            let event = Event::IterationEnded {
-                slug,
-                iteration,
-                report,
-            };
-            one(fits, event)
-        }
-        Input::IterationLost { slug, iteration } => {
-            let fits = is_running(state, &slug, iteration);
-            one(fits, Event::IterationLost { slug, iteration })
-        }
+        } => if_running(state, slug, iteration, |slug| Event::IterationEnded {
+            slug,
+            iteration,
+            report,
+        }),
+        Input::IterationLost {
+            slug,
+            iteration,
+            usage,
+        } => if_running(state, slug, iteration, |slug| Event::IterationLost {
+            slug,
+            iteration,
+            usage,
+        }),
         Input::Built { attempt, outcome } => built(state, attempt, outcome),
         Input::Gated {
             attempt,
@@ -120,6 +121,19 @@ fn asked(state: &State, input: Input) -> Vec<Event> {
             one(fits, Event::StopRequested { level })
         }
         _ => Vec::new(),
+    }
+}
+
+/// Of an iteration only what is told while it runs counts.
+fn if_running(
+    state: &State,
+    slug: Slug,
+    iteration: u32,
+    event: impl FnOnce(Slug) -> Event,
+) -> Vec<Event> {
+    match is_running(state, &slug, iteration) {
+        true => vec![event(slug)],
+        false => Vec::new(),
     }
 }
 

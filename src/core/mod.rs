@@ -61,6 +61,6 @@ pub use invariants::broken_invariant;
 pub use plan::{Planned, plan};
 pub use queue_view::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView, queue};
 pub use schedule::next;
-pub use state::State;
+pub use state::{Running, State};
 pub use view::{FeatureView, RunView, SentBack, Stage, View, Wait, unselected, view};
 pub use wanted::{wake_at, wanted};

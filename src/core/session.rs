@@ -6,7 +6,7 @@
 use super::accounts::is_the_accounts;
 use super::feature::Feature;
 use super::state::Run;
-use crate::model::{Ending, FailureKind, IterationReport, Session, WorktreeName};
+use crate::model::{Ending, FailureKind, IterationReport, Session, Usage, WorktreeName};
 use serde::{Deserialize, Serialize};
 
 /// The last conversation about a feature.
@@ -27,6 +27,15 @@ pub(super) fn resumed(run: &Run, feature: &Feature) -> Option<Session> {
 }
 
 impl Feature {
+    /// Takes in what an iteration that was cut off has used of its conversation.
+    pub(super) fn lose_iteration(&mut self, usage: Usage) {
+        let profile = self.called.profile.as_ref();
+        let mine = self.conversation.as_mut();
+        if let Some(last) = mine.filter(|last| Some(&last.profile) == profile) {
+            last.session.used = last.session.used.plus(usage);
+        }
+    }
+
     /// Takes in what the iteration that has ended says about its conversation.
     pub(super) fn hear_of_conversation(&mut self, report: &IterationReport) {
         let spared = report.ending == Ending::Stopped

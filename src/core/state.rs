@@ -10,12 +10,26 @@ use super::deadline::Paces;
 use super::feature::{Feature, Phase, ReadyKey};
 use super::graph::Graph;
 use super::queue::Merging;
+use super::session::resumed;
 use crate::model::{
-    BudgetUnit, FeatureSpec, Finding, Handback, Oid, RunId, Settings, SkipReason, Slug, Stamp,
-    StopLevel, Usage, WorktreeName, WriteJob, Writing,
+    AgentChoice, BudgetUnit, FeatureSpec, Finding, Handback, Oid, RunId, Session, Settings,
+    SkipReason, Slug, Stamp, StopLevel, Usage, WorktreeName, WriteJob, Writing,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// An iteration that the journal calls running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Of which feature.
+    pub slug: Slug,
+    /// Which.
+    pub iteration: u32,
+    /// Who was called; the profile is always named.
+    pub agent: AgentChoice,
+    /// The conversation that it goes on with.
+    pub session: Option<Session>,
+}
 
 /// Everything `core` remembers. Equal journals give equal states.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -206,14 +220,17 @@ impl State {
 
     /// Iterations that the journal calls running: after a crash, those to probe.
     #[must_use]
-    pub fn running(&self) -> Vec<(Slug, u32)> {
-        self.in_slots
-            .iter()
-            .filter_map(|slug| {
-                let feature = self.features.get(slug)?;
-                Some((slug.clone(), feature.running()?))
+    pub fn running(&self) -> Vec<Running> {
+        let running = |slug: &Slug| {
+            let feature = self.features.get(slug)?;
+            Some(Running {
+                slug: slug.clone(),
+                iteration: feature.running()?,
+                agent: feature.called.clone(),
+                session: self.run.as_ref().and_then(|run| resumed(run, feature)),
             })
-            .collect()
+        };
+        self.in_slots.iter().filter_map(running).collect()
     }
 
     /// Number of the feature's last iteration; 0 before the first.

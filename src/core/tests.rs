@@ -6,7 +6,7 @@ use crate::model::{
     AgentChoice, AgentFailure, Backlog, BuildOutcome, Candidate, Chain, Command, Effect, Ending,
     Event, FailureKind, FeatureSpec, GateOutcome, Ground, InfraKind, Input, IterationReport,
     LandOutcome, MergeSettings, Oid, OnHalt, PublishOutcome, Record, Relation, RunId, Settings,
-    Slug, Stamp, Step, StopLevel, Trial, WorktreeName, Writing,
+    Slug, Stamp, Step, StopLevel, Trial, Usage, WorktreeName, Writing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -185,8 +185,9 @@ impl Story {
     }
 
     fn running(&self) -> Vec<String> {
-        let all = self.state.running();
-        all.iter().map(|(slug, n)| format!("{slug}#{n}")).collect()
+        let all = self.state.running().into_iter();
+        all.map(|it| format!("{}#{}", it.slug, it.iteration))
+            .collect()
     }
 
     fn end(&mut self, name: &str, report: IterationReport) {
@@ -1029,13 +1030,22 @@ fn an_iteration_that_was_stopped_or_lost_is_not_charged() {
     story.run_again(capped(), None);
     story.prepare();
     assert_eq!(story.running(), ["a#2"], "it goes on where it was");
+    let used = Usage {
+        input: 500,
+        micro_usd: 20_000,
+        ..Usage::default()
+    };
     story.tell(Input::IterationLost {
         slug: slug("a"),
         iteration: 2,
+        usage: Some(used),
     });
     story.flush();
     assert_eq!(story.running(), ["a#3"]);
     assert_eq!(calls(&story), Some(1));
+    let seen = view(&story.state, story.now);
+    assert_eq!(seen.features[0].usage, used, "but it is paid for");
+    assert_eq!(seen.run.map(|run| run.usage), Some(used));
 }
 
 #[test]

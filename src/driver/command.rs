@@ -6,11 +6,12 @@ use super::error::DriverError;
 use super::place::Place;
 use super::turn::{Engine, Observation, World};
 use crate::config::Config;
+use crate::core::Running;
 use crate::fault::{self, Point};
 use crate::git::{Cleaned, Worktrees};
 use crate::journal::{Held, Journal, JournalError, Lock};
 use crate::learnings::Memory;
-use crate::model::{Command, Effect, EffectKey, Input, Record, Slug, Stamp};
+use crate::model::{Command, Effect, EffectKey, Input, Record, Stamp};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -112,7 +113,7 @@ impl World for Desk {
 
     fn stop(&mut self, _: &EffectKey) {}
 
-    fn probe(&mut self, _: &[(Slug, u32)]) -> Vec<Observation> {
+    fn probe(&mut self, _: Vec<Running>) -> Vec<Observation> {
         Vec::new()
     }
 }
@@ -186,6 +187,7 @@ pub(super) fn left(inbox: &Path) -> Left {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Slug;
 
     #[test]
     fn commands_keep_their_order_when_the_clock_is_set_back() {

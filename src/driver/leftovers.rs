@@ -22,9 +22,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) fn jobs(place: &Place, state: &State) -> Vec<(String, String)> {
     let mut jobs: Vec<(String, String)> = Vec::new();
     let mut add = |name: String, key: &EffectKey| jobs.push((name, token(&place.state_dir, key)));
-    for (slug, number) in state.running() {
-        let name = format!("{slug} #{number}");
-        add(name, &EffectKey::Iterate(slug, number));
+    for running in state.running() {
+        let name = format!("{} #{}", running.slug, running.iteration);
+        add(name, &EffectKey::Iterate(running.slug, running.iteration));
     }
     for effect in wanted(state) {
         let name = match &effect {

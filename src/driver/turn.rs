@@ -4,9 +4,9 @@
 //! Production and simulation run this same code; [`World`] is the only seam between them. This file
 //! must never know what an effect does or how long it takes.
 
-use crate::core::{State, broken_invariant, decide, next, wanted};
+use crate::core::{Running, State, broken_invariant, decide, next, wanted};
 use crate::journal::JournalError;
-use crate::model::{Effect, EffectKey, Input, Record, Slug, Stamp};
+use crate::model::{Effect, EffectKey, Input, Record, Stamp};
 use std::collections::BTreeSet;
 
 /// Facts that may follow from one batch of observations before something must be wrong.
@@ -25,7 +25,7 @@ pub trait World {
     fn stop(&mut self, key: &EffectKey);
     /// Of iterations that the journal calls running, those that are not, as observations. Asked once,
     /// before the first turn.
-    fn probe(&mut self, running: &[(Slug, u32)]) -> Vec<Observation>;
+    fn probe(&mut self, running: Vec<Running>) -> Vec<Observation>;
 }
 
 /// Something observed, and the effect that ended with it.
@@ -105,7 +105,7 @@ impl Engine {
         if running.is_empty() {
             return Vec::new();
         }
-        world.probe(&running)
+        world.probe(running)
     }
 
     /// One turn of a run. Returns the facts it recorded.
@@ -222,7 +222,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Backlog, FeatureSpec, Ground, Oid, Relation, RunId};
+    use crate::model::{Backlog, FeatureSpec, Ground, Oid, Relation, RunId, Slug};
 
     /// Remembers what it was asked to do.
     #[derive(Default)]
@@ -239,7 +239,7 @@ mod tests {
 
         fn stop(&mut self, _: &EffectKey) {}
 
-        fn probe(&mut self, _: &[(Slug, u32)]) -> Vec<Observation> {
+        fn probe(&mut self, _: Vec<Running>) -> Vec<Observation> {
             Vec::new()
         }
     }

@@ -8,11 +8,13 @@ use super::integrate::{Building, Gating, build, land, publish, rewind, run_gate}
 use super::iterate::{Iteration, iterate};
 use super::prepare::{Preparing, prepare};
 use super::turn::{Observation, World};
-use crate::core::State;
+use crate::agent::{self, Cut};
+use crate::core::{Running, State};
 use crate::journal::{Journal, JournalError};
-use crate::model::{Effect, EffectKey, Ending, Input, Record, Slug, WriteJob};
+use crate::model::{Effect, EffectKey, Ending, Input, Record, Slug, Usage, WriteJob};
 use crate::process;
 use std::collections::BTreeMap;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -290,21 +292,43 @@ impl World for Hands {
         }
     }
 
-    fn probe(&mut self, running: &[(Slug, u32)]) -> Vec<Observation> {
-        running
-            .iter()
-            .map(|(slug, iteration)| {
-                // Agents die with the harness that started them; what they had started may not.
-                let key = EffectKey::Iterate(slug.clone(), *iteration);
-                process::sweep(&self.crew.token(&key));
-                Input::IterationLost {
-                    slug: slug.clone(),
-                    iteration: *iteration,
-                }
-                .into()
-            })
-            .collect()
+    fn probe(&mut self, running: Vec<Running>) -> Vec<Observation> {
+        let lost = running.into_iter().map(|lost| {
+            // Agents die with the harness that started them; what they had started may not.
+            let key = EffectKey::Iterate(lost.slug.clone(), lost.iteration);
+            process::sweep(&self.crew.token(&key));
+            let usage = used(&self.crew, &lost).unwrap_or_else(|why| {
+                let text = format!(
+                    "what {} #{} had used is not known: {why}",
+                    lost.slug, lost.iteration
+                );
+                let _ = self.out.send(Message::Warning(text));
+                None
+            });
+            Input::IterationLost {
+                usage,
+                slug: lost.slug,
+                iteration: lost.iteration,
+            }
+        });
+        lost.map(Observation::from).collect()
     }
+}
+
+/// What an iteration that was cut off had used, by what its agent printed.
+fn used(crew: &Crew, lost: &Running) -> io::Result<Option<Usage>> {
+    let name = lost.agent.profile.as_ref();
+    let Some(profile) = crew.config.agents.get(name.unwrap_or(&crew.config.agent)) else {
+        return Ok(None);
+    };
+    let cut = Cut {
+        profile,
+        model: lost.agent.model.as_deref(),
+        session: lost.session.as_ref(),
+        prices: &crew.config.prices,
+    };
+    let records = crew.place.records(&lost.slug, lost.iteration);
+    agent::used(&cut, &records.join("output.log"))
 }
 
 async fn tidy(

@@ -158,6 +158,7 @@ fn night() -> Vec<Vec<Event>> {
             Event::IterationLost {
                 slug: slug(),
                 iteration: 1,
+                usage: None,
             },
             Event::Blocked {
                 slug: slug(),

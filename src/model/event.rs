@@ -7,7 +7,8 @@
 use super::bare::bare;
 use super::{
     AgentChoice, Chain, Evidence, FeatureSpec, Finding, GateId, Ground, InfraKind, IterationReport,
-    Oid, ParkReason, Red, RunId, Settings, SkipReason, Slug, Stamp, StopLevel, Trial, WorktreeName,
+    Oid, ParkReason, Red, RunId, Settings, SkipReason, Slug, Stamp, StopLevel, Trial, Usage,
+    WorktreeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +145,9 @@ pub enum Event {
         slug: Slug,
         /// Which.
         iteration: u32,
+        /// What it had used by what it printed, if that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     },
     /// The agent says the feature is done; it joins the merge queue and frees its slot.
     Claimed {

@@ -65,6 +65,8 @@ pub enum Input {
         slug: Slug,
         /// Which.
         iteration: u32,
+        /// What it had used by what it printed, if that says so.
+        usage: Option<Usage>,
     },
     /// An attempt's chain of merges was built.
     Built {

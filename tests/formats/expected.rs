@@ -331,6 +331,16 @@ fn of_the_run(kind: &str) -> Option<Vec<Event>> {
     })
 }
 
+fn lost() -> Vec<Event> {
+    [(3, None), (4, estimated_report().usage)]
+        .map(|(iteration, usage)| Event::IterationLost {
+            slug: auth(),
+            iteration,
+            usage,
+        })
+        .into()
+}
+
 fn of_a_feature(kind: &str) -> Vec<Event> {
     let slug = auth();
     match kind {
@@ -370,7 +380,7 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
             rung,
         })
         .into(),
-        "iteration_lost" => vec![Event::IterationLost { slug, iteration: 3 }],
+        "iteration_lost" => lost(),
         "claimed" => vec![Event::Claimed {
             slug,
             summary: "login works".into(),

@@ -133,7 +133,7 @@ impl World for Night {
         }
     }
 
-    fn probe(&mut self, _: &[(Slug, u32)]) -> Vec<Observation> {
+    fn probe(&mut self, _: Vec<harness::core::Running>) -> Vec<Observation> {
         Vec::new()
     }
 }

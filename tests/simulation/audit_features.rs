@@ -33,8 +33,11 @@ impl Auditor {
             Event::IterationEnded {
                 iteration, report, ..
             } => self.iteration_ended(slug, *iteration, report, at),
-            Event::IterationLost { iteration, .. } => {
+            Event::IterationLost {
+                iteration, usage, ..
+            } => {
                 self.moves(slug, &Where::Running(*iteration), Where::Between);
+                self.spends(slug, *usage);
                 self.give_back(slug);
             }
             Event::Claimed { .. } => self.claimed(slug),
@@ -196,7 +199,7 @@ impl Auditor {
         let of = |kind| failure.is_some_and(|failure| failure.kind == kind);
         let account = failure.is_some_and(is_the_accounts);
         self.hears_of_account(slug, report, at);
-        self.spends(slug, report);
+        self.spends(slug, report.usage);
         let (failed, of_machine) = (failure.is_some(), of(FailureKind::Machine));
         let sleep = self.settings.sleep_between_ms;
         let known = self.get(slug);

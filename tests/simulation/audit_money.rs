@@ -2,7 +2,7 @@
 //! code says it.
 
 use super::auditor::{Auditor, Known, Where};
-use harness::model::{Budget, BudgetUnit, Finding, IterationReport, SkipReason, Slug, Spending};
+use harness::model::{Budget, BudgetUnit, Finding, SkipReason, Slug, Spending, Usage};
 
 impl Known {
     pub(super) fn budget_again(&mut self) {
@@ -52,8 +52,8 @@ impl Auditor {
         }
     }
 
-    pub(super) fn spends(&mut self, slug: &Slug, report: &IterationReport) {
-        let Some(usage) = report.usage else { return };
+    pub(super) fn spends(&mut self, slug: &Slug, usage: Option<Usage>) {
+        let Some(usage) = usage else { return };
         let tokens = usage.input + usage.output + usage.cache_read + usage.cache_write;
         for used in [
             &mut self.used,

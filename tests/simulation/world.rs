@@ -7,6 +7,7 @@ use super::faults::Faults;
 use super::purse::Purse;
 use super::repository::Repository;
 use super::{number, slug_number};
+use harness::core::Running;
 use harness::driver::turn::{Observation, World};
 use harness::journal::JournalError;
 use harness::model::{
@@ -138,13 +139,12 @@ impl World for Sim {
             .max(task.deed_at);
     }
 
-    fn probe(&mut self, running: &[(Slug, u32)]) -> Vec<Observation> {
-        let lost = running
-            .iter()
-            .map(|(slug, iteration)| Input::IterationLost {
-                slug: slug.clone(),
-                iteration: *iteration,
-            });
+    fn probe(&mut self, running: Vec<Running>) -> Vec<Observation> {
+        let lost = running.into_iter().map(|it| Input::IterationLost {
+            slug: it.slug,
+            iteration: it.iteration,
+            usage: self.purse.usage(),
+        });
         lost.map(Observation::from).collect()
     }
 }

@@ -1,7 +1,17 @@
 //! JSON Schema, as much of it as the published schemas use, and nothing that it does not know: a word that it cannot judge
 //! fails.
 
+#![allow(unreachable_pub, reason = "some test files include this one alone")]
+
+use harness::report::SCHEMAS;
 use serde_json::Value;
+
+/// What does not fit the published schema of this name, with its place.
+pub fn problems(name: &str, value: &Value) -> Vec<String> {
+    let known = SCHEMAS.iter().find(|schema| schema.name == name);
+    let known = known.unwrap_or_else(|| panic!("`{name}` has no schema"));
+    misfits(&serde_json::from_str(known.text).unwrap(), value)
+}
 
 /// Checks `value` against a schema of draft 2020-12; what does not fit, with its place.
 pub fn misfits(schema: &Value, value: &Value) -> Vec<String> {
@@ -31,6 +41,16 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
             "enum" if !rule.as_array().unwrap().contains(value) => {
                 miss(format!("{value} is none of {rule}"));
             }
+            "maximum" if value.as_f64().is_some_and(|n| n > rule.as_f64().unwrap()) => {
+                miss(format!("{value} is more than {rule}"));
+            }
+            "format" => {
+                assert_eq!(rule, "date-time");
+                let text = value.as_str();
+                if let Some(text) = text.filter(|text| text.parse::<jiff::Timestamp>().is_err()) {
+                    miss(format!("{text} is no {rule}"));
+                }
+            }
             "minimum" if value.as_f64().is_some_and(|n| n < rule.as_f64().unwrap()) => {
                 miss(format!("{value} is less than {rule}"));
             }
@@ -41,7 +61,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
                     miss(format!("{text} does not match {rule}"));
                 }
             }
-            "const" | "enum" | "minimum" => {}
+            "const" | "enum" | "minimum" | "maximum" => {}
             "properties" | "additionalProperties" | "items" | "oneOf" | "anyOf" | "$ref" => {}
             word => panic!("{at}: the word `{word}` is not known here"),
         }

@@ -5,7 +5,9 @@
 use super::figures::{FirstClaim, Landing, Lesson, Refusal};
 use super::tell::Teller;
 use super::{AttemptResult, Doing, IterationResult};
-use crate::model::{Ending, Event, Evidence, IterationReport, MergeVerdict, Red, Slug, Stamp};
+use crate::model::{
+    Ending, Event, Evidence, IterationReport, MergeVerdict, Red, Slug, Stamp, Usage,
+};
 
 impl Teller<'_> {
     pub(super) fn called(&mut self, slug: &Slug) {
@@ -79,6 +81,16 @@ impl Teller<'_> {
         if !matches!(result, IterationResult::Claimed) {
             figures.first_claim_is(FirstClaim::SentBack);
         }
+    }
+
+    /// An iteration that was cut off costs what it had used.
+    pub(super) fn lost(&mut self, slug: &Slug, usage: Usage) {
+        self.run.usage = self.run.usage.plus(usage);
+        let figures = self.feature(slug);
+        figures.usage = figures.usage.plus(usage);
+        let agent = figures.last_by.clone().unwrap_or_default();
+        let agent = self.run.agents.entry(agent).or_default();
+        agent.ended(0, usage, false);
     }
 
     /// What a verdict says of one feature.

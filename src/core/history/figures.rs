@@ -198,6 +198,7 @@ impl AgentFigures {
         self.iterations = self.iterations.saturating_add(1);
     }
 
+    /// Takes in what came of a call, or of several.
     pub(super) fn ended(&mut self, took_ms: u64, usage: Usage, failed: bool) {
         self.work_ms = self.work_ms.saturating_add(took_ms);
         self.usage = self.usage.plus(usage);

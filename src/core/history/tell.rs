@@ -163,6 +163,9 @@ impl<'a> Teller<'a> {
                 iteration,
                 report,
             } => self.reported(slug, *iteration, report, at),
+            Event::IterationLost { slug, usage, .. } => {
+                self.lost(slug, usage.unwrap_or_default());
+            }
             Event::AttemptStarted { .. }
             | Event::Built { .. }
             | Event::Gated { .. }

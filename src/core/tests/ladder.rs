@@ -124,6 +124,7 @@ fn the_rung_outlives_the_run_and_follows_the_ladder_as_it_is_now() {
     story.tell(Input::IterationLost {
         slug: slug("a"),
         iteration: 4,
+        usage: None,
     });
     story.run_again(settings(), None);
     story.prepare();
@@ -131,6 +132,7 @@ fn the_rung_outlives_the_run_and_follows_the_ladder_as_it_is_now() {
     story.tell(Input::IterationLost {
         slug: slug("a"),
         iteration: 5,
+        usage: None,
     });
     let none = Settings {
         escalate: Vec::new(),

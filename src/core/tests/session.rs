@@ -124,8 +124,9 @@ fn a_restart_goes_on_with_what_the_last_iteration_told() {
     story.tell(Input::IterationLost {
         slug: slug("a"),
         iteration: 2,
+        usage: said(None, 3).usage,
     });
     story.run_again(settings(true), None);
     story.prepare();
-    assert_eq!(resumed(&story), Some(("s1".into(), 5)));
+    assert_eq!(resumed(&story), Some(("s1".into(), 8)));
 }

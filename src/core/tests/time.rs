@@ -45,6 +45,7 @@ fn what_is_written_for_people_bears_the_time_on_the_wall() {
     story.tell(Input::IterationLost {
         slug: slug("a"),
         iteration: story.state.last_iteration(&slug("a")),
+        usage: None,
     });
     let at = story.state.writes.back().unwrap().at;
     assert_eq!(at.since_ms(wall), 10);
