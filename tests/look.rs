@@ -187,29 +187,31 @@ fn working(site: &Site) -> Child {
     run
 }
 
+/// What is told of a run, without what the clock says when it is asked.
+fn answers(site: &Site) -> (serde_json::Value, String, String, String) {
+    let answers = ["status --json", "why waits", "queue --json", "graph --json"].map(|words| {
+        let words: Vec<&str> = words.split(' ').collect();
+        let ran = site.harness(&words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.out
+    });
+    let [status, why, queue, graph] = answers;
+    let mut status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    for word in ["now", "now_ms", "ahead"] {
+        status.as_object_mut().unwrap().remove(word);
+    }
+    for feature in status["features"].as_array_mut().unwrap() {
+        feature.as_object_mut().unwrap().remove("reason");
+    }
+    let why = why.lines().next().unwrap_or_default().to_owned();
+    (status, why, queue, graph)
+}
+
 #[test]
 fn what_is_kept_is_only_a_cache() {
     let (site, run, _) = stopped(2_500);
     let kept = site.repo.join(".harness/journal.cache");
-    let ask = || {
-        let answers = ["status --json", "why waits", "queue --json", "graph --json"].map(|words| {
-            let words: Vec<&str> = words.split(' ').collect();
-            let ran = site.harness(&words);
-            assert_eq!(ran.code, Some(0), "{ran:?}");
-            ran.out
-        });
-        // What the clock says when it is asked is no part of the answer.
-        let [status, why, queue, graph] = answers;
-        let mut status: serde_json::Value = serde_json::from_str(&status).unwrap();
-        for word in ["now", "now_ms", "ahead"] {
-            status.as_object_mut().unwrap().remove(word);
-        }
-        for feature in status["features"].as_array_mut().unwrap() {
-            feature.as_object_mut().unwrap().remove("reason");
-        }
-        let why = why.lines().next().unwrap_or_default().to_owned();
-        (status, why, queue, graph)
-    };
+    let ask = || answers(&site);
     let _ = std::fs::remove_file(&kept);
     let answer = ask();
     assert!(kept.exists(), "what took long is kept");
@@ -264,11 +266,7 @@ fn a_run_leaves_what_it_knows_for_whoever_looks() {
     let (site, run) = long_run(2_500);
     let kept = site.repo.join(".harness/journal.cache");
     assert!(kept.exists(), "nobody has looked, and it is there");
-    let ask = || {
-        let ran = site.harness(&["status", "--plain"]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        ran.out
-    };
+    let ask = || answers(&site);
     let answer = ask();
     std::fs::remove_file(&kept).unwrap();
     assert_eq!(ask(), answer);

@@ -301,6 +301,7 @@ fn mistakes_around_the_repository_are_told_with_a_remedy() {
     let parts = [
         "agent `mine`",
         "`no-such-program` was not found on PATH",
+        "--> harness.yaml:2",
         "= help: install it",
     ];
     tells(

@@ -381,7 +381,10 @@ fn programs(
                 let text = format!("agent `{name}`: {error}");
                 let mut problem = Problem::error(text).code(Code::AgentMissing);
                 problem.help = error.remedy();
-                problems.push(problem);
+                problems.push(match config.agents_at.get(name) {
+                    Some(spot) => spot.mark(problem),
+                    None => problem,
+                });
             }
         }
     }
