@@ -10,8 +10,9 @@ use harness::core::State;
 use harness::journal;
 use harness::model::{Record, Stamp};
 use std::fmt::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Instant;
 use support::{Site, end, signal};
 
@@ -95,30 +96,30 @@ fn every_recorded_kind_of_fact_can_be_kept() {
     assert!(folded > 20, "{folded} records in fixtures/journal");
 }
 
-/// Lengthens the journal by iterations of features that work, up to so many records.
+/// Lengthens a journal that ends while a feature is worked on, by more iterations of it, up to about so many records.
 fn lengthen(path: &Path, length: u64) {
     let text = std::fs::read_to_string(path).unwrap();
-    let last: Record = records(path).pop().unwrap();
     let mut out = text.clone();
-    let (mut seq, mut at) = (last.seq, last.at);
-    let pick = |kind: &str| {
+    let last_of = |kind: &str| {
         let kind = format!("\"event\":{{\"event\":\"{kind}\"");
-        let line = text.lines().find(|line| line.contains(&kind)).unwrap();
+        let line = text.lines().rfind(|line| line.contains(&kind)).unwrap();
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         line["event"].clone()
     };
-    let (mut started, mut ended) = (pick("iteration_started"), pick("iteration_ended"));
+    let [mut started, mut ended, mut written] =
+        ["iteration_started", "iteration_ended", "written"].map(last_of);
     let words = "moved the parser into its own module, so that tests can use it; ".repeat(4);
     ended["report"]["note"] = words.into();
+    ended["report"].as_object_mut().unwrap().remove("done");
     ended["slug"] = started["slug"].clone();
-    for iteration in 100.. {
-        started["iteration"] = iteration.into();
-        ended["iteration"] = iteration.into();
-        for event in [&started, &ended] {
-            if seq >= length {
-                std::fs::write(path, out).unwrap();
-                return;
-            }
+    let last: Record = records(path).pop().unwrap();
+    let (mut seq, mut at) = (last.seq, last.at);
+    while seq < length {
+        let one_more = |number: &serde_json::Value| (number.as_u64().unwrap() + 1).into();
+        ended["iteration"] = started["iteration"].clone();
+        started["iteration"] = one_more(&started["iteration"]);
+        written["through"] = one_more(&written["through"]);
+        for event in [&ended, &written, &started] {
             seq += 1;
             at = Stamp(at.0 + 500);
             let body = format!("{{\"v\":1,\"seq\":{seq},\"at\":{},\"event\":{event}", at.0);
@@ -128,12 +129,42 @@ fn lengthen(path: &Path, length: u64) {
             let _ = writeln!(out, "{body},\"sum\":\"{sum:016x}\"}}");
         }
     }
+    std::fs::write(path, out).unwrap();
 }
 
-/// A run that has stopped in the middle of its work, and cannot answer.
-fn stopped(length: u64) -> (Site, std::process::Child, PathBuf) {
+/// A run that has stopped in the middle of its work, and cannot answer, and a journal longer than it knows.
+fn stopped(length: u64) -> (Site, Child, PathBuf) {
+    let (site, go) = before();
+    let run = working(&site);
+    lengthen(&journal_of(&site), length);
+    (site, run, go)
+}
+
+/// A run that went on with a long journal, the work of one that was killed, and has stopped in the middle of its own.
+fn long_run(length: u64) -> (Site, Child) {
+    let (site, _) = before();
+    let run = working(&site);
+    signal(&run, "KILL");
+    end(run);
+    lengthen(&journal_of(&site), length);
+    let known = std::fs::metadata(journal_of(&site)).unwrap().len();
+    let run = site.start(&["run"]);
+    let path = journal_of(&site);
+    site.await_that("the next iteration", || {
+        let mut file = std::fs::File::open(&path).unwrap();
+        let mut news = String::new();
+        file.seek(SeekFrom::Start(known)).unwrap();
+        file.read_to_string(&mut news).unwrap();
+        news.contains("\"event\":\"iteration_started\"")
+    });
+    signal(&run, "STOP");
+    (site, run)
+}
+
+/// A repository with one iteration done, so that there is something to lengthen the journal with.
+fn before() -> (Site, PathBuf) {
     let site = Site::new();
-    site.shell_config("");
+    site.shell_config("run: {max_iterations: 1000000, max_iterations_per_feature: 1000000}");
     let go = site.path("go");
     site.shell(
         "works",
@@ -142,40 +173,45 @@ fn stopped(length: u64) -> (Site, std::process::Child, PathBuf) {
     site.shell("waits", "echo x > x\n");
     site.spec("waits", "depends_on: works");
     site.commit("specs");
-    // One whole iteration, so that there is something to lengthen the journal with.
     site.shell("first", "echo f > f\n");
     site.commit("first");
     site.harness(&["run", "--only", "first"]);
+    (site, go)
+}
+
+/// A run that is stopped while an agent works.
+fn working(site: &Site) -> Child {
     let run = site.start(&["run"]);
     site.await_journal("\"event\":\"iteration_started\",\"slug\":\"works\"");
     signal(&run, "STOP");
-    lengthen(&journal_of(&site), length);
-    (site, run, go)
+    run
+}
+
+/// What is told of a run, without what the clock says when it is asked.
+fn answers(site: &Site) -> (serde_json::Value, String, String, String) {
+    let answers = ["status --json", "why waits", "queue --json", "graph --json"].map(|words| {
+        let words: Vec<&str> = words.split(' ').collect();
+        let ran = site.harness(&words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.out
+    });
+    let [status, why, queue, graph] = answers;
+    let mut status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    for word in ["now", "now_ms", "ahead"] {
+        status.as_object_mut().unwrap().remove(word);
+    }
+    for feature in status["features"].as_array_mut().unwrap() {
+        feature.as_object_mut().unwrap().remove("reason");
+    }
+    let why = why.lines().next().unwrap_or_default().to_owned();
+    (status, why, queue, graph)
 }
 
 #[test]
 fn what_is_kept_is_only_a_cache() {
     let (site, run, _) = stopped(2_500);
     let kept = site.repo.join(".harness/journal.cache");
-    let ask = || {
-        let answers = ["status --json", "why waits", "queue --json", "graph --json"].map(|words| {
-            let words: Vec<&str> = words.split(' ').collect();
-            let ran = site.harness(&words);
-            assert_eq!(ran.code, Some(0), "{ran:?}");
-            ran.out
-        });
-        // What the clock says when it is asked is no part of the answer.
-        let [status, why, queue, graph] = answers;
-        let mut status: serde_json::Value = serde_json::from_str(&status).unwrap();
-        for word in ["now", "now_ms", "ahead"] {
-            status.as_object_mut().unwrap().remove(word);
-        }
-        for feature in status["features"].as_array_mut().unwrap() {
-            feature.as_object_mut().unwrap().remove("reason");
-        }
-        let why = why.lines().next().unwrap_or_default().to_owned();
-        (status, why, queue, graph)
-    };
+    let ask = || answers(&site);
     let _ = std::fs::remove_file(&kept);
     let answer = ask();
     assert!(kept.exists(), "what took long is kept");
@@ -226,6 +262,26 @@ fn what_is_kept_is_only_a_cache() {
 }
 
 #[test]
+fn a_run_leaves_what_it_knows_for_whoever_looks() {
+    let (site, run) = long_run(2_500);
+    let kept = site.repo.join(".harness/journal.cache");
+    assert!(kept.exists(), "nobody has looked, and it is there");
+    let ask = || answers(&site);
+    let answer = ask();
+    std::fs::remove_file(&kept).unwrap();
+    assert_eq!(ask(), answer);
+    // A byte that rotted while the run lived, of what it had read: that is told, though the run keeps what it made of it.
+    let mut bytes = std::fs::read(journal_of(&site)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(journal_of(&site), bytes).unwrap();
+    let ran = site.harness(&["status"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(10), ""), "{ran:?}");
+    signal(&run, "KILL");
+    end(run);
+}
+
+#[test]
 fn a_run_that_has_stopped_is_shown_all_the_same() {
     let (site, run, _) = stopped(500);
     let status = site.harness(&["status", "--plain"]);
@@ -246,36 +302,31 @@ fn the_table() {
     if std::env::var_os("HARNESS_STATUS_TABLE").is_none() {
         return;
     }
-    let (site, run, _) = stopped(100_000);
+    let (site, run) = long_run(100_000);
     let logs = site.repo.join(".harness/iterations/works");
     for n in 2..12 {
         std::fs::create_dir_all(logs.join(n.to_string())).unwrap();
         let log = std::fs::File::create(logs.join(n.to_string()).join("output.log")).unwrap();
         log.set_len(1 << 30).unwrap();
     }
-    let took = |program: &str, words: &[&str]| {
-        let mut times: Vec<u128> = (0..7)
-            .map(|_| {
-                let begin = Instant::now();
-                let ran = Command::new(program)
-                    .args(words)
-                    .current_dir(&site.repo)
-                    .output();
-                assert!(ran.unwrap().status.success(), "{program} {words:?}");
-                begin.elapsed().as_millis()
-            })
-            .collect();
-        times.sort_unstable();
-        times[times.len() / 2]
-    };
-    let harness = env!("CARGO_BIN_EXE_harness");
     let kept = site.repo.join(".harness/journal.cache");
-    let _ = std::fs::remove_file(&kept);
-    let begin = Instant::now();
-    site.harness(&["status"]);
-    println!("status, the first time: {} ms", begin.elapsed().as_millis());
-    let sum = took("cksum", &[".harness/journal.jsonl"]).max(1);
-    println!("cksum of the journal: {sum} ms");
+    let by_the_run = std::fs::read(&kept).unwrap();
+    let time = |program: &str, words: &[&str]| {
+        let begin = Instant::now();
+        let ran = Command::new(program)
+            .args(words)
+            .current_dir(&site.repo)
+            .output();
+        assert!(ran.unwrap().status.success(), "{program} {words:?}");
+        begin.elapsed().as_millis()
+    };
+    let size = std::fs::metadata(journal_of(&site)).unwrap().len() / 1_000_000;
+    let sum = median(|| time("cksum", &[".harness/journal.jsonl"]));
+    println!(
+        "a journal of 100,000 records and {size} MB, of which cksum takes {sum} ms; the run is stopped\n"
+    );
+    println!("median of {TIMES}, in ms   as the run left it   nothing is kept");
+    let harness = env!("CARGO_BIN_EXE_harness");
     for words in [
         &["status"][..],
         &["status", "--json"],
@@ -283,13 +334,24 @@ fn the_table() {
         &["queue"],
         &["graph"],
     ] {
-        let ms = took(harness, words);
-        println!(
-            "{}: {ms} ms, {:.1} of cksum",
-            words.join(" "),
-            ms as f64 / sum as f64
-        );
+        let first = median(|| {
+            std::fs::write(&kept, &by_the_run).unwrap();
+            time(harness, words)
+        });
+        let bare = median(|| {
+            std::fs::remove_file(&kept).unwrap();
+            time(harness, words)
+        });
+        println!("{:<24} {first:>19} {bare:>17}", words.join(" "));
     }
     signal(&run, "KILL");
     end(run);
+}
+
+const TIMES: usize = 9;
+
+fn median(time: impl Fn() -> u128) -> u128 {
+    let mut times: Vec<u128> = (0..TIMES).map(|_| time()).collect();
+    times.sort_unstable();
+    times[TIMES / 2]
 }

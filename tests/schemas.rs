@@ -13,7 +13,7 @@ use support::schema::misfits;
 use support::{Site, end, signal};
 
 /// Commands that print JSON; `{}` is a feature.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "status --json",
     "why {} --json",
     "queue --json",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 11] = [
     "config --json",
     "prompt {} --json",
     "recover {} --json",
+    "logs {} --json",
     "plan --only free --json",
 ];
 
@@ -73,6 +74,19 @@ fn results(dir: &Path, seen: &mut BTreeSet<String>) {
             }
         }
     }
+}
+
+/// Checks each record of a journal; gives the kinds of facts in it.
+fn records(path: &Path) -> BTreeSet<String> {
+    let schema = schema("harness.journal");
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(|line| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let found = misfits(&schema, &record);
+        assert!(found.is_empty(), "{}: {found:#?}\n{line}", path.display());
+        record["event"]["event"].as_str().unwrap().to_owned()
+    });
+    lines.collect()
 }
 
 /// Features that land, ask, fail, clash and wait.
@@ -141,6 +155,9 @@ fn what_is_printed_is_what_the_schemas_say() {
         fits(words, &ran.out, &mut seen);
     }
     results(&site.repo.join(".harness/iterations"), &mut seen);
+    let kinds = records(&site.repo.join(".harness/journal.jsonl"));
+    assert!(kinds.len() > 15, "{kinds:?}");
+    seen.insert("harness.journal".to_owned());
     let known: BTreeSet<String> = SCHEMAS
         .iter()
         .map(|s| format!("harness.{}", s.name))
@@ -202,6 +219,108 @@ fn a_field_that_the_schemas_do_not_know_does_not_fit() {
 }
 
 #[test]
+fn every_kind_of_record_fits_the_schema_of_the_journal_and_nothing_else_does() {
+    let mut kinds = BTreeSet::new();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/journal/v1");
+    for entry in std::fs::read_dir(fixtures).unwrap() {
+        kinds.extend(records(&entry.unwrap().path()));
+    }
+    // There is a fixture of every kind that harness knows.
+    let schema = schema("harness.journal");
+    let known = schema["$defs"]["event"]["oneOf"].as_array().unwrap().iter();
+    let known = known.map(|kind| {
+        kind["properties"]["event"]["const"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    });
+    assert_eq!(known.collect::<BTreeSet<_>>(), kinds);
+    let path = Path::new(fixtures).join("iteration_ended.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let good: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    for place in ["", "/event", "/event/report", "/event/report/ending"] {
+        let mut odd = good.clone();
+        odd.pointer_mut(place).unwrap()["colour"] = "red".into();
+        assert_ne!(misfits(&schema, &odd), [""; 0], "{place}");
+    }
+    for (place, wrong) in [
+        ("/v", 2.into()),
+        ("/seq", 0.into()),
+        ("/at", "now".into()),
+        ("/event/event", "iteration_finished".into()),
+        ("/event/slug", "No Name".into()),
+        ("/event/iteration", "first".into()),
+        ("/event/report/ending/how", "vanished".into()),
+    ] {
+        let mut odd = good.clone();
+        *odd.pointer_mut(place).unwrap() = wrong;
+        assert_ne!(misfits(&schema, &odd), [""; 0], "{place}");
+    }
+    for name in ["v", "seq", "at", "event", "sum"] {
+        let mut odd = good.clone();
+        odd.as_object_mut().unwrap().remove(name);
+        assert_ne!(misfits(&schema, &odd), [""; 0], "without {name}");
+    }
+}
+
+#[test]
+fn the_logs_that_are_told_are_the_files_that_are_there() {
+    let site = Site::new();
+    site.shell_config("verify: {commands: ['! test -e red']}");
+    site.shell(
+        "mends",
+        "if test \"$HARNESS_ITERATION\" = 1; then touch red; else rm red; fi\n",
+    );
+    site.commit("specs");
+    let asked = || -> Value {
+        let ran = site.harness(&["logs", "mends", "--json"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        serde_json::from_str(&ran.out).unwrap()
+    };
+    let before = asked();
+    assert_eq!(before["log"], Value::Null);
+    assert_eq!(before["iterations"], serde_json::json!([]));
+    assert_eq!(site.harness(&["run"]).code, Some(0));
+    let told = asked();
+    let outcomes = |what: &str| -> Vec<String> {
+        let all = told[what].as_array().unwrap().iter();
+        all.map(|one| one["outcome"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(outcomes("iterations"), ["claimed", "claimed"]);
+    assert_eq!(
+        outcomes("attempts").first().map(String::as_str),
+        Some("red")
+    );
+    assert_eq!(
+        outcomes("attempts").last().map(String::as_str),
+        Some("green")
+    );
+    let mut files = vec![told["log"].clone()];
+    for what in ["iterations", "attempts"] {
+        for one in told[what].as_array().unwrap() {
+            files.extend(one["files"].as_array().unwrap().iter().cloned());
+        }
+    }
+    let mut names = BTreeSet::new();
+    for file in &files {
+        let path = Path::new(file["path"].as_str().unwrap());
+        assert_eq!(path.metadata().unwrap().len(), file["bytes"], "{file}");
+        assert!(path.ends_with(file["name"].as_str().unwrap()), "{file}");
+        names.insert(file["name"].as_str().unwrap().to_owned());
+    }
+    for name in [
+        "mends.log",
+        "prompt.md",
+        "output.log",
+        "result.json",
+        "2.log",
+    ] {
+        assert!(names.contains(name), "{name}: {names:?}");
+    }
+}
+
+#[test]
 fn every_schema_is_printed_and_says_what_it_is_of() {
     let site = Site::new();
     for known in SCHEMAS {
@@ -212,10 +331,14 @@ fn every_schema_is_printed_and_says_what_it_is_of() {
             value["$schema"],
             "https://json-schema.org/draft/2020-12/schema"
         );
-        assert_eq!(
-            value["properties"]["schema"]["const"],
-            format!("harness.{}", known.name)
-        );
+        match known.name {
+            // Each record names the version that it is of.
+            "journal" => assert_eq!(value["properties"]["v"]["const"], 1),
+            name => assert_eq!(
+                value["properties"]["schema"]["const"],
+                format!("harness.{name}")
+            ),
+        }
         assert!(value["description"].is_string(), "{}", known.name);
         assert_eq!(value["additionalProperties"], false, "{}", known.name);
     }

@@ -114,6 +114,40 @@ fn bad(file: &str, text: &str) -> Ran {
 }
 
 #[test]
+fn what_is_no_yaml_is_told_with_what_ends_it() {
+    for (what, text, help) in [
+        (
+            "a list",
+            "agent: [a, b\n",
+            "help: the `[` in line 2 is not closed",
+        ),
+        (
+            "a text",
+            "agent: \"mine\n",
+            "help: close the quotation mark that stands in line 2",
+        ),
+        (
+            "two keys",
+            "run: parallel: 4\n",
+            "help: begin a new line for the second key",
+        ),
+        (
+            "columns",
+            "run:\n  parallel: 4\n until: 7\n",
+            "help: lines that belong together",
+        ),
+    ] {
+        tells(
+            what,
+            &bad("harness.yaml", &format!("version: 1\n{text}")),
+            2,
+            "bad-yaml",
+            &["--> harness.yaml:", help],
+        );
+    }
+}
+
+#[test]
 fn mistakes_in_harness_yaml_are_told_with_place_and_remedy() {
     let config = |text: &str| bad("harness.yaml", &format!("version: 1\n{text}"));
     let yaml = config("run: {parallel: 4\n");
@@ -122,7 +156,11 @@ fn mistakes_in_harness_yaml_are_told_with_place_and_remedy() {
         &yaml,
         2,
         "bad-yaml",
-        &["--> harness.yaml:", "not valid YAML"],
+        &[
+            "--> harness.yaml:",
+            "not valid YAML",
+            "help: the `{` in line 2 is not closed",
+        ],
     );
     let tab = config("run:\n\tparallel: 4\n");
     tells(
@@ -191,9 +229,35 @@ fn mistakes_in_specs_are_told_with_place_and_remedy() {
 }
 
 #[test]
+fn a_rebase_in_progress_is_told_with_what_ends_it() {
+    let site = good();
+    site.write("other", "x\n");
+    site.commit("more");
+    site.git(&[
+        "-c",
+        "sequence.editor=sed -i s/^pick/edit/",
+        "rebase",
+        "-q",
+        "-i",
+        "main~1",
+    ]);
+    let parts = [
+        "a rebase is in progress there, which `git rebase --continue` or `git rebase --abort` ends",
+        "= help: end that, or name the branch",
+    ];
+    tells(
+        "a rebase",
+        &site.harness(&["run"]),
+        2,
+        "detached-head",
+        &parts,
+    );
+}
+
+#[test]
 fn mistakes_around_the_repository_are_told_with_a_remedy() {
     let none = Site::bare_dir();
-    let parts = ["is not in a git repository", "git init"];
+    let parts = ["is not in a git repository", "= help: ", "git init"];
     tells(
         "no repository",
         &none.harness(&["run"]),
@@ -210,7 +274,7 @@ fn mistakes_around_the_repository_are_told_with_a_remedy() {
         &unborn.harness(&["run"]),
         2,
         "no-commits",
-        &["`main`", "commit something"],
+        &["`main`", "= help: commit something"],
     );
     let site = good();
     site.git(&["checkout", "-q", "--detach"]);
@@ -219,7 +283,7 @@ fn mistakes_around_the_repository_are_told_with_a_remedy() {
         &site.harness(&["run"]),
         2,
         "detached-head",
-        &["check one out"],
+        &["= help: check one out"],
     );
     site.git(&["checkout", "-q", "main"]);
     let branch = site.harness(&["run", "--target", "mian"]);
@@ -228,7 +292,7 @@ fn mistakes_around_the_repository_are_told_with_a_remedy() {
         &branch,
         2,
         "unknown-branch",
-        &["`mian`", "did you mean `main`?"],
+        &["`mian`", "= help: did you mean `main`?"],
     );
     site.write(
         "harness.yaml",
@@ -237,7 +301,8 @@ fn mistakes_around_the_repository_are_told_with_a_remedy() {
     let parts = [
         "agent `mine`",
         "`no-such-program` was not found on PATH",
-        "install it",
+        "--> harness.yaml:2",
+        "= help: install it",
     ];
     tells(
         "an agent",
@@ -305,7 +370,7 @@ fn who_comes_second_is_told_who_is_first_and_edits_in_the_way_are_named() {
         &second,
         9,
         "locked",
-        &["process ", "harness status --watch"],
+        &["process ", "harness status --watch", "harness stop"],
     );
     // An edit of the user's where the feature lands.
     site.write("README", "mine\n");
@@ -314,9 +379,8 @@ fn who_comes_second_is_told_who_is_first_and_edits_in_the_way_are_named() {
     assert_eq!(ran.code, Some(8), "{ran:?}");
     assert!(ran.out.contains("README"), "{}", ran.out);
     let why = site.harness(&["why", "auth"]).out;
-    assert!(
-        why.contains("[unpublished]") && why.contains("README"),
-        "{why}"
-    );
+    let told =
+        "you have edited what lands there: README; commit or stash that; once it is out of the way";
+    assert!(why.contains("[unpublished]") && why.contains(told), "{why}");
     assert_eq!(site.read("README"), "mine\n");
 }

@@ -95,15 +95,10 @@ pub fn reports_quota(kind: Kind) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// The profile has no program.
-    #[error(
-        "the agent's profile names no program; set `command: [\"program\", ...]` in harness.yaml"
-    )]
+    #[error("the agent's profile names no program")]
     NoProgram,
     /// The program is nowhere to be found.
-    #[error(
-        "the agent's program `{program}` was not found{place}; install it, or set `command` in its \
-         profile in harness.yaml"
-    )]
+    #[error("the agent's program `{program}` was not found{place}")]
     NotFound {
         /// The program as configured.
         program: String,
@@ -111,7 +106,7 @@ pub enum AgentError {
         place: &'static str,
     },
     /// The program is there but cannot be run.
-    #[error("the agent's program {path} is not an executable file; try `chmod +x {path}`", path = path.display())]
+    #[error("the agent's program {path} is not an executable file", path = path.display())]
     NotExecutable {
         /// Where it is.
         path: PathBuf,
@@ -138,10 +133,27 @@ pub enum AgentError {
     },
 }
 
+impl AgentError {
+    /// What a person can do about it, where that is not said already.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::NoProgram => "set `command: [\"program\", ...]` in its profile in harness.yaml".to_owned(),
+            Self::NotFound { .. } => {
+                "install it, or set `command` in the agent's profile in harness.yaml; `harness doctor` tells which \
+                 agents are here"
+                    .to_owned()
+            }
+            Self::NotExecutable { path } => format!("try `chmod +x {}`", path.display()),
+            Self::Template { .. } | Self::Io { .. } => return None,
+        })
+    }
+}
+
 /// Finds the profile's program: a name on `path_env`, a path from the repository root `root`.
 ///
 /// # Errors
-/// When it is missing or cannot be run; the message names the program and the remedy.
+/// When it is missing or cannot be run; the message names the program, and there is a remedy.
 pub fn preflight(
     profile: &Profile,
     path_env: Option<&OsStr>,

@@ -308,7 +308,8 @@ fn preflight_names_the_program_and_the_remedy() {
     fs::set_permissions(root.join("agent.sh"), fs::Permissions::from_mode(0o755)).unwrap();
     let check = |profile: &Profile| {
         let path = root.join("no-such-directory");
-        preflight(profile, Some(path.as_os_str()), root).map_err(|error| error.to_string())
+        let checked = preflight(profile, Some(path.as_os_str()), root);
+        checked.map_err(|error| format!("{error}; {}", error.remedy().unwrap_or_default()))
     };
     assert_eq!(check(&bench.profile), Ok(root.join("./agent.sh")));
     fs::set_permissions(root.join("agent.sh"), fs::Permissions::from_mode(0o644)).unwrap();

@@ -89,17 +89,19 @@ fn code(error: Option<&DriverError>) -> u8 {
     }
 }
 
-fn hint(error: Option<&DriverError>) -> Option<&'static str> {
-    match error? {
+fn hint(error: Option<&DriverError>) -> Option<String> {
+    let text = match error? {
+        DriverError::Git(error) => return error.remedy(),
         DriverError::Held(Held::By(_)) => {
-            Some("`harness status --watch` shows it; end it with Ctrl-C or `kill`, then run again")
+            "`harness status --watch` shows it; `harness stop` ends a run, and then another can begin"
         }
-        DriverError::Journal(error) => Some(error.remedy()),
+        DriverError::Journal(error) => error.remedy(),
         DriverError::Broken(_) | DriverError::Memory(_) | DriverError::Io { .. } => {
-            Some("see that the state directory is writable and the disk has room, then run again")
+            "see that the state directory is writable and the disk has room, then run again"
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 /// Shows problems on stderr, each with its place and remedy; below errors, where to read more about them.

@@ -3,8 +3,9 @@
 use super::args::LogsArgs;
 use super::{Desk, desk::Failure, features, known, out};
 use crate::core::{Stage, State, view};
-use crate::driver::{Watch, wall_clock};
+use crate::driver::{self, Place, Watch, wall_clock};
 use crate::model::{Problem, Slug};
+use crate::report::{LogFile, Logs, logs_json};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,14 @@ pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
     let reading = place.read()?;
     let names = features(desk, &place, &reading.state);
     let slug = known(&args.slug, &names)?;
+    if args.json {
+        let found = Found {
+            place: &place,
+            slug: &slug,
+        };
+        out::json(&logs_json(&slug, &driver::runs(&place)?, &found))?;
+        return Ok(0);
+    }
     let file = |iteration: u32| -> PathBuf {
         if args.output {
             place.records(&slug, iteration).join("output.log")
@@ -75,6 +84,41 @@ pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
             return Ok(0);
         }
     }
+}
+
+/// The logs of a feature as they are in the state directory.
+struct Found<'a> {
+    place: &'a Place,
+    slug: &'a Slug,
+}
+
+impl Logs for Found<'_> {
+    fn of_feature(&self) -> Option<LogFile> {
+        log_file(self.place.state_dir.join(format!("{}.log", self.slug)))
+    }
+
+    fn of_iteration(&self, number: u32) -> Vec<LogFile> {
+        let entries = std::fs::read_dir(self.place.records(self.slug, number));
+        let entries = entries.into_iter().flatten().flatten();
+        let mut found: Vec<LogFile> = entries.filter_map(|entry| log_file(entry.path())).collect();
+        found.sort_by(|one, other| one.path.cmp(&other.path));
+        found
+    }
+
+    fn of_attempt(&self, number: u32) -> Vec<LogFile> {
+        let gates = (0..).map_while(|reds| log_file(self.place.gate_log(number, reds)));
+        log_file(self.place.made_log(number))
+            .into_iter()
+            .chain(gates)
+            .collect()
+    }
+}
+
+/// A file, through no link.
+fn log_file(path: PathBuf) -> Option<LogFile> {
+    let data = std::fs::symlink_metadata(&path).ok()?;
+    let bytes = data.len();
+    data.is_file().then_some(LogFile { path, bytes })
 }
 
 /// Whether nothing more will be added, and the last iteration's number.

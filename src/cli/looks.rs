@@ -31,6 +31,9 @@ pub(super) struct LogsArgs {
     /// The agent's raw output of its last iteration instead
     #[arg(long)]
     pub(super) output: bool,
+    /// For programs: which logs there are, of which iterations and attempts
+    #[arg(long, conflicts_with_all = ["follow", "output"])]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -54,8 +54,11 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
 /// The end of a run in a few lines, and where there is more to read.
 pub(super) fn show_end(desk: &Desk, outcome: &Outcome, state_dir: &Path) {
     let text = escaped_lines(&report::summary(&outcome.view, state_dir));
-    let log = state_dir.join("run.log");
-    out::exact(&format!("\n{}", terminal::linked(&desk.env, text, &log)));
+    let named = ["run.log", "iterations"].map(|name| state_dir.join(name));
+    let text = named
+        .iter()
+        .fold(text, |text, file| terminal::linked(&desk.env, text, file));
+    out::exact(&format!("\n{text}"));
     if let Some(path) = &outcome.report {
         let text = escaped_lines(&format!("report: {}\n", path.display()));
         out::exact(&terminal::linked(&desk.env, text, path));

@@ -8,7 +8,7 @@ use crate::config::{Flags, Kind};
 use crate::core::{State, View, view};
 use crate::driver::{Place, Reading, Watch, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
-use crate::model::{Problem, Slug, Stamp};
+use crate::model::{Problem, Slug, Stamp, escaped_lines};
 use crate::report::{self, Bars, Glance, Heard};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -30,7 +30,7 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
         if let Some(seen) = watch(desk, &place)?
             && out::is_terminal()
         {
-            out::exact(&report::status(&seen.glance(), out::columns(), desk.colour));
+            out::exact(&page(desk, &place, &seen));
         }
         return Ok(0);
     }
@@ -45,9 +45,31 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
     if args.plain || !out::is_terminal() {
         out::out(&report::status_plain(&glance));
     } else {
-        out::exact(&report::status(&glance, out::columns(), desk.colour));
+        out::exact(&page(desk, &place, &seen));
     }
     Ok(0)
+}
+
+/// The page for a terminal: names of features lead to what their agent prints, or to their logs, and when no run lives the
+/// last one's report is named.
+fn page(desk: &Desk, place: &Place, seen: &Seen) -> String {
+    let text = report::status(&seen.glance(), out::columns(), desk.colour);
+    let running = seen.state.running().into_iter();
+    let running: BTreeMap<Slug, u32> = running.map(|one| (one.slug, one.iteration)).collect();
+    let mut text = terminal::rows_linked(&desk.env, text, |name| {
+        let slug = Slug::new(name).ok()?;
+        let file = match running.get(&slug) {
+            Some(n) => place.records(&slug, *n).join("output.log"),
+            None => place.state_dir.join(format!("{slug}.log")),
+        };
+        file.is_file().then_some(file)
+    });
+    let last = place.reports().join("latest.html");
+    if seen.live.is_none() && last.is_file() {
+        let line = escaped_lines(&format!("\nreport: {}\n", last.display()));
+        text.push_str(&terminal::linked(&desk.env, line, &last));
+    }
+    text
 }
 
 /// One look.

@@ -7,7 +7,7 @@ use crate::report::Terminal;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The terminal that a live picture is drawn on, as it is now: people change its size.
 pub(super) fn drawn_on(env: &BTreeMap<OsString, OsString>, colour: bool) -> Terminal {
@@ -76,12 +76,40 @@ pub(super) fn has_links(env: &BTreeMap<OsString, OsString>) -> bool {
 pub(super) fn linked(env: &BTreeMap<OsString, OsString>, text: String, file: &Path) -> String {
     let name = file.display().to_string();
     match has_links(env) && file.is_absolute() {
-        true => text.replacen(&name, &link(&name), 1),
+        true => text.replacen(&name, &link(&name, &name), 1),
         false => text,
     }
 }
 
-fn link(path: &str) -> String {
+/// A page with links from the names that begin its rows to the files that are theirs, if the terminal knows links. The page
+/// must be safe for a terminal already.
+pub(super) fn rows_linked(
+    env: &BTreeMap<OsString, OsString>,
+    page: String,
+    file_of: impl Fn(&str) -> Option<PathBuf>,
+) -> String {
+    if !has_links(env) {
+        return page;
+    }
+    let rows = page.split_inclusive('\n');
+    rows.map(|row| row_linked(row, &file_of)).collect()
+}
+
+/// A row of a list is two blanks, a name, and more.
+fn row_linked(row: &str, file_of: &impl Fn(&str) -> Option<PathBuf>) -> String {
+    let found = row.strip_prefix("  ").and_then(|row| {
+        let (name, rest) = row.split_once(' ')?;
+        Some((name, rest, file_of(name)?))
+    });
+    match found {
+        Some((name, rest, file)) => {
+            format!("  {} {rest}", link(&file.display().to_string(), name))
+        }
+        None => row.to_owned(),
+    }
+}
+
+fn link(path: &str, text: &str) -> String {
     let mut url = String::from("file://");
     for byte in path.bytes() {
         match byte {
@@ -90,7 +118,7 @@ fn link(path: &str) -> String {
             byte => url.push_str(&format!("%{byte:02X}")),
         }
     }
-    format!("\u{1b}]8;;{url}\u{1b}\\{path}\u{1b}]8;;\u{1b}\\")
+    format!("\u{1b}]8;;{url}\u{1b}\\{text}\u{1b}]8;;\u{1b}\\")
 }
 
 #[cfg(test)]
@@ -116,7 +144,26 @@ mod tests {
     fn a_link_holds_no_character_that_ends_it() {
         let expected =
             "\u{1b}]8;;file:///my%20dir%1B/run.log\u{1b}\\/my dir\u{1b}/run.log\u{1b}]8;;\u{1b}\\";
-        assert_eq!(link("/my dir\u{1b}/run.log"), expected);
+        let path = "/my dir\u{1b}/run.log";
+        assert_eq!(link(path, path), expected);
+    }
+
+    #[test]
+    fn a_name_that_begins_a_row_is_linked_and_nothing_else_is() {
+        let file_of = |name: &str| (name == "auth").then(|| PathBuf::from("/s/auth.log"));
+        let row = "  auth  working  writes auth.rs\n";
+        let name = "\u{1b}]8;;file:///s/auth.log\u{1b}\\auth\u{1b}]8;;\u{1b}\\";
+        let expected = format!("  {name}  working  writes auth.rs\n");
+        assert_eq!(row_linked(row, &file_of), expected);
+        for row in [
+            "auth  x\n",
+            "        auth x\n",
+            "  billing  auth\n",
+            "  auth\n",
+            "\n",
+        ] {
+            assert_eq!(row_linked(row, &file_of), row);
+        }
     }
 
     #[test]

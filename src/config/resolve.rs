@@ -14,7 +14,7 @@ use super::resolved::{
 };
 use super::run;
 use super::shape::{self, Selection, Shape};
-use super::source::{Place, Source, quoted};
+use super::source::{Place, Source, Spot, quoted};
 use super::yaml::Node;
 use crate::model::{BreakerSettings, Code, Problem, Severity, Slug};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +53,7 @@ impl Resolver<'_> {
             shape::Strategy::Merge => Strategy::Merge,
             shape::Strategy::Squash => Strategy::Squash,
         };
+        let agents_at = self.agents_at(&agents, &agent);
         Config {
             target: shape.target.map(|name| name.0),
             specs: self.specs(&shape.specs),
@@ -64,6 +65,7 @@ impl Resolver<'_> {
             limits: self.limits(&shape.limits, shape.fallback.0, &agents),
             budget: shape.budget.resolved(),
             prices: self.prices(shape.prices),
+            agents_at,
             agents,
             breakers,
             worktrees: self.worktrees(shape.worktrees),
@@ -184,6 +186,25 @@ impl Resolver<'_> {
             agents.entry(kind.name().to_owned()).or_insert_with(own);
         }
         agents
+    }
+
+    fn agents_at(
+        &self,
+        agents: &BTreeMap<String, Profile>,
+        chosen: &str,
+    ) -> BTreeMap<String, Spot> {
+        let Some((source, root)) = self.file else {
+            return BTreeMap::new();
+        };
+        let spots = agents.keys().filter_map(|name| {
+            let keys = ["command", "kind"].map(|key| format!("agents.{name}.{key}"));
+            let chosen = (name == chosen).then(|| "agent".to_owned());
+            let found = keys.into_iter().chain(chosen);
+            let is_given = |key: &String| matches!(self.tree.origin(key), Origin::File { .. });
+            let key = found.into_iter().find(is_given)?;
+            Some((name.clone(), source.spot(place(root, &key)?)))
+        });
+        spots.collect()
     }
 
     /// The kind of a profile. A program that is nobody's must be named.

@@ -29,6 +29,8 @@ pub struct Config {
     pub agent: String,
     /// Agent profiles by name.
     pub agents: BTreeMap<String, Profile>,
+    /// Where the file says which program a profile calls, or which profile is used; the others go by defaults.
+    pub agents_at: BTreeMap<String, Spot>,
     /// Whom a feature is given to when one of its breakers opens; profiles are keys of `agents`.
     pub escalate: Vec<AgentChoice>,
     /// Which agent works on features with a label, the first that fits; profiles are keys of `agents`.

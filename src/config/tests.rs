@@ -680,6 +680,9 @@ fn the_example_is_the_defaults() {
     let mut shown = shown.config;
     // The one difference: an order file that is named must exist.
     shown.specs.order_file_named = false;
+    // Where a value stands is no value.
+    assert_eq!(shown.agents_at["claude"].file, Path::new(FILE_NAME));
+    shown.agents_at.clear();
     assert_eq!(shown, default.config);
     let mut keys = Vec::new();
     keys_of(&schema(), &mut keys);

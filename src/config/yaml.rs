@@ -149,11 +149,45 @@ fn syntax(source: &Source, error: &serde_yaml::Error) -> Problem {
         let line = source.row(place.row);
         line.trim_start_matches(' ').starts_with('\t')
     });
-    if tab {
-        problem.help("indent with spaces; YAML allows no tabs there")
-    } else {
-        problem
+    match remedy(&text) {
+        _ if tab => problem.help("indent with spaces; YAML allows no tabs there"),
+        Some(help) => problem.help(help),
+        None => problem,
     }
+}
+
+/// What helps against what the YAML reader says. Where it began to read what it could not end, it says so behind it.
+fn remedy(text: &str) -> Option<String> {
+    let begun = text.split(" at line ").nth(2);
+    let line = begun.and_then(|place| place.split(' ').next());
+    let line = line.map_or_else(
+        || "before this".to_owned(),
+        |line| format!("in line {line}"),
+    );
+    let open = |bracket: char, end: char| {
+        format!(
+            "the `{bracket}` {line} is not closed: add a `{end}`, or a comma between two entries"
+        )
+    };
+    let help = match text {
+        text if text.contains("expected ',' or '}'") => open('{', '}'),
+        text if text.contains("expected ',' or ']'") => open('[', ']'),
+        text if text.contains("quoted scalar") => format!("close the quotation mark that stands {line}"),
+        text if text.starts_with("mapping values are not allowed") => {
+            "begin a new line for the second key, or put a text with `: ` in it into quotation marks".to_owned()
+        }
+        text if text.starts_with("could not find expected ':'") => {
+            "a key is followed by a colon and a space: `key: value`".to_owned()
+        }
+        text if text.contains("expected key") || text.contains("expected '-' indicator") => {
+            "lines that belong together begin in the same column".to_owned()
+        }
+        text if text.starts_with("found character that cannot start") => {
+            "put a text that begins with this character into quotation marks".to_owned()
+        }
+        _ => return None,
+    };
+    Some(help)
 }
 
 /// Where a second document begins: at a fence that is not the first line that says something, or after an end.

@@ -24,7 +24,7 @@ use crate::report::{Checkup, Finding, Urgency};
 struct Scene<'a> {
     place: &'a Place,
     config: Result<&'a Config, &'a str>,
-    target: Result<Target, String>,
+    target: Result<Target, GitError>,
     pool: Option<Worktrees>,
     reading: Result<Reading, DriverError>,
     /// Who runs here now.
@@ -207,7 +207,7 @@ impl<'a> Scene<'a> {
         let holder = place.holder();
         Self {
             config,
-            target: place.repo.target(wanted).map_err(|error| error.to_string()),
+            target: place.repo.target(wanted),
             pool,
             reading: place.read(),
             live: holder.map(|one| format!("process {} on {}: {}", one.pid, one.host, one.doing)),

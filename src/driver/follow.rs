@@ -1,20 +1,16 @@
 //! Looking at a run from outside, again and again: the state as the journal has it, and what is new in it.
 //!
-//! Reading only, but for a cache of the state beside the journal. A run never reads that, and whoever looks believes it only
-//! for exactly the journal that it was made of.
+//! Reading only, but for what [`cache`](super::cache) keeps.
 
+use super::cache::{self, MANY};
 use super::damage;
 use super::error::DriverError;
 use super::place::Place;
 use crate::core::State;
-use crate::journal::{self, Follower, Holder, Mark};
+use crate::journal::{Follower, Holder, Mark, News};
 use crate::model::Record;
 use crate::report;
 use jiff::tz::TimeZone;
-use std::os::unix::fs::MetadataExt;
-
-/// After so many records that had to be read the state is kept.
-const MANY: usize = 2_000;
 
 /// Somebody who looks at a journal.
 #[derive(Debug)]
@@ -29,7 +25,7 @@ impl Watch {
     /// Looks at the journal of a place. Nothing is read before the first look.
     #[must_use]
     pub fn of(place: &Place) -> Self {
-        let kept = kept(place);
+        let kept = cache::kept(place);
         let (mark, state) = kept.unwrap_or_else(|| (Mark::default(), State::new()));
         Self {
             follower: Follower::from(place.journal_file(), mark),
@@ -60,20 +56,29 @@ impl Watch {
 
     fn read(&mut self) -> Result<Vec<String>, DriverError> {
         let is_first = !std::mem::replace(&mut self.has_looked, true);
-        let news = self.follower.look()?;
-        if news.anew {
-            self.state = State::new();
-            damage::not_emptied(&self.place, news.records.is_empty())?;
-        }
-        let mut lines = Vec::new();
-        for record in &news.records {
-            self.state.apply(record);
-            if !is_first && !news.anew {
-                lines.extend(self.line(record));
+        let (mut anew, mut read, mut lines) = (false, 0, Vec::new());
+        let Self {
+            follower, state, ..
+        } = self;
+        follower.look(|news| match news {
+            News::Anew => {
+                *state = State::new();
+                (anew, read) = (true, 0);
+                lines.clear();
             }
+            News::Record(record) => {
+                state.apply(&record);
+                read += 1;
+                if !is_first && !anew {
+                    lines.extend(line(state, &record));
+                }
+            }
+        })?;
+        if anew {
+            damage::not_emptied(&self.place, read == 0)?;
         }
-        if news.records.len() >= MANY {
-            self.keep();
+        if read >= MANY {
+            cache::keep(&self.place, self.follower.mark(), &self.state);
         }
         Ok(lines)
     }
@@ -83,33 +88,9 @@ impl Watch {
     pub fn state(&self) -> &State {
         &self.state
     }
-
-    fn line(&self, record: &Record) -> Option<String> {
-        let at = self.state.wall_time(record.at);
-        report::line(record, at, &TimeZone::system()).filter(|_| !report::is_passing(&record.event))
-    }
-
-    /// Keeps the state for the next who looks. Without it, they read what this one has read.
-    fn keep(&self) {
-        let state = serde_json::to_vec(&self.state);
-        if let (Ok(text), Some(maker)) = (state, maker()) {
-            let dir = &self.place.state_dir;
-            let _ = journal::keep(dir, &maker, self.follower.mark(), &text);
-        }
-    }
 }
 
-fn kept(place: &Place) -> Option<(Mark, State)> {
-    let (mark, text) = journal::kept(&place.state_dir, &maker()?)?;
-    Some((mark, serde_json::from_slice(&text).ok()?))
-}
-
-/// This very program: another one may make another state of the same records. That its file is the same is told by all that
-/// the system knows of it.
-fn maker() -> Option<String> {
-    let file = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
-    let (dev, ino, size) = (file.dev(), file.ino(), file.size());
-    let (s, ns) = (file.mtime(), file.mtime_nsec());
-    let version = env!("CARGO_PKG_VERSION");
-    Some(format!("{version} {dev:x}-{ino:x}-{size:x}-{s:x}.{ns:x}"))
+fn line(state: &State, record: &Record) -> Option<String> {
+    let at = state.wall_time(record.at);
+    report::line(record, at, &TimeZone::system()).filter(|_| !report::is_passing(&record.event))
 }

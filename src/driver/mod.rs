@@ -6,6 +6,7 @@
 mod apart;
 mod awake;
 mod builds;
+mod cache;
 mod clock;
 mod command;
 mod confine;

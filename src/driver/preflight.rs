@@ -377,8 +377,15 @@ fn programs(
             Ok(program) => {
                 found.insert(name.clone(), (profile, program));
             }
-            Err(error) => problems
-                .push(Problem::error(format!("agent `{name}`: {error}")).code(Code::AgentMissing)),
+            Err(error) => {
+                let text = format!("agent `{name}`: {error}");
+                let mut problem = Problem::error(text).code(Code::AgentMissing);
+                problem.help = error.remedy();
+                problems.push(match config.agents_at.get(name) {
+                    Some(spot) => spot.mark(problem),
+                    None => problem,
+                });
+            }
         }
     }
     if problems.is_empty() {

@@ -128,7 +128,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
     let torn = (contents.torn_bytes > 0)
         .then_some("the journal ended in the middle of a line: its torn end was cut off");
     let untrusted =
-        untrusted.then_some("no verify.commands are set: done claims are taken on trust");
+        untrusted.then_some("harness.yaml sets no `verify.commands`: what agents call done is merged untested; name the commands that must pass");
     let odd = [
         torn.map(str::to_owned),
         forgotten.map(|one| one.to_string()),
@@ -227,6 +227,7 @@ impl Session<'_> {
                 .engine
                 .turn(&mut self.hands, std::mem::take(&mut batch), now)?;
             remove(&look.consumed);
+            self.hands.keep(self.engine.state());
             tamper::heed(&self.crew.place.repo, self.engine.state(), &records);
             for record in &records {
                 self.hear(record);

@@ -2,13 +2,14 @@
 //!
 //! This file starts and stops; it must never decide.
 
+use super::cache::{self, MANY};
 use super::crew::Crew;
 use super::integrate::{Building, Gating, build, land, publish, rewind, run_gate};
 use super::iterate::{Iteration, iterate};
 use super::prepare::{Preparing, prepare};
 use super::turn::{Observation, World};
 use crate::agent::{self, Cut};
-use crate::core::Running;
+use crate::core::{Running, State};
 use crate::journal::{Journal, JournalError};
 use crate::model::{Effect, EffectKey, Ending, Input, Record, Slug, Usage, WriteJob};
 use crate::process;
@@ -33,6 +34,8 @@ pub(super) enum Message {
 pub(super) struct Hands {
     crew: Rc<Crew>,
     journal: Journal,
+    /// Number of the record as of which the state was last kept.
+    kept: u64,
     out: mpsc::UnboundedSender<Message>,
     stops: BTreeMap<EffectKey, watch::Sender<Option<Ending>>>,
     writer: std::sync::mpsc::Sender<WriteJob>,
@@ -48,9 +51,18 @@ impl Hands {
         Self {
             crew,
             journal,
+            kept: 0,
             out,
             stops: BTreeMap::new(),
             writer,
+        }
+    }
+
+    /// Keeps the state for whoever looks, when much has come since it was last kept.
+    pub(super) fn keep(&mut self, state: &State) {
+        if state.seq() - self.kept >= MANY {
+            self.kept = state.seq();
+            cache::keep(&self.crew.place, self.journal.mark(), state);
         }
     }
 

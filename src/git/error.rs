@@ -9,21 +9,19 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// The program is not there.
-    #[error(
-        "git could not be started ({why}); install git 2.38 or newer and make sure it is on PATH"
-    )]
+    #[error("git could not be started ({why})")]
     Missing {
         /// What the system said.
         why: String,
     },
     /// The program is there, but too old for `merge-tree --write-tree`.
-    #[error("git {found} is too old; install git 2.38 or newer")]
+    #[error("git {found} is too old")]
     TooOld {
         /// Its version.
         found: String,
     },
     /// There is no repository here.
-    #[error("{} is not in a git repository ({why}); change to your project's directory, or run `git init` and commit there", path.display())]
+    #[error("{} is not in a git repository ({why})", path.display())]
     NotARepository {
         /// Where it was looked for.
         path: PathBuf,
@@ -31,7 +29,7 @@ pub enum GitError {
         why: String,
     },
     /// A repository without a checkout.
-    #[error("{} is a bare repository; run harness in a clone that has its files checked out", path.display())]
+    #[error("{} is a bare repository", path.display())]
     Bare {
         /// The repository.
         path: PathBuf,
@@ -45,19 +43,21 @@ pub enum GitError {
         why: String,
     },
     /// The target has no commit yet.
-    #[error("the branch `{branch}` has no commit yet; commit something on it first")]
+    #[error("the branch `{branch}` has no commit yet")]
     Unborn {
         /// Its short name.
         branch: String,
     },
     /// No branch is checked out and none was named.
-    #[error("no branch is checked out in {}; check one out, or name the branch to merge into with `target:`", path.display())]
+    #[error("no branch is checked out in {}{}", path.display(), operation.map_or_else(String::new, |what| format!(": {what}")))]
     Detached {
         /// The main checkout.
         path: PathBuf,
+        /// What is in progress there, and what ends it.
+        operation: Option<&'static str>,
     },
     /// The configured target does not exist.
-    #[error("there is no branch `{name}`{}", hint.as_ref().map_or_else(String::new, |near| format!("; did you mean `{near}`?")))]
+    #[error("there is no branch `{name}`")]
     NoSuchBranch {
         /// What was asked for.
         name: String,
@@ -151,6 +151,32 @@ pub enum GitError {
 }
 
 impl GitError {
+    /// What a person can do about it, where that is not said already.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        let text = match self {
+            Self::Missing { .. } => "install git 2.38 or newer and make sure it is on PATH",
+            Self::TooOld { .. } => "install git 2.38 or newer",
+            Self::NotARepository { .. } => {
+                "change to your project's directory, or run `git init` and commit there"
+            }
+            Self::Bare { .. } => "run harness in a clone that has its files checked out",
+            Self::Unborn { .. } => "commit something on it first",
+            Self::Detached {
+                operation: Some(_), ..
+            } => "end that, or name the branch to merge into with `--target`",
+            Self::Detached { .. } => {
+                "check one out, or name the branch to merge into with `--target`"
+            }
+            Self::NoSuchBranch {
+                hint: Some(near), ..
+            } => return Some(format!("did you mean `{near}`?")),
+            Self::NoSuchBranch { .. } => "`git branch` lists those that there are",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
     /// A refusal.
     pub(super) fn refused(act: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Refused {

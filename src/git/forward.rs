@@ -10,7 +10,7 @@
 
 use super::cli::Output;
 use super::error::GitError;
-use super::land::{OPERATIONS, Place};
+use super::land::{LOCKED, Place, refusal};
 use super::lend::copy_plain;
 use super::mend::{Mended, sync_files};
 use super::repo::{Repo, short};
@@ -133,7 +133,7 @@ impl Repo {
         let from = self.expect_tip(target_ref)?;
         let record = Record::new(target_ref, &from, to);
         let Some(forward) = Forward::begin(self, place, record)? else {
-            return Ok(Moved::Blocked(OPERATIONS[0].1.to_owned()));
+            return Ok(Moved::Blocked(LOCKED.to_owned()));
         };
         if !forward.stands_at(&[&from])? {
             forward.end(&[])?;
@@ -146,7 +146,7 @@ impl Repo {
             Ok(merged) if merged.code == 0 => forward.settle(),
             Ok(merged) if super::land::is_in_the_way(&merged) => {
                 forward.end(&[])?;
-                Ok(Moved::Blocked(merged.complaint()))
+                Ok(Moved::Blocked(refusal(&merged)))
             }
             // It gave up in the middle: on a full disk, say.
             Ok(merged) => {

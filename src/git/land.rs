@@ -26,19 +26,38 @@ const IN_THE_WAY: [&str; 7] = [
 ];
 /// How long a command that was begun here before may take to come to its end.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Files whose presence says that a work tree is in the middle of something, and of what.
-pub(super) const OPERATIONS: [(&str, &str); 8] = [
+/// What is said of another command's lock.
+pub(super) const LOCKED: &str = "another git command is running there, or left index.lock behind";
+/// Files whose presence says that a work tree is in the middle of something, of what, and what ends that.
+const OPERATIONS: [(&str, &str); 7] = [
     (
-        "index.lock",
-        "another git command is running there, or left index.lock behind",
+        "MERGE_HEAD",
+        "a merge is in progress there, which `git merge --continue` or `git merge --abort` ends",
     ),
-    ("MERGE_HEAD", "a merge is in progress there"),
-    ("rebase-merge", "a rebase is in progress there"),
-    ("rebase-apply", "a rebase or `git am` is in progress there"),
-    ("CHERRY_PICK_HEAD", "a cherry-pick is in progress there"),
-    ("REVERT_HEAD", "a revert is in progress there"),
-    ("sequencer", "a cherry-pick or revert is in progress there"),
-    ("BISECT_LOG", "a bisect is in progress there"),
+    (
+        "rebase-merge",
+        "a rebase is in progress there, which `git rebase --continue` or `git rebase --abort` ends",
+    ),
+    (
+        "rebase-apply",
+        "a rebase or `git am` is in progress there, which its `--continue` or `--abort` ends",
+    ),
+    (
+        "CHERRY_PICK_HEAD",
+        "a cherry-pick is in progress there, which `git cherry-pick --continue` or `git cherry-pick --abort` ends",
+    ),
+    (
+        "REVERT_HEAD",
+        "a revert is in progress there, which `git revert --continue` or `git revert --abort` ends",
+    ),
+    (
+        "sequencer",
+        "a cherry-pick or revert is in progress there, which its `--continue` or `--abort` ends",
+    ),
+    (
+        "BISECT_LOG",
+        "a bisect is in progress there, which `git bisect reset` ends",
+    ),
 ];
 
 /// A work tree that a branch concerns.
@@ -140,10 +159,8 @@ impl Repo {
         if let Some(told) = self.finish_move(place, PATIENCE)? {
             tracing::info!(told, "a checkout was put right");
         }
-        for (name, what) in OPERATIONS {
-            if place.git_dir.join(name).exists() {
-                return Ok(Err(what.to_owned()));
-            }
+        if let Some(what) = busy(&place.git_dir) {
+            return Ok(Err(what.to_owned()));
         }
         if !place.path.is_dir() {
             let why = "git has a worktree registered there, but it is gone; `git worktree prune` forgets it";
@@ -176,6 +193,43 @@ impl Repo {
             }
         }
         Ok(all)
+    }
+}
+
+/// What a person is in the middle of in the work tree of this git directory, and what ends it.
+pub(super) fn operation(git_dir: &Path) -> Option<&'static str> {
+    let found = OPERATIONS
+        .iter()
+        .find(|(name, _)| git_dir.join(name).exists());
+    found.map(|(_, what)| *what)
+}
+
+/// The same, or that another git command has its lock.
+pub(super) fn busy(git_dir: &Path) -> Option<&'static str> {
+    match git_dir.join("index.lock").exists() {
+        true => Some(LOCKED),
+        false => operation(git_dir),
+    }
+}
+
+/// What git said of a checkout that does not let itself be moved forward, in fewer words where they are known.
+pub(super) fn refusal(merged: &Output) -> String {
+    let complaint = merged.complaint();
+    let Some((before, names)) = complaint.split_once(" would be overwritten by merge:;") else {
+        return complaint;
+    };
+    let names: Vec<&str> = names
+        .split("; ")
+        .map(str::trim)
+        .take_while(|name| !name.starts_with("Please "))
+        .filter(|name| !name.is_empty())
+        .collect();
+    let names = names.join(", ");
+    match before.contains("untracked") {
+        true => {
+            format!("files that git does not know stand where these land: {names}; move them away")
+        }
+        false => format!("you have edited what lands there: {names}; commit or stash that"),
     }
 }
 

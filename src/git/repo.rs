@@ -5,6 +5,7 @@
 use super::cli::{Git, Output};
 use super::error::GitError;
 use super::handles;
+use super::land::operation;
 use super::ledger::Ledger;
 use super::loan;
 use super::near::distance;
@@ -265,6 +266,7 @@ impl Repo {
             Some(name) => format!("refs/heads/{name}"),
             None => self.checked_out()?.ok_or_else(|| GitError::Detached {
                 path: self.root().to_owned(),
+                operation: operation(self.git_dir()),
             })?,
         };
         match self.tip(&refname)? {

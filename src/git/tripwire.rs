@@ -5,7 +5,7 @@
 //! specs are a person's to edit all the time. This file never writes; it cannot tell who changed what.
 
 use super::error::{GitError, visible};
-use super::land::OPERATIONS;
+use super::land::busy;
 use super::repo::{Repo, to_path};
 use super::stamp::{Stamp, is_same};
 use crate::model::Oid;
@@ -86,10 +86,7 @@ impl Tripwire {
     pub fn look(&self) -> Result<Vec<Touched>, GitError> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let git_dir = self.repo.git_dir();
-        if OPERATIONS
-            .iter()
-            .any(|(name, _)| git_dir.join(name).exists())
-        {
+        if busy(git_dir).is_some() {
             *last = None;
             return Ok(Vec::new());
         }

@@ -5,15 +5,17 @@
 
 use super::FILE_NAME;
 use super::read::Mark;
+use super::sum::Sum;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
-use tempfile::NamedTempFile;
 
 const CACHE_NAME: &str = "journal.cache";
 /// A bigger one is none of ours.
 const MOST_BYTES: u64 = 256 << 20;
+/// How much of the journal is looked at at a time.
+const BLOCK_BYTES: usize = 1 << 18;
 
 /// What it was made of, and by whom.
 #[derive(Serialize, Deserialize)]
@@ -21,13 +23,11 @@ const MOST_BYTES: u64 = 256 << 20;
 struct Head {
     maker: String,
     mark: Mark,
-    /// Of the journal's bytes before the mark.
-    journal: u64,
     /// Of what is kept.
-    kept: u64,
+    kept: Sum,
 }
 
-/// Keeps `text`, made by `maker` of what stands before `mark` in the journal in `dir`.
+/// Keeps `text`, made by `maker` of what was read or written before `mark` of the journal in `dir`.
 ///
 /// # Errors
 /// When the file system refuses; then nothing is kept, or what was.
@@ -35,10 +35,12 @@ pub fn keep(dir: &Path, maker: &str, mark: Mark, text: &[u8]) -> io::Result<()> 
     let head = Head {
         maker: maker.to_owned(),
         mark,
-        journal: sum(File::open(dir.join(FILE_NAME))?.take(mark.offset))?.0,
-        kept: sum(text)?.0,
+        kept: Sum::of(text),
     };
-    let mut draft = NamedTempFile::new_in(dir)?;
+    // Named as a run's drafts are: the next run takes it away, should this process be killed now.
+    let mut draft = tempfile::Builder::new()
+        .prefix(&format!(".new-{}-", std::process::id()))
+        .tempfile_in(dir)?;
     serde_json::to_writer(&mut draft, &head)?;
     draft.write_all(b"\n")?;
     draft.write_all(text)?;
@@ -66,40 +68,22 @@ pub fn kept(dir: &Path, maker: &str) -> Option<(Mark, Vec<u8>)> {
     }
     let mut text = Vec::new();
     file.read_to_end(&mut text).ok()?;
-    let journal = File::open(dir.join(FILE_NAME)).ok()?.take(head.mark.offset);
-    let is_whole = sum(text.as_slice()).ok()?.0 == head.kept;
-    let holds = is_whole && sum(journal).ok()? == (head.journal, head.mark.offset);
+    let is_whole = Sum::of(&text) == head.kept;
+    let holds = is_whole && head.mark.fits(File::open(dir.join(FILE_NAME)).ok()?).ok()?;
     holds.then_some((head.mark, text))
 }
 
-/// A sum of all bytes, and how many they are. Four words at a time: it is taken of all of the journal at every look.
-fn sum(mut bytes: impl Read) -> io::Result<(u64, u64)> {
-    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut lanes = [1_u64, 2, 3, 4];
-    let mut block = vec![0; 1 << 18];
-    let mut length = 0;
-    loop {
-        let mut filled = 0;
-        while filled < block.len() {
-            match bytes.read(&mut block[filled..])? {
-                0 => break,
-                more => filled += more,
+impl Mark {
+    /// Whether a journal still holds, before the mark, what was read there.
+    fn fits(&self, journal: File) -> io::Result<bool> {
+        let mut journal = journal.take(self.offset());
+        let mut sum = Sum::default();
+        let mut block = vec![0; BLOCK_BYTES];
+        loop {
+            match journal.read(&mut block)? {
+                0 => return Ok(sum == self.sum),
+                read => sum.add(&block[..read]),
             }
-        }
-        length += u64::try_from(filled).unwrap_or(u64::MAX);
-        // The rest of the last block is as it was: the length tells that apart.
-        block[filled..].fill(0);
-        for words in block[..filled.next_multiple_of(32)].chunks_exact(32) {
-            for (lane, word) in lanes.iter_mut().zip(words.chunks_exact(8)) {
-                let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-                *lane = (*lane ^ word).wrapping_mul(PRIME).rotate_left(29);
-            }
-        }
-        if filled < block.len() {
-            let all = lanes.iter().fold(length, |all, lane| {
-                (all ^ lane).wrapping_mul(PRIME).rotate_left(31)
-            });
-            return Ok((all, length));
         }
     }
 }

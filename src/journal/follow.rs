@@ -17,14 +17,14 @@ pub struct Follower {
     mark: Mark,
 }
 
-/// What a look found.
-#[derive(Debug, Default)]
-pub struct News {
-    /// Whether these are all records from the first on: at the first look, and when another file has taken the place of
-    /// the one that was read.
-    pub anew: bool,
-    /// The records, in order.
-    pub records: Vec<Record>,
+/// What a look finds.
+#[derive(Debug)]
+pub enum News {
+    /// What was told before does not count any more: all records follow, from the first on. That is so at the first look,
+    /// and when another file has taken the place of the one that was read.
+    Anew,
+    /// The next record.
+    Record(Box<Record>),
 }
 
 impl Follower {
@@ -44,11 +44,12 @@ impl Follower {
         self.mark
     }
 
-    /// Reads what has been appended since the last look. A line that is not whole yet is read at the next one.
+    /// Reads what has been appended since the last look, and tells it bit by bit. A line that is not whole yet is read at the
+    /// next one.
     ///
     /// # Errors
     /// When the file system refuses or the journal is damaged.
-    pub fn look(&mut self) -> Result<News, JournalError> {
+    pub fn look(&mut self, mut tell: impl FnMut(News)) -> Result<(), JournalError> {
         let refused = |source| JournalError::Io {
             act: "read",
             path: self.path.clone(),
@@ -57,47 +58,40 @@ impl Follower {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let anew = self.file.take().is_some() || self.mark.lines > 0;
-                self.mark = Mark::default();
-                return Ok(News {
-                    anew,
-                    records: Vec::new(),
-                });
+                self.file = None;
+                self.begin_anew(&mut tell);
+                return Ok(());
             }
             Err(error) => return Err(refused(error)),
         };
         let data = file.metadata().map_err(refused)?;
         let id = (data.dev(), data.ino());
-        let is_same = self.file.is_none_or(|file| file == id) && data.len() >= self.mark.offset;
+        let is_same = self.file.is_none_or(|file| file == id) && data.len() >= self.mark.offset();
         self.file = Some(id);
         let mut reader = BufReader::with_capacity(1 << 16, file);
-        if is_same
-            && self.mark != Mark::default()
-            && let Ok(records) = self.read(&mut reader)
-        {
-            return Ok(News {
-                anew: false,
-                records,
-            });
+        let goes_on = is_same && self.mark != Mark::default();
+        if goes_on && self.read(&mut reader, &mut tell).is_ok() {
+            return Ok(());
         }
         // From the beginning; or what was read is not what stands there now.
-        self.mark = Mark::default();
-        let records = self.read(&mut reader)?;
-        Ok(News {
-            anew: true,
-            records,
-        })
+        self.begin_anew(&mut tell);
+        self.read(&mut reader, &mut tell)
     }
 
-    fn read(&mut self, reader: &mut BufReader<File>) -> Result<Vec<Record>, JournalError> {
-        let mut records = Vec::new();
-        let mut mark = self.mark;
-        match scan_on(reader, &self.path, &mut mark, &mut records)? {
+    fn begin_anew(&mut self, tell: &mut impl FnMut(News)) {
+        self.mark = Mark::default();
+        tell(News::Anew);
+    }
+
+    fn read(
+        &mut self,
+        reader: &mut BufReader<File>,
+        tell: &mut impl FnMut(News),
+    ) -> Result<(), JournalError> {
+        let mut tell = |record| tell(News::Record(Box::new(record)));
+        match scan_on(reader, &self.path, &mut self.mark, &mut tell)? {
             Some(found) if found.is_damage => Err(found.told(&self.path)),
-            _ => {
-                self.mark = mark;
-                Ok(records)
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -12,6 +12,7 @@ mod line;
 mod lock;
 mod mend;
 mod read;
+mod sum;
 
 pub use cache::{keep, kept};
 pub use follow::{Follower, News};
@@ -91,7 +92,8 @@ impl JournalError {
 pub struct Journal {
     path: PathBuf,
     file: File,
-    length: u64,
+    /// How far it goes.
+    mark: Mark,
 }
 
 impl Journal {
@@ -112,18 +114,17 @@ impl Journal {
         let mut file = fault::at(Point::JournalOpen)
             .and_then(|()| options.open(&path))
             .map_err(io("open"))?;
-        let mut length = file.metadata().map_err(io("read"))?.len();
+        let mark = contents.mark;
         if contents.torn_bytes > 0 {
-            let keep = length.saturating_sub(contents.torn_bytes);
+            let keep = mark.offset();
             save_torn(&mut file, keep, &path).map_err(io("keep the torn end of"))?;
             fault::at(Point::JournalCut)
                 .and_then(|()| file.set_len(keep))
                 .map_err(io("cut the torn end of"))?;
-            length = keep;
         }
         file.sync_all().map_err(io("sync"))?;
         sync_dir(dir).map_err(io("sync the directory of"))?;
-        let journal = Self { path, file, length };
+        let journal = Self { path, file, mark };
         Ok((journal, contents))
     }
 
@@ -136,9 +137,11 @@ impl Journal {
         let Some(first) = records.first() else {
             return Ok(());
         };
-        let mut text = Vec::new();
+        let (mut text, mut mark) = (Vec::new(), self.mark);
         for record in records {
+            let begin = text.len();
             line::write(&mut text, record, first.seq);
+            mark.pass(&text[begin..]);
         }
         let written = self
             .is_there()
@@ -149,7 +152,7 @@ impl Journal {
         if let Err(source) = written {
             // A full disk must not leave half a batch behind; should this fail too, the checksums
             // tell on the next start.
-            let _ = self.file.set_len(self.length);
+            let _ = self.file.set_len(self.mark.offset());
             return Err(JournalError::Io {
                 act: "append to",
                 path: self.path.clone(),
@@ -157,12 +160,18 @@ impl Journal {
             });
         }
         fault::past(Point::JournalSynced);
-        self.length += u64::try_from(text.len()).unwrap_or(u64::MAX);
+        self.mark = mark;
         Ok(())
     }
 }
 
 impl Journal {
+    /// How far it goes: what was made of all records that were read and appended may be kept with it.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
     /// An error when somebody deleted or moved the file: the next run would not find what is written into
     /// it then.
     fn is_there(&self) -> io::Result<()> {

@@ -7,14 +7,21 @@
 
 use super::JournalError;
 use super::line::{self, Line, Unread};
+use super::sum::Sum;
 use crate::model::Record;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::num::NonZero;
 use std::path::Path;
+use std::thread::ScopedJoinHandle;
 
 /// File systems write blocks of a multiple of this.
 const SECTOR: u64 = 512;
+/// About so much is read at a time, so that a long journal is never in memory as a whole.
+const BATCH_BYTES: usize = 1 << 20;
+/// So few lines are read sooner than another thread begins.
+const FEW_LINES: usize = 256;
 
 /// What reading a journal found.
 #[derive(Debug, Default)]
@@ -23,6 +30,8 @@ pub struct Contents {
     pub records: Vec<Record>,
     /// Bytes at the end that are no whole record: a write that a crash cut off.
     pub torn_bytes: u64,
+    /// How far the records go.
+    pub(super) mark: Mark,
 }
 
 /// Where a journal stops being readable.
@@ -50,15 +59,27 @@ impl Break {
     }
 }
 
-/// How far a journal was read.
+/// How far a journal was read or written, and of which bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mark {
-    /// Lines before it.
+    /// Lines before it, which is the number of the last record.
     pub(super) lines: u64,
+    /// Of the bytes before it.
+    pub(super) sum: Sum,
+}
+
+impl Mark {
     /// Bytes before it.
-    pub(super) offset: u64,
-    /// Number of the last record before it.
-    pub(super) seq: u64,
+    pub(super) fn offset(&self) -> u64 {
+        self.sum.length()
+    }
+
+    /// Goes past a record's line.
+    pub(super) fn pass(&mut self, line: &[u8]) {
+        self.lines += 1;
+        self.sum.add(line);
+    }
 }
 
 /// Reads a journal without touching it; a missing file is an empty journal. Safe while a run appends.
@@ -115,62 +136,108 @@ fn scan_from(
     path: &Path,
 ) -> Result<(Contents, Option<Break>), JournalError> {
     let mut contents = Contents::default();
-    let mut mark = Mark::default();
-    let found = scan_on(&mut reader, path, &mut mark, &mut contents.records)?;
+    let Contents { records, mark, .. } = &mut contents;
+    let found = scan_on(&mut reader, path, mark, &mut |record| records.push(record))?;
     Ok((contents, found))
 }
 
-/// Reads on from where `mark` stands, adds what reads to `records`, and leaves the mark behind the last of them.
+/// Reads on from where `mark` stands, and tells each record that reads once the mark is behind it.
 pub(super) fn scan_on(
     reader: &mut (impl BufRead + Seek),
     path: &Path,
     mark: &mut Mark,
-    records: &mut Vec<Record>,
+    tell: &mut dyn FnMut(Record),
 ) -> Result<Option<Break>, JournalError> {
     let io = |source| JournalError::Io {
         act: "read",
         path: path.to_owned(),
         source,
     };
-    let mut bytes = Vec::new();
-    reader.seek(SeekFrom::Start(mark.offset)).map_err(io)?;
+    let mut text = Vec::new();
+    reader.seek(SeekFrom::Start(mark.offset())).map_err(io)?;
     loop {
-        bytes.clear();
-        let size = reader.read_until(b'\n', &mut bytes).map_err(io)?;
-        if size == 0 {
+        let lengths = next_lines(reader, &mut text).map_err(io)?;
+        if lengths.is_empty() {
             return Ok(None);
         }
-        let (line, expected) = (mark.lines + 1, mark.seq + 1);
-        let why = match line::parse(&bytes) {
-            Ok(Line { record, .. }) if record.seq == expected => {
-                records.push(record);
-                mark.lines = line;
-                mark.seq = expected;
-                mark.offset += u64::try_from(size).unwrap_or(u64::MAX);
-                continue;
-            }
-            Ok(Line { record, .. }) => format!("record {} where {expected} belongs", record.seq),
-            Err(Unread::Newer(why)) => {
-                return Err(JournalError::Newer {
-                    path: path.to_owned(),
-                    line,
-                    why,
-                });
-            }
-            Err(Unread::Broken(why)) => why,
-        };
-        let mut rest = Vec::new();
-        reader.seek(SeekFrom::Start(mark.offset)).map_err(io)?;
-        reader.read_to_end(&mut rest).map_err(io)?;
-        let is_damage = !is_torn(&rest, mark.offset, expected);
-        return Ok(Some(Break {
-            line,
-            offset: mark.offset,
-            rest: u64::try_from(rest.len()).unwrap_or(u64::MAX),
-            why,
-            is_damage,
-        }));
+        let mut rest = text.as_slice();
+        let lines = lengths.iter().map(|length| rest.split_off(..*length));
+        let lines: Vec<&[u8]> = lines.map(Option::unwrap_or_default).collect();
+        for (bytes, parsed) in lines.iter().zip(parse_all(&lines)) {
+            let expected = mark.lines + 1;
+            let why = match parsed {
+                Ok(Line { record, .. }) if record.seq == expected => {
+                    mark.pass(bytes);
+                    tell(record);
+                    continue;
+                }
+                Ok(Line { record, .. }) => {
+                    format!("record {} where {expected} belongs", record.seq)
+                }
+                Err(Unread::Newer(why)) => {
+                    return Err(JournalError::Newer {
+                        path: path.to_owned(),
+                        line: expected,
+                        why,
+                    });
+                }
+                Err(Unread::Broken(why)) => why,
+            };
+            let mut rest = Vec::new();
+            reader
+                .seek(SeekFrom::Start(mark.offset()))
+                .and_then(|_| reader.read_to_end(&mut rest))
+                .map_err(io)?;
+            return Ok(Some(Break {
+                line: expected,
+                offset: mark.offset(),
+                rest: u64::try_from(rest.len()).unwrap_or(u64::MAX),
+                why,
+                is_damage: !is_torn(&rest, mark.offset(), expected),
+            }));
+        }
     }
+}
+
+/// Reads some whole lines, and tells how long each is; none at the end, where the last one may be cut short.
+fn next_lines(reader: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<Vec<usize>> {
+    text.clear();
+    let mut lengths = Vec::new();
+    while text.len() < BATCH_BYTES {
+        match reader.read_until(b'\n', text)? {
+            0 => break,
+            length => lengths.push(length),
+        }
+    }
+    Ok(lengths)
+}
+
+/// Reads each line by itself; many of them on all processors.
+fn parse_all(lines: &[&[u8]]) -> Vec<Result<Line, Unread>> {
+    let parse = |lines: &[&[u8]]| lines.iter().map(|line| line::parse(line)).collect();
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = lines.len().div_ceil(workers).max(FEW_LINES);
+    std::thread::scope(|scope| {
+        let (first, others) = lines.split_at(share.min(lines.len()));
+        let others: Vec<_> = others
+            .chunks(share)
+            .map(|part| {
+                let thread = std::thread::Builder::new();
+                let begun = thread.spawn_scoped(scope, move || parse(part));
+                (part, begun)
+            })
+            .collect();
+        let mut all: Vec<_> = parse(first);
+        for (part, begun) in others {
+            // Without another thread it is done on this one.
+            all.extend(match begun.map(ScopedJoinHandle::join) {
+                Ok(Ok(parsed)) => parsed,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                Err(_) => parse(part),
+            });
+        }
+        all
+    })
 }
 
 /// Whether a crash can have left `rest`, which begins at `offset`, where the record `expected` belongs.

@@ -35,6 +35,37 @@ fn what_was_appended_is_read_back() {
 }
 
 #[test]
+fn what_is_kept_holds_for_the_bytes_that_were_read_and_written_and_no_others() {
+    let (dir, path, _) = journal_of(3);
+    let kept = || kept(dir.path(), "me").map(|(mark, text)| (mark.lines, text));
+    let (mut journal, _) = Journal::open(dir.path()).unwrap();
+    journal.append(&[record(4), record(5)]).unwrap();
+    let mark = journal.mark();
+    keep(dir.path(), "me", mark, b"five").unwrap();
+    assert_eq!(kept(), Some((5, b"five".to_vec())));
+    assert_eq!(read(&path).unwrap().mark, mark, "read as it was written");
+    // What comes after changes nothing; somebody else made something else of it.
+    journal.append(&[record(6)]).unwrap();
+    assert_eq!(kept(), Some((5, b"five".to_vec())));
+    assert!(super::kept(dir.path(), "you").is_none());
+    // A byte that rotted beneath a run: what the run makes of it still holds for what it wrote.
+    let good = std::fs::read(&path).unwrap();
+    for at in [0, 100, usize::try_from(mark.offset()).unwrap() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(&path, &bad).unwrap();
+        assert_eq!(kept(), None, "byte {at}");
+        keep(dir.path(), "me", journal.mark(), b"six").unwrap();
+        assert_eq!(kept(), None, "byte {at}, kept after it");
+        std::fs::write(&path, &good).unwrap();
+        assert_eq!(kept(), Some((6, b"six".to_vec())));
+        keep(dir.path(), "me", mark, b"five").unwrap();
+    }
+    std::fs::write(&path, &good[..usize::try_from(mark.offset()).unwrap() - 1]).unwrap();
+    assert_eq!(kept(), None, "cut off before the mark");
+}
+
+#[test]
 fn a_tail_torn_at_any_byte_is_cut_and_kept_beside() {
     let (_dir, path, records) = journal_of(3);
     let whole = std::fs::read(&path).unwrap();
@@ -198,7 +229,7 @@ impl Written {
                 }
             });
             journal.append(&records.collect::<Vec<_>>()).unwrap();
-            batches.push(usize::try_from(journal.length).unwrap());
+            batches.push(usize::try_from(journal.mark.offset()).unwrap());
         }
         let bytes = std::fs::read(dir.path().join(FILE_NAME)).unwrap();
         let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');

@@ -128,7 +128,7 @@ impl AgentHere {
             .and_then(|turn| Some((turn.failure?, &turn.text)));
         if let Some((kind, text)) = failed {
             let what = format!("its turn failed: {}", shown(text, 200));
-            return vec![finding(Urgency::Error, what, remedy(kind))];
+            return vec![finding(Urgency::Error, what, self.remedy(kind))];
         }
         let answered = self.turn.is_some();
         if self.credentials.kind == CredentialKind::Nothing && !answered {
@@ -149,6 +149,18 @@ fn charged(credentials: &Credentials) -> String {
         CredentialKind::Elsewhere => format!("charged by the service that {name} names"),
         CredentialKind::Nothing => "no login or key found".to_owned(),
         CredentialKind::Unknown => "what it is charged to is not known".to_owned(),
+    }
+}
+
+impl AgentHere {
+    fn remedy(&self, kind: FailureKind) -> &'static str {
+        // A program of the user's may well be fine where the project's files are.
+        match self.kind {
+            "command" => {
+                "it was asked in an empty directory: name its files by their whole paths, or do without asking it"
+            }
+            _ => remedy(kind),
+        }
     }
 }
 

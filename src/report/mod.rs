@@ -14,6 +14,7 @@ mod graph;
 mod kept;
 mod line;
 mod live;
+mod logs;
 mod merge_line;
 mod money;
 mod morning;
@@ -47,6 +48,7 @@ pub use explain::{Page, codes_list, pages, printed_codes};
 pub use graph::{graph_dot, graph_json, graph_mermaid, graph_text};
 pub use kept::{KeptState, KeptStates};
 pub use line::{is_passing, line};
+pub use logs::{LogFile, Logs, logs_json};
 pub use morning::{
     Changed, Facts, Morning, morning, morning_html, morning_json, morning_markdown, morning_text,
 };

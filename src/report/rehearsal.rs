@@ -180,10 +180,11 @@ impl Rehearsal {
             out.push_str(&rest);
         }
         if !self.tried.iter().any(|one| one.what == "gate") {
-            let _ = writeln!(
-                out,
-                "gate      no verify.commands are set: done claims are taken on trust"
-            );
+            let why = match self.tried.iter().any(|one| one.failed.is_some()) {
+                true => "not tried, since what comes before it failed",
+                false => "no verify.commands are set: done claims are taken on trust",
+            };
+            let _ = writeln!(out, "gate      {why}");
         }
         for agent in self.agents.iter().filter(|agent| agent.profile.is_some()) {
             let _ = writeln!(out, "agent     {}", escaped(&agent.line()));
@@ -280,6 +281,17 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_gate_that_was_not_reached_is_not_called_unset() {
+        let mut early = rehearsal(Past::default());
+        early.tried[0].what = "set-up";
+        assert!(early.text().contains("no verify.commands are set"));
+        early.tried[0].failed = Some("boom\n[exit 1]".into());
+        let text = early.text();
+        assert!(text.contains("gate      not tried"), "{text}");
+        assert!(!text.contains("verify.commands"), "{text}");
     }
 
     #[test]

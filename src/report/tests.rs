@@ -759,3 +759,21 @@ fn who_was_handed_a_feature_is_told_with_the_reason() {
     feature.stage = Stage::Tripped;
     assert_eq!(words(&feature), "moved the parser");
 }
+
+#[test]
+fn why_a_command_failed_is_not_the_advice_behind_it() {
+    use super::text::last_said;
+    let pip = "  error: subprocess-exited-with-error\n  × Getting requirements did not run.\n  │ exit code: 1\n  \
+               ╰─> See above for output.\n\n  note: this is likely not a problem with pip.\n\n[notice] A new \
+               release of pip is available\n[exit 1]\n";
+    assert_eq!(last_said(pip).trim(), "× Getting requirements did not run.");
+    for (tail, why) in [
+        ("one\ntwo\n[exit 1]", "two"),
+        ("one\ntwo", "two"),
+        ("[exit 1]", "[exit 1]"),
+        ("hint: try this\n[exit 1]", "hint: try this"),
+        ("", ""),
+    ] {
+        assert_eq!(last_said(tail), why, "{tail:?}");
+    }
+}

@@ -39,15 +39,18 @@ pub(super) fn reason(text: &str, columns: usize) -> String {
 /// Lines at least this long were probably wrapped, in characters.
 const WRAPPED_CHARS: usize = 60;
 
+/// How lines begin that programs add behind what went wrong: advice, and drawings that lead to what stands above.
+const ASIDES: [&str; 6] = ["[notice]", "note:", "hint:", "npm notice", "│", "╰─>"];
+
 /// Of a failed command's output, which ends with `[exit 1]` or the like, the line that says why: the
-/// last one before that; without one, how it ended.
+/// last one before that which is no aside; without one, how it ended.
 pub(super) fn last_said(tail: &str) -> &str {
-    let mut lines = tail.lines().rev().filter(|line| !line.trim().is_empty());
-    match (lines.next(), lines.next()) {
-        (Some(own), Some(why)) if own.starts_with('[') => why,
-        (Some(last), _) => last,
-        (None, _) => "",
-    }
+    let lines = || tail.lines().rev().filter(|line| !line.trim().is_empty());
+    let own = lines().next().unwrap_or_default();
+    let said = || lines().skip(usize::from(own.starts_with('[')));
+    let is_aside = |line: &str| ASIDES.iter().any(|begin| line.trim().starts_with(begin));
+    let why = said().find(|line| !is_aside(line));
+    why.or_else(|| said().next()).unwrap_or(own)
 }
 
 /// Why setting up failed, out of all that was printed meanwhile.

@@ -79,7 +79,7 @@ pub(super) fn init(desk: &Desk, args: &InitArgs) -> Result<u8, Failure> {
         out::out(&format!("wrote {}\n", draft.name));
     }
     let specs = detect::specs(root).unwrap_or_else(|| "specs".into());
-    out::out(&next(&parts, &specs));
+    out::out(&next(&parts, &agents, &specs));
     Ok(0)
 }
 
@@ -303,18 +303,27 @@ fn at(part: &Part, command: &str) -> String {
     }
 }
 
-fn next(parts: &[Part], specs: &Path) -> String {
+fn next(parts: &[Part], agents: &[Kind], specs: &Path) -> String {
     let specs = escaped(&specs.display().to_string());
     let verify = match parts.iter().any(|part| !part.verify.is_empty()) {
         true => "verify.commands was found out: see that it is what decides",
         false => "in harness.yaml, verify.commands says how to check it",
     };
-    format!(
-        "\nNext:\n\
-         1. one directory a feature: {specs}/<name>/spec.md says what is wanted and when it is done\n\
-         2. {verify}\n\
-         3. commit, then `harness plan`, `harness run --rehearse` and `harness run --parallel 4`\n"
-    )
+    let feature = format!(
+        "one directory a feature: {specs}/<name>/spec.md says what is wanted and when it is done"
+    );
+    let agent = "in harness.yaml, `agent` and `agents` say who does the work, or install one of those it knows";
+    let run =
+        "commit, then `harness plan`, `harness run --rehearse` and `harness run --parallel 4`";
+    let steps = [feature.as_str(), verify]
+        .into_iter()
+        .chain(agents.is_empty().then_some(agent))
+        .chain([run]);
+    let mut text = "\nNext:\n".to_owned();
+    for (n, step) in (1..).zip(steps) {
+        let _ = writeln!(text, "{n}. {step}");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -108,7 +108,10 @@ async fn look(scene: &Scene, name: Option<String>, profile: Profile) -> Option<A
             }
             here.program = Some(program);
         }
-        Err(error) => here.missing = Some(error.to_string()),
+        Err(error) => {
+            let remedy = error.remedy().map(|remedy| format!("; {remedy}"));
+            here.missing = Some(format!("{error}{}", remedy.unwrap_or_default()));
+        }
     }
     Some(here)
 }

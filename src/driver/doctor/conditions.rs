@@ -38,8 +38,9 @@ pub(super) fn configuration(scene: &Scene<'_>) -> Found {
 pub(super) fn repository(scene: &Scene<'_>) -> Found {
     let repo = &scene.place.repo;
     let mut found = Vec::new();
-    if let Err(why) = &scene.target {
-        found.push(finding("repository", Urgency::Error, why, ""));
+    if let Err(error) = &scene.target {
+        let (why, remedy) = (error.to_string(), error.remedy().unwrap_or_default());
+        found.push(finding("repository", Urgency::Error, &why, &remedy));
     }
     if repo.tip("refs/heads/harness")?.is_some() {
         let what = "there is a branch `harness`, so that no branch `harness/<feature>` can be made";

@@ -79,7 +79,8 @@ fn what_is_not_usable_is_refused_with_a_remedy() {
     fs::create_dir(home.join("plain")).unwrap();
     let error = discover(&home.join("plain")).unwrap_err();
     assert!(matches!(error, GitError::NotARepository { .. }), "{error}");
-    assert!(error.to_string().contains("git init"), "{error}");
+    let remedy = error.remedy().unwrap_or_default();
+    assert!(remedy.contains("git init"), "{error}: {remedy}");
     f.git(
         &home,
         &["clone", "-q", "--bare", f.root.to_str().unwrap(), "bare"],
@@ -135,10 +136,8 @@ fn the_target_is_named_or_checked_out() {
         );
     }
     let error = repo.target(Some("mian")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "there is no branch `mian`; did you mean `main`?"
-    );
+    assert_eq!(error.to_string(), "there is no branch `mian`");
+    assert_eq!(error.remedy().as_deref(), Some("did you mean `main`?"));
     let error = repo.target(Some("something-else-entirely")).unwrap_err();
     assert!(matches!(error, GitError::NoSuchBranch { hint: None, .. }));
     // An alias names what it stands for: that is what is checked out somewhere.
