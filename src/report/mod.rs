@@ -60,7 +60,7 @@ pub use runs::{Stats, runs_json, runs_text, stats_json, stats_text};
 pub use schemas::{SCHEMAS, Schema};
 pub use status::status;
 pub use summary::summary;
-pub use table::{status_json, status_plain};
+pub use table::{PlainNews, status_json, status_plain};
 pub use why::{why_json, why_text};
 
 use crate::core::View;
