@@ -86,7 +86,9 @@ fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen, Failure> {
         let config = desk.config(place, Flags::default())?;
         match survey(place, &config) {
             Ok(survey) => plan::foreseen(place, &config, &survey)?,
-            Err(_) => reading.state,
+            // A run that is beginning says so itself.
+            Err(_) if live.is_some() => reading.state,
+            Err(error) => return Err(error.into()),
         }
     } else {
         reading.state
