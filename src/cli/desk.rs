@@ -77,7 +77,7 @@ fn code(error: Option<&DriverError>) -> u8 {
 fn hint(error: Option<&DriverError>) -> Option<&'static str> {
     match error? {
         DriverError::Held(Held::By(_)) => {
-            Some("`harness status --watch` shows it; end it with Ctrl-C or `kill`, then run again")
+            Some("`harness status --watch` shows it; end a run with `harness stop`, then run again")
         }
         DriverError::Journal(error) => Some(error.remedy()),
         DriverError::Broken(_) | DriverError::Memory(_) | DriverError::Io { .. } => {
