@@ -2,7 +2,6 @@
 //! what is wrong with the specs.
 
 #![cfg(feature = "fake-agent")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod support;
 
