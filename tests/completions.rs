@@ -80,6 +80,51 @@ fn features_and_codes_are_offered() {
 }
 
 #[test]
+fn what_was_typed_before_counts() {
+    let mut site = site();
+    site.write("other/billing-old/spec.md", "# Old\n");
+    site.write("alt.yaml", "version: 1\nspecs: {dir: other}\n");
+    let near = Site::new();
+    near.spec("elsewhere", "");
+    let there = near.repo.to_string_lossy().into_owned();
+    let short = format!("-C{there}");
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["--config", "alt.yaml", "why", "bil"], &["billing-old"]),
+        (
+            &["--config", "=", "alt.yaml", "why", "bil"],
+            &["billing-old"],
+        ),
+        (&["--config=alt.yaml", "why", "bil"], &["billing-old"]),
+        (&["--directory", "=", &there, "why", "el"], &["elsewhere"]),
+        (
+            &[&format!("--directory={there}"), "why", "el"],
+            &["elsewhere"],
+        ),
+        (&["-C", &there, "why", "el"], &["elsewhere"]),
+        (&[&short, "why", "el"], &["elsewhere"]),
+    ];
+    for (words, expected) in cases {
+        let Some(found) = offered(&site, words) else {
+            return;
+        };
+        assert_eq!(found, expected, "{words:?}");
+    }
+    site.set("SPECS_DIR", "other");
+    let Some(found) = offered(&site, &["why", "bil"]) else {
+        return;
+    };
+    assert_eq!(found, ["billing-old"]);
+}
+
+#[test]
+fn a_variable_that_names_no_shell_is_told() {
+    let site = site();
+    let ran = site.harness_with(&["run"], &[("HARNESS_COMPLETE", "1")]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("HARNESS_COMPLETE"), "{ran:?}");
+}
+
+#[test]
 fn nothing_is_said_where_something_is_wrong() {
     let site = site();
     for text in ["run: [\n", "version: 9\n", ""] {

@@ -9,7 +9,7 @@ mod night;
 #[path = "support/schema.rs"]
 mod schema;
 
-use harness::core::{Told, histories, history_of, over_runs};
+use harness::core::{AttemptResult, Told, histories, history_of, over_runs};
 use harness::model::{Event, Record, RunId};
 use harness::report::{
     Changed, Facts, Morning, Stats, morning, morning_html, morning_json, morning_markdown,
@@ -377,6 +377,22 @@ fn runs_and_what_they_came_to_are_told_for_people_and_programs() {
     );
     let text = run_diff_text(&runs[1], &runs[0]);
     assert!(text.contains("landed in the second only: "), "{text}");
+    // What failed by a verdict that was known was not gated; a share of an estimate is one.
+    let mut odd = runs[0].clone();
+    for span in &mut odd.attempts {
+        (span.gate_ms, span.result) = (0, AttemptResult::Red);
+    }
+    odd.attempts[0].gate_ms = 7;
+    (odd.usage.micro_usd, odd.usage.estimated) = (9_000_000, true);
+    let value = &run_diff_json(&runs[1], &odd)["after"];
+    assert_eq!(
+        (&value["gates"], &value["red_gates"]),
+        (&1.into(), &1.into())
+    );
+    let text = run_diff_text(&runs[1], &odd);
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("attempts with red gates ").ends_with("1 of 1 (100 %)"));
+    assert!(line("cost a landed feature ").contains("  ~$"), "{text}");
 }
 
 #[test]

@@ -57,3 +57,17 @@ fn reasons_lead_to_what_a_person_can_do() {
         unknown.err
     );
 }
+
+#[test]
+fn who_is_held_back_is_told_what_helps() {
+    let site = Site::new();
+    site.config("");
+    site.spec("cart", "");
+    site.commit("specs");
+    site.harness(&["pause", "-m", "deploying"]);
+    assert_eq!(
+        site.harness(&["why", "cart"]).out,
+        "cart: held back by HALT [halt]\n  HALT: deploying [halt]\n    $ harness resume\n  \
+         no run is going on [no_run]\n    $ harness run\n"
+    );
+}

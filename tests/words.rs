@@ -5,9 +5,29 @@
 
 mod support;
 
+use harness::agent::{self, Tells};
+use harness::config::Kind;
 use harness::report::{code_meaning, pages, printed_codes};
 use std::collections::BTreeSet;
 use support::{Ran, Site, end};
+
+#[test]
+fn what_each_kind_of_agent_tells_is_said_as_it_is() {
+    let page = pages().find(|page| page.code == "unmeasured").unwrap();
+    let text = page.text();
+    for (told, tells) in [
+        ("    tokens and money: ", Tells::Money),
+        ("    tokens: ", Tells::Tokens),
+        ("    nothing: ", Tells::Nothing),
+    ] {
+        let line = text.lines().find_map(|line| line.strip_prefix(told));
+        let said: BTreeSet<&str> = line.unwrap().split(", ").collect();
+        let kinds = Kind::ALL
+            .into_iter()
+            .filter(|kind| agent::tells(*kind) == tells);
+        assert_eq!(said, kinds.map(Kind::name).collect(), "{told}");
+    }
+}
 
 #[test]
 fn a_page_for_each_code_and_a_code_for_each_page() {

@@ -82,7 +82,7 @@ impl Audience for Leaving {
 /// Shows a run from outside, to its end.
 pub(super) fn attach(desk: &Desk) -> Result<u8, Failure> {
     let place = desk.place()?;
-    let Some(seen) = watch(desk, &place)? else {
+    let Some(seen) = watch(desk, &place, false)? else {
         out::err("the run goes on; `harness attach` shows it again, `harness stop` ends it\n");
         return Ok(0);
     };

@@ -93,7 +93,7 @@ fn hint(error: Option<&DriverError>) -> Option<String> {
     let text = match error? {
         DriverError::Git(error) => return error.remedy(),
         DriverError::Held(Held::By(_)) => {
-            "`harness status --watch` shows it; `harness stop` ends a run, and then another can begin"
+            "`harness status --watch` shows it; end a run with `harness stop`, then run again"
         }
         DriverError::Journal(error) => error.remedy(),
         DriverError::Broken(_) | DriverError::Memory(_) | DriverError::Io { .. } => {

@@ -61,8 +61,8 @@ struct Desk {
 /// Parses the command line, runs the command and returns the exit code.
 #[must_use]
 pub fn main() -> u8 {
-    if shell::answered() {
-        return 0;
+    if let Some(code) = shell::answered() {
+        return code;
     }
     trace();
     let mut env = std::env::vars_os().collect();

@@ -7,9 +7,9 @@ use crate::core::{self, State, decide, view};
 use crate::driver::{
     DriverError, Place, Survey, charges, preflight, prompt_for, survey, wall_clock,
 };
-use crate::model::{Backlog, Ground, Input, Problem, Record, Relation, RunId, Slug};
+use crate::learnings::Memory;
+use crate::model::{Backlog, Ground, Input, Problem, Record, Relation, RunId};
 use crate::report;
-use std::collections::BTreeSet;
 
 pub(super) fn plan(desk: &Desk, args: PlanArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
@@ -87,21 +87,22 @@ pub(super) fn foreseen(place: &Place, config: &Config, survey: &Survey) -> Resul
             },
         );
     }
-    let done: BTreeSet<Slug> = survey
-        .features
-        .iter()
-        .map(|spec| spec.slug.clone())
-        .filter(|slug| place.state_dir.join(format!("{slug}.done")).is_file())
-        .collect();
+    Ok(looked(state, place, survey))
+}
+
+/// The state with the specs and markers as they are now. HALT is not looked at.
+pub(super) fn looked(mut state: State, place: &Place, survey: &Survey) -> State {
+    // Without a state directory there are none, and none has gone.
+    let done = Memory::at(&place.state_dir).done_markers().ok();
     fold(
         &mut state,
         Input::Looked(Backlog {
             features: Some(survey.features.clone()),
-            done: Some(done),
+            done,
             halt: None,
         }),
     );
-    Ok(state)
+    state
 }
 
 /// Takes an observation in, in memory only.

@@ -9,7 +9,7 @@ use crate::core::{State, View, view};
 use crate::driver::{Place, Reading, Watch, forgotten, survey, wall_clock};
 use crate::learnings::Memory;
 use crate::model::{Problem, Slug, Stamp, escaped_lines};
-use crate::report::{self, Bars, Glance, Heard};
+use crate::report::{self, Bars, Glance, Heard, PlainNews};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -26,9 +26,10 @@ const WHOLE_BYTES: u64 = 1 << 20;
 
 pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
+    let plain = args.plain || !out::is_terminal();
     if args.watch {
-        if let Some(seen) = watch(desk, &place)?
-            && out::is_terminal()
+        if let Some(seen) = watch(desk, &place, plain)?
+            && !plain
         {
             out::exact(&page(desk, &place, &seen));
         }
@@ -42,7 +43,7 @@ pub(super) fn status(desk: &Desk, args: &StatusArgs) -> Result<u8, Failure> {
         out::json(&report::status_json(&glance))?;
         return Ok(0);
     }
-    if args.plain || !out::is_terminal() {
+    if plain {
         out::out(&report::status_plain(&glance));
     } else {
         out::exact(&page(desk, &place, &seen));
@@ -113,7 +114,9 @@ pub(super) fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen,
         warnings = loaded.warnings;
         match survey(place, &loaded.config) {
             Ok(survey) => plan::foreseen(place, &loaded.config, &survey)?,
-            Err(_) => reading.state,
+            // A run that is beginning says so itself.
+            Err(_) if live.is_some() => reading.state,
+            Err(error) => return Err(error.into()),
         }
     } else {
         reading.state
@@ -201,15 +204,16 @@ fn printed(path: &Path) -> Option<(String, bool)> {
     }
 }
 
-/// Shows the run until it ends, and gives the last look; `None`: a person has seen enough.
-pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure> {
+/// Shows the run until it ends, and gives the last look; `None`: a person has seen enough. `plain`: in lines on stdout,
+/// whatever could be drawn.
+pub(super) fn watch(desk: &Desk, place: &Place, plain: bool) -> Result<Option<Seen>, Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::new)?;
     let mut bars = Bars::new();
-    let plain = bars.is_hidden();
-    let mut last = String::new();
+    let plain = plain || bars.is_hidden();
+    let mut told = PlainNews::default();
     let mut journal = Watch::of(place);
     let mut ends = runtime.block_on(Ends::listen())?;
     loop {
@@ -227,12 +231,7 @@ pub(super) fn watch(desk: &Desk, place: &Place) -> Result<Option<Seen>, Failure>
         show(&seen.warnings, desk.colour);
         let glance = seen.glance();
         if plain {
-            // Without a terminal: the table again whenever it has changed.
-            let text = report::status_plain(&glance);
-            if text != last {
-                out::out(&text);
-                last = text;
-            }
+            out::out(&told.look(&glance));
         } else {
             bars.show(&glance, terminal::drawn_on(&desk.env, desk.colour));
         }

@@ -14,7 +14,8 @@ pub struct GraphView {
     /// Every feature, each after all that it needs, else in the order of the plan.
     pub features: Vec<Node>,
     /// The longest chain of features that have not landed, each needing the one before; among chains of one length the
-    /// one that is planned first. The features in it count alike, however much there is to do for each.
+    /// one that is planned first. The features in it count alike, however much there is to do for each. Who is not
+    /// selected is in no chain: the run leaves them alone.
     pub critical_path: Vec<Slug>,
 }
 
@@ -33,6 +34,8 @@ pub struct Node {
     pub level: u32,
     /// Whether it is on the critical path.
     pub critical: bool,
+    /// Whether the run is limited to others.
+    pub unselected: bool,
 }
 
 /// The graph of a picture.
@@ -53,6 +56,7 @@ pub fn graph(view: &View) -> GraphView {
             depends_on: needed(feature, &by_name).map(|f| f.slug.clone()).collect(),
             level: levels.get(&feature.slug).copied().unwrap_or(0),
             critical: critical.contains(&feature.slug),
+            unselected: feature.unselected,
         })
         .collect();
     features.sort_by_key(|node| node.level);
@@ -88,7 +92,7 @@ fn levels<'a>(
     levels
 }
 
-/// The longest chain of what has not landed.
+/// The longest chain of what is to land and has not.
 fn critical_path(
     features: &[FeatureView],
     by_name: &BTreeMap<&Slug, &FeatureView>,
@@ -96,7 +100,7 @@ fn critical_path(
 ) -> Vec<Slug> {
     let mut in_order: Vec<&FeatureView> = features
         .iter()
-        .filter(|f| f.stage != Stage::Merged)
+        .filter(|f| f.stage != Stage::Merged && !f.unselected)
         .collect();
     in_order.sort_by_key(|f| levels.get(&f.slug));
     // Of each, the length of the longest chain that ends with it, and what comes before it there.

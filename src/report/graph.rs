@@ -2,8 +2,8 @@
 //!
 //! Each feature stands once: below the one that it waits for longest, with the others named beside it.
 
-use super::text::{count, cut, names, some, width};
-use super::words::stage_name;
+use super::text::{count, cut, name_cut, names, some, width};
+use super::words::{is_active, is_interrupted, stage_shown};
 use crate::core::{GraphView, Node, Stage};
 use crate::model::Slug;
 use serde_json::{Value, json};
@@ -14,14 +14,16 @@ use std::fmt::Write as _;
 const MANY: usize = 30;
 /// Fewer are not worth a fold.
 const LEAST_FOLDED: usize = 3;
-/// Levels that are moved in.
+/// Levels that are moved in, at most; never by more than half of the columns.
 const DEEPEST_INDENT: usize = 24;
+/// Columns by which a level is moved in.
+const INDENT_COLUMNS: usize = 3;
 /// Features of the critical path that are named.
 const MAX_CHAIN: usize = 12;
 
-/// The tree, for a terminal `columns` wide.
+/// The tree, for a terminal `columns` wide; `live`: a run is going on.
 #[must_use]
-pub fn graph_text(graph: &GraphView, columns: usize, colour: bool) -> String {
+pub fn graph_text(graph: &GraphView, live: bool, columns: usize, colour: bool) -> String {
     if graph.features.is_empty() {
         return "no features: a feature is a spec, specs/<name>/spec.md\n".to_owned();
     }
@@ -30,6 +32,7 @@ pub fn graph_text(graph: &GraphView, columns: usize, colour: bool) -> String {
         tree,
         folds: graph.features.len() >= MANY,
         columns: columns.max(20),
+        live,
         colour,
         out: String::new(),
     };
@@ -50,30 +53,46 @@ pub fn graph_text(graph: &GraphView, columns: usize, colour: bool) -> String {
         }
     }
     let mut out = page.out;
+    let _ = writeln!(out, "\n{}", outlook(graph));
+    out
+}
+
+/// What decides how long the rest takes.
+fn outlook(graph: &GraphView) -> String {
     let path = &graph.critical_path;
     let first = path.iter().take(MAX_CHAIN).map(Slug::as_str);
     let mut chain = first.collect::<Vec<_>>().join(" -> ");
     if path.len() > MAX_CHAIN {
         chain.push_str(" -> …");
     }
-    let _ = match path.len() {
-        0 => writeln!(out, "\neverything has landed"),
-        number => writeln!(
-            out,
-            "\ncritical path (*): {} that have not landed, each counted alike: {chain}",
+    let left_out = graph.features.iter().filter(|node| is_left_out(node));
+    match (path.len(), left_out.count()) {
+        (0, 0) => "everything has landed".to_owned(),
+        (0, 1) => "all that was selected has landed; 1 feature was not selected".to_owned(),
+        (0, number) => format!(
+            "all that was selected has landed; {} were not selected",
             some(number, "feature")
         ),
-    };
-    out
+        (1, _) => format!("critical path (*): 1 feature that has not landed: {chain}"),
+        (number, _) => format!(
+            "critical path (*): {} that have not landed, each counted alike: {chain}",
+            some(number, "feature")
+        ),
+    }
 }
 
-/// For Graphviz.
+/// Whether the run leaves it alone: it is limited to others.
+fn is_left_out(node: &Node) -> bool {
+    node.unselected && node.stage != Stage::Merged && !is_active(node.stage)
+}
+
+/// For Graphviz; `live`: a run is going on.
 #[must_use]
-pub fn graph_dot(graph: &GraphView) -> String {
+pub fn graph_dot(graph: &GraphView, live: bool) -> String {
     let mut out = String::from("digraph features {\n  rankdir=LR;\n  node [shape=box];\n");
     for node in &graph.features {
-        let (slug, stage) = (&node.slug, stage_name(node.stage));
-        let colour = match look(node.stage) {
+        let (slug, stage) = (&node.slug, stage_shown(node.stage, live));
+        let colour = match look(node.stage, live) {
             Look::Landed => "palegreen",
             Look::AtWork | Look::Merging => "lightyellow",
             Look::NeedsYou => "lightpink",
@@ -93,9 +112,9 @@ pub fn graph_dot(graph: &GraphView) -> String {
     out
 }
 
-/// For Mermaid, as Markdown pages on many sites show it.
+/// For Mermaid, as Markdown pages on many sites show it; `live`: a run is going on.
 #[must_use]
-pub fn graph_mermaid(graph: &GraphView) -> String {
+pub fn graph_mermaid(graph: &GraphView, live: bool) -> String {
     let mut out = String::from("flowchart LR\n");
     let numbers: BTreeMap<&Slug, usize> = graph
         .features
@@ -104,13 +123,13 @@ pub fn graph_mermaid(graph: &GraphView) -> String {
         .map(|(n, node)| (&node.slug, n))
         .collect();
     for (n, node) in graph.features.iter().enumerate() {
-        let class = match look(node.stage) {
+        let class = match look(node.stage, live) {
             Look::Landed => "landed",
             Look::AtWork | Look::Merging => "active",
             Look::NeedsYou => "needsyou",
             Look::Waits => "waiting",
         };
-        let (slug, stage) = (&node.slug, stage_name(node.stage));
+        let (slug, stage) = (&node.slug, stage_shown(node.stage, live));
         let _ = writeln!(out, "  f{n}[\"{slug}<br/>{stage}\"]:::{class}");
     }
     for (from, to, critical) in edges(graph) {
@@ -150,7 +169,7 @@ fn edges(graph: &GraphView) -> impl Iterator<Item = (&Slug, &Slug, bool)> {
     })
 }
 
-/// What a stage looks like.
+/// What a stage looks like. What was interrupted waits for a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
     Landed,
@@ -160,8 +179,9 @@ enum Look {
     Waits,
 }
 
-fn look(stage: Stage) -> Look {
+fn look(stage: Stage, live: bool) -> Look {
     match stage {
+        _ if is_interrupted(stage, live) => Look::Waits,
         Stage::Merged => Look::Landed,
         Stage::Preparing | Stage::Working | Stage::Between => Look::AtWork,
         Stage::Queued | Stage::Gating | Stage::Landing => Look::Merging,
@@ -225,6 +245,7 @@ struct Page<'a> {
     tree: Tree<'a>,
     folds: bool,
     columns: usize,
+    live: bool,
     colour: bool,
     out: String,
 }
@@ -232,41 +253,24 @@ struct Page<'a> {
 impl Page<'_> {
     /// Writes the line of a feature; whether what is below it is told with it.
     fn row(&mut self, node: &Node, last: &[bool]) -> bool {
-        let mut text = String::new();
-        let shown = last.len().saturating_sub(DEEPEST_INDENT);
-        for (n, is_last) in last.iter().enumerate().skip(shown) {
-            text.push_str(match (n + 1 == last.len(), is_last) {
-                (true, true) => "└─ ",
-                (true, false) => "├─ ",
-                (false, true) => "   ",
-                (false, false) => "│  ",
-            });
-        }
-        let (sign, paint) = match look(node.stage) {
+        let deepest = (self.columns / 2 / INDENT_COLUMNS).min(DEEPEST_INDENT);
+        let cut_off = last.len().saturating_sub(deepest);
+        let text = indent(last, cut_off);
+        let (sign, paint) = match look(node.stage, self.live) {
             Look::Landed => ("✓", "32"),
             Look::AtWork => ("●", "33"),
             Look::Merging => ("◆", "33"),
             Look::NeedsYou => ("✗", "31"),
             Look::Waits => ("○", ""),
         };
+        // A sign may take two columns.
+        let room = self.columns.saturating_sub(width(&text) + 2);
         let mark = if node.critical { "*" } else { "" };
-        let mut rest = format!(" {}{mark}", node.slug);
-        if !matches!(node.stage, Stage::Merged | Stage::Waiting) {
-            let _ = write!(rest, "  {}", stage_name(node.stage));
-        }
-        let above = self.tree.above.get(&node.slug).copied();
-        let others = node.depends_on.iter().filter(|name| Some(*name) != above);
-        let others: Vec<&str> = others.map(Slug::as_str).collect();
-        if !others.is_empty() {
-            let _ = write!(rest, "  (also needs {})", names(others.into_iter()));
-        }
+        let name = name_cut(node.slug.as_str(), room.saturating_sub(1 + mark.len()));
         let below = self.tree.landed_below.get(&node.slug).copied().flatten();
         let folded = below.filter(|n| self.folds && *n >= LEAST_FOLDED);
-        if let Some(number) = folded {
-            let _ = write!(rest, "  and {} that need it, all merged", count(number));
-        }
-        let room = self.columns.saturating_sub(width(&text) + 2);
-        let rest = cut(&rest, room);
+        let notes = self.notes(node, cut_off > 0, folded);
+        let rest = cut(&format!(" {name}{mark}{notes}"), room);
         let _ = match (self.colour, paint.is_empty(), node.critical) {
             (false, ..) | (true, true, false) => writeln!(self.out, "{text}{sign}{rest}"),
             (true, _, true) => writeln!(self.out, "{text}\u{1b}[1;{paint}m{sign}{rest}\u{1b}[0m"),
@@ -276,6 +280,51 @@ impl Page<'_> {
         };
         folded.is_some()
     }
+
+    /// What is said behind a name: the stage, what else it needs (or all, where its place does not say that), what is told
+    /// with it.
+    fn notes(&self, node: &Node, is_cut_off: bool, folded: Option<usize>) -> String {
+        let mut out = String::new();
+        let is_left_out = is_left_out(node);
+        let says_itself = match node.stage {
+            Stage::Merged | Stage::Waiting => true,
+            stage => stage == Stage::Skipped && is_left_out,
+        };
+        if !says_itself {
+            let _ = write!(out, "  {}", stage_shown(node.stage, self.live));
+        }
+        if is_left_out {
+            out.push_str("  not selected");
+        }
+        let above = self.tree.above.get(&node.slug).copied();
+        let above = above.filter(|_| !is_cut_off);
+        let others = node.depends_on.iter().filter(|name| Some(*name) != above);
+        let others: Vec<&str> = others.map(Slug::as_str).collect();
+        if !others.is_empty() {
+            let also = if is_cut_off { "needs" } else { "also needs" };
+            let _ = write!(out, "  ({also} {})", names(others.into_iter()));
+        }
+        if let Some(number) = folded {
+            let _ = write!(out, "  and {} that need it, all merged", count(number));
+        }
+        out
+    }
+}
+
+/// The lines that lead to a feature, without the first `cut_off` levels: whether each of those above it, and itself, is the
+/// last one there.
+fn indent(last: &[bool], cut_off: usize) -> String {
+    let mut out = String::new();
+    for (n, is_last) in last.iter().enumerate().skip(cut_off) {
+        out.push_str(match (n + 1 == last.len(), is_last) {
+            (true, true) => "└─ ",
+            (true, false) => "├─ ",
+            (false, _) if n == cut_off && cut_off > 0 => "…  ",
+            (false, true) => "   ",
+            (false, false) => "│  ",
+        });
+    }
+    out
 }
 
 #[cfg(test)]

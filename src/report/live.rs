@@ -1,6 +1,7 @@
 //! The live picture in lines: who is being worked on, what waits and why, what needs a person, how the whole stands.
 //!
-//! Never more lines than slots and four more. Each is cut to the terminal; nothing here draws.
+//! Never more lines than slots and four more, and never more than the terminal has rows. Each is cut to the terminal;
+//! nothing here draws.
 
 use super::Glance;
 use super::money;
@@ -91,28 +92,57 @@ pub(super) fn lines(glance: &Glance<'_>, canvas: Canvas) -> Vec<String> {
         tokens: canvas.columns >= NARROW && shown.iter().any(|f| used(f, glance) > 0),
         stage: canvas.columns >= NARROW,
     };
-    let mut out: Vec<Line> = shown
+    let mut out: Vec<(Rank, Line)> = shown
         .iter()
-        .map(|feature| feature_line(feature, glance, &columns))
+        .map(|feature| (Rank::Feature, feature_line(feature, glance, &columns)))
         .collect();
     let others = [
-        merging_line(glance),
-        waiting_line(glance),
-        notice_line(glance, active.len() - shown.len()),
+        (Rank::Merging, merging_line(glance)),
+        (Rank::Waiting, waiting_line(glance)),
+        (
+            Rank::Notice,
+            notice_line(glance, active.len() - shown.len()),
+        ),
     ];
-    let others: Vec<Line> = others.into_iter().flatten().collect();
+    let others = others.map(|(rank, line)| Some((rank, line?)));
+    let others: Vec<(Rank, Line)> = others.into_iter().flatten().collect();
     let has_room = others.len() < OTHER_LINES - 1;
     out.extend(others);
     let whole = overall_line(glance, canvas.columns);
     match spent_words(glance) {
-        None => out.push(whole),
+        None => out.push((Rank::Whole, whole)),
         Some(spent) if has_room && whole.width() + 3 + width(&spent) > canvas.columns => {
-            out.push(Line::of(spent, DIM));
-            out.push(whole);
+            out.push((Rank::Spent, Line::of(spent, DIM)));
+            out.push((Rank::Whole, whole));
         }
-        Some(spent) => out.push(whole.and(" · ", "").and(spent, DIM)),
+        Some(spent) => out.push((Rank::Whole, whole.and(" · ", "").and(spent, DIM))),
     }
-    out.into_iter().map(|line| line.drawn(canvas)).collect()
+    fitted(out, canvas.rows.saturating_sub(1).max(1))
+        .map(|line| line.drawn(canvas))
+        .collect()
+}
+
+/// What a line tells, from what stays longest where there are few rows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Whole,
+    Notice,
+    Feature,
+    Merging,
+    Waiting,
+    Spent,
+}
+
+/// At most so many of the lines, in their order.
+fn fitted(mut lines: Vec<(Rank, Line)>, most: usize) -> impl Iterator<Item = Line> {
+    while lines.len() > most {
+        let ranks = lines.iter().enumerate();
+        let Some((least, _)) = ranks.max_by_key(|(_, (rank, _))| *rank) else {
+            break;
+        };
+        lines.remove(least);
+    }
+    lines.into_iter().map(|(_, line)| line)
 }
 
 struct Columns {

@@ -64,7 +64,7 @@ pub use schemas::{SCHEMAS, Schema};
 pub use screen::{Part, Row, Work, notices, on_screen, rows, whole};
 pub use status::status;
 pub use summary::summary;
-pub use table::{status_json, status_plain};
+pub use table::{PlainNews, status_json, status_plain};
 pub use why::{why_json, why_text};
 
 use crate::core::View;

@@ -7,7 +7,7 @@ use super::morning::usage_json;
 use super::runs::{first_claims, needy, rate};
 use super::text::{count, elapsed, names, shown};
 use crate::core::{AttemptResult, RunHistory, Stage};
-use crate::model::{Slug, escaped};
+use crate::model::{Slug, Usage, escaped};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -50,9 +50,11 @@ impl<'a> Difference<'a> {
 /// The figures of one run, in words and for programs.
 fn figures(run: &RunHistory) -> ([(&'static str, String); 8], Value) {
     let (passed, claims) = first_claims(run.features.values());
-    let gates = run.attempts.iter().filter(|span| span.gate_ms > 0).count();
+    // What failed without a gate, by a verdict that was known, tells nothing of gates.
+    let gated = run.attempts.iter().filter(|span| span.gate_ms > 0);
+    let gates = gated.clone().count();
     let red = |result| matches!(result, AttemptResult::Red | AttemptResult::Split);
-    let reds = run.attempts.iter().filter(|span| red(span.result)).count();
+    let reds = gated.filter(|span| red(span.result)).count();
     let landed = run.landed().len();
     let each = u64::try_from(landed).unwrap_or(u64::MAX);
     let words = [
@@ -68,11 +70,14 @@ fn figures(run: &RunHistory) -> ([(&'static str, String); 8], Value) {
             "cost a landed feature",
             match (each, run.usage.micro_usd) {
                 (0, _) | (_, 0) => "-".to_owned(),
-                (each, micro_usd) => money::usd(micro_usd / each),
+                (each, micro_usd) => money::money(&Usage {
+                    micro_usd: micro_usd / each,
+                    ..run.usage
+                }),
             },
         ),
         ("first claims that landed", rate(passed, claims)),
-        ("red gates", rate(reds, gates)),
+        ("attempts with red gates", rate(reds, gates)),
     ];
     let value = json!({
         "id": escaped(&run.id.0),

@@ -20,47 +20,98 @@ const DETAIL_COLUMNS: usize = 200;
 /// an empty field is `-`.
 #[must_use]
 pub fn status_plain(glance: &Glance<'_>) -> String {
+    PlainNews::default().look(glance)
+}
+
+/// What the plain status says anew, look after look: all of it at first, then the lines in which something has changed. That
+/// time passes is nothing new, nor is what an agent prints while it works: a night would fill a log with that.
+#[derive(Debug, Default)]
+pub struct PlainNews {
+    /// What was told, without times and words.
+    standing: Vec<String>,
+    rows: BTreeMap<String, Row>,
+}
+
+/// The fields of a line.
+type Row = [String; 5];
+
+impl PlainNews {
+    /// What is new since the last look.
+    pub fn look(&mut self, glance: &Glance<'_>) -> String {
+        let heard = BTreeMap::new();
+        let still = Glance {
+            now: Stamp(0),
+            heard: &heard,
+            ..glance.clone()
+        };
+        let mut out = String::new();
+        let (now, known) = (standing_lines(glance), standing_lines(&still));
+        // A forecast is there or not as time passes; then only all of them can be compared.
+        let is_new = |n| match now.len() == known.len() {
+            true => self.standing.get(n) != known.get(n),
+            false => self.standing != known,
+        };
+        for (_, line) in now.iter().enumerate().filter(|(n, _)| is_new(*n)) {
+            let _ = writeln!(out, "# {line}");
+        }
+        self.standing = known;
+        let now = rows(glance);
+        let widths = widths(&now);
+        for (row, known) in now.iter().zip(rows(&still)) {
+            let [slug, ..] = row;
+            if self.rows.get(slug) != Some(&known) {
+                write_row(&mut out, row, widths);
+                self.rows.insert(slug.clone(), known);
+            }
+        }
+        out
+    }
+}
+
+fn standing_lines(glance: &Glance<'_>) -> Vec<String> {
+    let lines = standing(glance).into_iter();
+    lines.map(|(text, _)| escaped(&text)).collect()
+}
+
+/// The header, and a row for each feature.
+fn rows(glance: &Glance<'_>) -> Vec<Row> {
     let header = ["SLUG", "STAGE", "ITERATION", "ELAPSED", "DETAIL"].map(str::to_owned);
-    let rows: Vec<[String; 5]> = std::iter::once(header)
-        .chain(glance.view.features.iter().map(|feature| {
-            let now = glance.now;
-            let runs = is_active(feature.stage) && glance.live.is_some();
-            let time = runs.then(|| elapsed(now.since_ms(feature.since)));
-            let output = glance.words(&feature.slug);
-            [
-                feature.slug.to_string(),
-                stage_shown(feature.stage, glance.live.is_some()).to_owned(),
-                feature.iteration.to_string(),
-                time.unwrap_or_else(|| "-".to_owned()),
-                about(
-                    feature,
-                    glance.view.halt.is_some(),
-                    output,
-                    now,
-                    room(feature, DETAIL_COLUMNS),
-                ),
-            ]
-        }))
-        .collect();
+    let (now, live) = (glance.now, glance.live.is_some());
+    let features = glance.view.features.iter().map(|feature| {
+        let runs = is_active(feature.stage) && live;
+        let time = runs.then(|| elapsed(now.since_ms(feature.since)));
+        let output = glance.words(&feature.slug);
+        let halted = glance.view.halt.is_some();
+        let room = room(feature, DETAIL_COLUMNS);
+        [
+            feature.slug.to_string(),
+            stage_shown(feature.stage, live).to_owned(),
+            feature.iteration.to_string(),
+            time.unwrap_or_else(|| "-".to_owned()),
+            about(feature, halted, output, now, room),
+        ]
+    });
+    std::iter::once(header).chain(features).collect()
+}
+
+/// How wide all columns but the last are.
+fn widths(rows: &[Row]) -> [usize; 4] {
     let mut widths = [0; 4];
-    for row in &rows {
+    for row in rows {
         for (wide, cell) in widths.iter_mut().zip(row) {
             *wide = (*wide).max(width(cell));
         }
     }
-    let mut out = String::new();
-    for (text, _) in standing(glance) {
-        let _ = writeln!(out, "# {}", escaped(&text));
-    }
-    for [slug, stage, iteration, time, detail] in &rows {
-        let [a, b, c, d] = widths;
-        let detail = if detail.is_empty() { "-" } else { detail };
-        let _ = writeln!(
-            out,
-            "{slug:<a$}  {stage:<b$}  {iteration:<c$}  {time:<d$}  {detail}"
-        );
-    }
-    out
+    widths
+}
+
+fn write_row(out: &mut String, [slug, stage, iteration, time, detail]: &Row, widths: [usize; 4]) {
+    let [a, b, c, d] = widths;
+    let detail = if detail.is_empty() { "-" } else { detail };
+    let _ = writeln!(
+        out,
+        "{slug:<a$}  {stage:<b$}  {iteration:<c$}  {time:<d$}  {detail}"
+    );
 }
 
 /// `{"schema":"harness.status","version":1,…}`. A time `x` is RFC 3339 in UTC and has its milliseconds
@@ -163,3 +214,6 @@ fn harmless(text: &str) -> String {
         .collect();
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests;

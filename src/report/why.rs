@@ -7,7 +7,9 @@ use super::line::REASON_COLUMNS;
 use super::queue::waiting_words;
 use super::reason::Reason;
 use super::text::{branch, count, elapsed, escaped, names, reason, shown};
-use super::words::{account_words, command, is_active, stage_name, stage_shown, wait_text};
+use super::words::{
+    account_words, command, is_active, is_interrupted, stage_name, stage_shown, wait_text,
+};
 use crate::core::{FeatureView, QueueView, QueueWait, Stage, Wait};
 use crate::model::Slug;
 use serde::Serialize;
@@ -115,14 +117,21 @@ impl<'a> Teller<'a> {
         let mut link = Link::new(Some(slug), code, format!("{slug}: {text}"));
         link.command = command(feature);
         if feature.unselected && !is_active(feature.stage) {
+            if feature.stage != Stage::Merged {
+                link.because.extend(self.no_run());
+            }
             return link;
         }
         match feature.stage {
+            stage if is_interrupted(stage, self.glance.live.is_some()) => {
+                link.because.extend(self.no_run());
+            }
             Stage::Waiting | Stage::Skipped => {
                 for wait in &feature.waits {
                     self.wait(&mut link, wait);
                 }
-                if feature.waits.is_empty() {
+                // Whatever else it waits for leads to a feature, and what that one waits for.
+                if feature.waits.iter().all(|it| matches!(it, Wait::Time(_))) {
                     link.because.extend(self.no_run());
                 }
             }
@@ -216,11 +225,8 @@ impl<'a> Teller<'a> {
 
     fn stopped(&self) -> Option<Link> {
         let run = self.glance.view.run.as_ref()?;
-        if let Some(reason) = &self.glance.view.halt {
-            let text = format!("HALT: {}", shown(reason, 400));
-            let mut link = Link::new(None, Reason::Halt, text);
-            link.command = Some("harness resume".to_owned());
-            return Some(link);
+        if let Some(halt) = self.halt() {
+            return Some(halt);
         }
         let link = |code, text: String| Some(Link::new(None, code, text));
         if run.stop.is_some() {
@@ -239,14 +245,23 @@ impl<'a> Teller<'a> {
         )
     }
 
-    /// Without a run nothing starts.
-    fn no_run(&self) -> Option<Link> {
+    /// The HALT file, if there is one.
+    fn halt(&self) -> Option<Link> {
+        let reason = self.glance.view.halt.as_ref()?;
+        let text = format!("HALT: {}", shown(reason, 400));
+        let mut link = Link::new(None, Reason::Halt, text);
+        link.command = Some("harness resume".to_owned());
+        Some(link)
+    }
+
+    /// Without a run nothing starts, and with a HALT file none starts anything.
+    fn no_run(&self) -> Vec<Link> {
         if self.glance.live.is_some() {
-            return None;
+            return Vec::new();
         }
         let mut link = Link::new(None, Reason::NoRun, "no run is going on".to_owned());
         link.command = Some("harness run".to_owned());
-        Some(link)
+        self.halt().into_iter().chain([link]).collect()
     }
 
     fn queued(&mut self, link: &mut Link, feature: &'a FeatureView) {
@@ -321,7 +336,7 @@ pub(super) fn first_reason(glance: &Glance<'_>, feature: &FeatureView) -> (Reaso
     let since = || format!("{stage} for {}", elapsed(now.since_ms(feature.since)));
     match feature.stage {
         Stage::Waiting | Stage::Skipped => waiting(glance, feature),
-        _ if stage == "interrupted" => (
+        _ if is_interrupted(feature.stage, live) => (
             Reason::Interrupted,
             "the run that worked on it was cut off".to_owned(),
         ),

@@ -51,11 +51,15 @@ pub(super) fn stage_name(stage: Stage) -> &'static str {
 /// The stage as it is to be shown: without a living run nothing is being worked on. What is only queued
 /// stays so.
 pub(super) fn stage_shown(stage: Stage, live: bool) -> &'static str {
-    if !live && is_active(stage) && stage != Stage::Queued {
-        "interrupted"
-    } else {
-        stage_name(stage)
+    match is_interrupted(stage, live) {
+        true => "interrupted",
+        false => stage_name(stage),
     }
+}
+
+/// Whether it was being worked on when its run was cut off.
+pub(super) fn is_interrupted(stage: Stage, live: bool) -> bool {
+    !live && is_active(stage) && stage != Stage::Queued
 }
 
 /// Whether something is being done for it, or about to be.

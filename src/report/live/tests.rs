@@ -77,19 +77,73 @@ fn what_cannot_be_known_is_not_foretold() {
     assert_eq!(forecast(&all, now), None);
 }
 
+/// So many features at work, and one of each other kind that is told.
+fn busy(slots: u32) -> View {
+    let mut features: Vec<FeatureView> = (0..slots)
+        .map(|n| feature(&format!("working-{n}"), Stage::Working))
+        .collect();
+    for stage in [Stage::Gating, Stage::Queued, Stage::Blocked, Stage::Waiting] {
+        features.push(feature(&format!("{stage:?}").to_lowercase(), stage));
+    }
+    let mut view = view_of(features);
+    let run = view.run.as_mut().unwrap();
+    run.parallel = slots;
+    run.usage.input = 5_000_000;
+    view
+}
+
+#[test]
+fn in_few_rows_what_matters_most_is_shown() {
+    let view = busy(2);
+    let heard = BTreeMap::new();
+    let glance = Glance {
+        view: &view,
+        now: Stamp(0),
+        live: Some("pid 1".to_owned()),
+        heard: &heard,
+    };
+    for (rows, expected) in [
+        (0, &["░"][..]),
+        (1, &["░"]),
+        (2, &["░"]),
+        (3, &["needs you: ", "░"]),
+        (4, &["working-0", "needs you: ", "░"]),
+        (5, &["working-0", "merging: ", "needs you: ", "░"]),
+        (
+            6,
+            &["working-0", "merging: ", "waiting: ", "needs you: ", "░"],
+        ),
+        (
+            7,
+            &[
+                "working-0",
+                "working-1",
+                "merging: ",
+                "waiting: ",
+                "needs you: ",
+                "░",
+            ],
+        ),
+    ] {
+        let canvas = Canvas {
+            columns: 60,
+            rows,
+            colour: false,
+        };
+        let lines = lines(&glance, canvas);
+        let fits = lines.iter().zip(expected);
+        assert!(
+            lines.len() == expected.len()
+                && fits.into_iter().all(|(line, is)| line.starts_with(is)),
+            "{rows}: {lines:#?}"
+        );
+    }
+}
+
 #[test]
 fn never_more_lines_than_slots_and_four() {
     for slots in [1_u32, 4, 16] {
-        let mut features: Vec<FeatureView> = (0..slots)
-            .map(|n| feature(&format!("working-{n}"), Stage::Working))
-            .collect();
-        for stage in [Stage::Gating, Stage::Queued, Stage::Blocked, Stage::Waiting] {
-            features.push(feature(&format!("{stage:?}").to_lowercase(), stage));
-        }
-        let mut view = view_of(features);
-        let run = view.run.as_mut().unwrap();
-        run.parallel = slots;
-        run.usage.input = 5_000_000;
+        let view = busy(slots);
         let heard = BTreeMap::new();
         let glance = Glance {
             view: &view,

@@ -168,7 +168,7 @@ fn write_cost(out: &mut String, morning: &Morning) {
     );
     for row in &cost.agents {
         let [tokens, money, cached] = parts::usage(&row.usage);
-        let (name, first) = (inline(&row.name), parts::first_pass(row));
+        let (name, first) = (cell(&row.name), parts::first_pass(row));
         let (calls, failed, landed) = (row.iterations, row.failed, row.landed);
         let took = parts::took(row.work_ms);
         let _ = writeln!(
@@ -214,17 +214,30 @@ pub(super) fn inline(text: &str) -> String {
     words.map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// The same in a table, where `|` ends a cell, in code too. Elsewhere a backslash in code is one.
+fn cell(text: &str) -> String {
+    let words = text.split_whitespace().map(|text| match refers(text) {
+        true => code(text).replace('|', "\\|"),
+        false => word(text),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// The same for what harness says itself: in its figures `~` and `$` are no marks.
 fn own(text: &str) -> String {
     inline(text).replace("\\~", "~").replace("\\$", "$")
 }
 
-fn word(word: &str) -> String {
-    let refers = word.contains('@')
+/// Whether it would become a link, or call somebody.
+fn refers(word: &str) -> bool {
+    word.contains('@')
         || word.contains("://")
         || word.to_ascii_lowercase().contains("www.")
-        || (word.contains('#') && word.contains(|c: char| c.is_ascii_digit()));
-    if refers {
+        || (word.contains('#') && word.contains(|c: char| c.is_ascii_digit()))
+}
+
+fn word(word: &str) -> String {
+    if refers(word) {
         return code(word);
     }
     let mut out = String::with_capacity(word.len());
@@ -250,7 +263,7 @@ fn word(word: &str) -> String {
 /// As code within a line, whatever it holds.
 fn code(text: &str) -> String {
     let fence = "`".repeat(longest_run(text) + 1);
-    let text = text.replace('\n', " ").replace('|', "\\|");
+    let text = text.replace('\n', " ");
     match text.starts_with('`') || text.ends_with('`') {
         true => format!("{fence} {text} {fence}"),
         false => format!("{fence}{text}{fence}"),
@@ -270,7 +283,7 @@ fn longest_run(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{block, code, inline};
+    use super::{block, cell, code, inline};
 
     #[test]
     fn words_stay_words() {
@@ -290,6 +303,8 @@ mod tests {
     fn code_ends_where_it_should() {
         assert_eq!(code("a`b"), "``a`b``");
         assert_eq!(code("`a`"), "`` `a` ``");
+        assert_eq!(code("make | tee log"), "`make | tee log`");
+        assert_eq!(cell("a|b x@y|z"), "a\\|b `x@y\\|z`");
         assert_eq!(block("a\n```\nb", "sh"), "````sh\na\n```\nb\n````\n");
     }
 }

@@ -65,6 +65,37 @@ b: waiting: for a free slot [slot]
 }
 
 #[test]
+fn what_helps_without_a_run_is_named() {
+    let mut view = view_of(vec![
+        feature("works", Stage::Working),
+        waiting("later", vec![Wait::Time(Stamp(1))]),
+        waiting("clashes", vec![Wait::Clash(slug("works"))]),
+        feature("left", Stage::Waiting),
+    ]);
+    view.features[3].unselected = true;
+    let tell = |view: &View, name: &str| {
+        let glance = Glance {
+            view,
+            now: Stamp(0),
+            live: None,
+            heard: &BTreeMap::new(),
+        };
+        why_text(&glance, &QueueView::default(), &slug(name)).unwrap()
+    };
+    for halt in [None, Some("deploying".to_owned())] {
+        view.halt.clone_from(&halt);
+        for name in ["works", "later", "clashes", "left"] {
+            let text = tell(&view, name);
+            let run = text.find("$ harness run\n");
+            let resume = text.find("$ harness resume\n");
+            assert!(run.is_some(), "{text}");
+            assert_eq!(resume.is_some(), halt.is_some(), "{text}");
+            assert!(resume < run, "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_stop_says_who_asked_for_it() {
     let mut view = view_of(vec![waiting("a", vec![Wait::Stopped])]);
     let run = view.run.as_mut().unwrap();
