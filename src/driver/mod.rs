@@ -32,6 +32,7 @@ mod reports;
 mod run;
 mod signals;
 mod tamper;
+mod tell;
 pub mod turn;
 mod undo;
 mod until;
