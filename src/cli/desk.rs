@@ -50,18 +50,23 @@ pub(super) fn usage(error: &clap::Error) -> u8 {
 
 /// Says what went wrong and returns the exit code.
 pub(super) fn report(failure: &Failure, colour: bool) -> u8 {
+    show(&problems(failure), colour);
+    code(failure.0.downcast_ref())
+}
+
+/// What went wrong, each with its remedy.
+pub(super) fn problems(failure: &Failure) -> Vec<Problem> {
     match failure.0.downcast_ref::<DriverError>() {
-        Some(DriverError::Problems(problems)) => show(problems, colour),
+        Some(DriverError::Problems(problems)) => problems.clone(),
         error => {
             let code = error.map_or(Code::NotPossible, DriverError::code);
             let mut problem = Problem::error(failure.to_string()).code(code);
             if let Some(help) = hint(failure.0.downcast_ref()) {
                 problem = problem.help(help);
             }
-            show(&[problem], colour);
+            vec![problem]
         }
     }
-    code(failure.0.downcast_ref())
 }
 
 fn code(error: Option<&DriverError>) -> u8 {
@@ -76,9 +81,9 @@ fn code(error: Option<&DriverError>) -> u8 {
 
 fn hint(error: Option<&DriverError>) -> Option<&'static str> {
     match error? {
-        DriverError::Held(Held::By(_)) => {
-            Some("`harness status --watch` shows it; end it with Ctrl-C or `kill`, then run again")
-        }
+        DriverError::Held(Held::By(_)) => Some(
+            "`harness attach` shows a run and `harness stop` ends it; when it is over, try again",
+        ),
         DriverError::Journal(error) => Some(error.remedy()),
         DriverError::Broken(_) | DriverError::Memory(_) | DriverError::Io { .. } => {
             Some("see that the state directory is writable and the disk has room, then run again")
