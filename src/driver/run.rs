@@ -345,8 +345,6 @@ impl Session<'_> {
                 }
                 () = tokio::time::sleep_until(self.machine_due.into()) => {
                     self.machine_due = Instant::now() + LOOK_EVERY;
-                    let news = self.clock.news(self.engine.state());
-                    batch.extend(news.into_iter().map(Observation::from));
                     self.crew.builds.settle();
                     if let Some(told) = self.wakeful.look() {
                         self.voice.warn(&told);
@@ -356,7 +354,8 @@ impl Session<'_> {
                         self.make_room(&why);
                     }
                     batch.extend(finding.input.map(Observation::from));
-                    if !batch.is_empty() {
+                    // News of the clock are taken in by the turn.
+                    if !batch.is_empty() || self.clock.has_news(self.engine.state()) {
                         return Ok(batch);
                     }
                 }
