@@ -193,3 +193,43 @@ fn a_probe_has_each_agent_answer_once_in_an_empty_directory() {
     assert_eq!(finding["check"], "agents");
     assert_eq!(finding["remedy"], "log in with it again, or set its key");
 }
+
+#[test]
+fn commands_that_cannot_be_tried_are_a_finding_like_others() {
+    let site = Site::new();
+    let (began, go) = (site.path("began"), site.path("go"));
+    site.shell_config("verify: {commands: ['true']}");
+    site.shell(
+        "a",
+        &format!("echo > {began:?}; while [ ! -e {go:?} ]; do sleep 0.01; done"),
+    );
+    site.commit("specs");
+    let verify = |site: &Site| {
+        let found = site.harness(&["doctor", "--verify", "--json"]);
+        assert_eq!(found.code, Some(1), "{}{}", found.out, found.err);
+        let json: serde_json::Value = serde_json::from_str(&found.out).unwrap();
+        let checks = json["checks"].as_array().unwrap();
+        assert!(
+            checks
+                .iter()
+                .any(|one| one["id"] == "verify" && one["ok"] == false)
+        );
+        let findings = json["findings"].as_array().unwrap();
+        let of_it = findings.iter().find(|one| one["check"] == "verify");
+        let of_it = of_it.unwrap();
+        let words = |key: &str| of_it[key].as_str().unwrap().to_owned();
+        (words("what"), words("remedy"))
+    };
+    // A run lives.
+    let child = site.start(&["run"]);
+    site.await_file(&began);
+    let (what, remedy) = verify(&site);
+    assert!(what.starts_with("they were not tried: "), "{what}");
+    assert!(remedy.contains("`harness stop`"), "{remedy}");
+    fs::write(&go, "").unwrap();
+    assert_eq!(end(child).code, Some(0));
+    // A run would not begin.
+    site.spec("b", "agent: nobody");
+    let (what, _) = verify(&site);
+    assert!(what.contains("nobody"), "{what}");
+}

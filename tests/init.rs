@@ -45,7 +45,7 @@ fn what_stands_in_the_checkout_is_found_and_the_result_works() {
         "found JavaScript (package.json, pnpm), Makefile says `test`",
         "new file harness.yaml",
         "+     - \"make test\"",
-        "+     - \"pnpm install\"",
+        "+     - \"pnpm install --no-lockfile\"",
         "+   dir: \"docs/specs\"",
         "new file docs/specs/say-hello/spec.md",
         "added to .gitignore",
@@ -147,4 +147,206 @@ fn a_base_that_fails_is_seen_in_the_evening() {
         doctor.out
     );
     assert_eq!(everything(&site), before);
+}
+
+/// The lines that `init` would add to `.gitignore`.
+fn lacking(files: &[(&str, &str)]) -> Vec<String> {
+    let site = Site::new();
+    for (name, text) in files {
+        site.write(name, text);
+    }
+    site.commit("a project");
+    let dry = site.harness(&["init", "--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{}", dry.err);
+    let lines = dry.out.lines();
+    let lines = lines.skip_while(|line| !line.ends_with(" .gitignore") || line.starts_with('+'));
+    let lines = lines.skip(1).map_while(|line| line.strip_prefix("+ "));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_made_is_ignored_where_it_is_made_and_unless_it_is_ignored_already() {
+    let node = ("package.json", "{}");
+    assert_eq!(lacking(&[node]), ["node_modules/"]);
+    for line in ["node_modules", "/node_modules/", "**/node_modules/*"] {
+        assert_eq!(lacking(&[node, (".gitignore", line)]), [""; 0], "{line}");
+    }
+    // Lines of another part, and lines that take one back, ignore nothing here.
+    assert_eq!(
+        lacking(&[
+            ("Cargo.toml", "[package]\n"),
+            (".gitignore", "/docs/target/\ntarget/\n!target/\n"),
+        ]),
+        ["/target/"]
+    );
+    assert_eq!(
+        lacking(&[
+            ("services/a [1]/build.gradle", ""),
+            ("services/a [1]/app/build.gradle.kts", ""),
+        ]),
+        [
+            "/services/a \\[1\\]/.gradle/",
+            "/services/a \\[1\\]/app/build/",
+            "/services/a \\[1\\]/build/",
+        ]
+    );
+    assert_eq!(
+        lacking(&[("App.sln", ""), ("src/App/App.csproj", "")]),
+        ["/src/App/bin/", "/src/App/obj/"]
+    );
+}
+
+#[test]
+fn work_below_a_directory_that_bears_the_name_of_what_is_made_is_not_lost() {
+    let site = Site::new();
+    site.write("services/api/build.gradle", "");
+    site.write("services/api/gradlew", "");
+    site.write("src/build/tool.sh", "echo tool\n");
+    site.commit("a project");
+    let init = site.harness(&["init", "--yes"]);
+    assert_eq!(init.code, Some(0), "{}", init.err);
+    assert_eq!(
+        site.read(".gitignore"),
+        "/services/api/.gradle/\n/services/api/build/\n"
+    );
+    site.shell_config("verify: {commands: ['test -e src/build/tool.sh']}");
+    site.shell("tool", "echo 'echo agent' > src/build/agent.sh\n");
+    site.commit("specs");
+    let ran = site.harness(&["run"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(site.read("src/build/agent.sh"), "echo agent\n");
+}
+
+#[test]
+fn a_directory_with_tracked_files_is_named_and_not_ignored() {
+    let site = Site::new();
+    site.write("App.csproj", "");
+    site.write("bin/tool.sh", "echo tool\n");
+    site.write("web/package.json", r#"{"scripts": {"test": "x"}}"#);
+    site.commit("a project");
+    let init = site.harness(&["init", "--yes"]);
+    assert_eq!(site.read(".gitignore"), "/obj/\n");
+    assert!(
+        init.out
+            .contains("not added to .gitignore: /bin/, since bin/tool.sh is tracked"),
+        "{}",
+        init.out
+    );
+    // Of what may be at any depth, the place where it is certain to be made remains.
+    let lines = lacking(&[
+        ("package.json", "{}"),
+        ("tests/data/node_modules/dep/index.js", ""),
+    ]);
+    assert_eq!(lines, ["/node_modules/"]);
+}
+
+#[test]
+fn setting_up_leaves_nothing_that_would_be_committed() {
+    let setup = |files: &[(&str, &str)]| {
+        let site = Site::new();
+        for (name, text) in files {
+            site.write(name, text);
+        }
+        site.commit("a project");
+        let init = site.harness(&["init", "--yes"]);
+        assert_eq!(init.code, Some(0), "{}", init.err);
+        let ignored = std::fs::read_to_string(site.repo.join(".gitignore")).unwrap_or_default();
+        (site.read("harness.yaml"), ignored)
+    };
+    for (files, command, ignored) in [
+        (("package.json", "{}"), "npm install --no-package-lock", ""),
+        (
+            ("package.json", r#"{"packageManager": "yarn@1.22.22"}"#),
+            "yarn install --no-lockfile",
+            "",
+        ),
+        (
+            ("package.json", r#"{"packageManager": "yarn@4.1.0"}"#),
+            "yarn install",
+            "/yarn.lock\n",
+        ),
+        (
+            ("setup.py", "# pytest\n"),
+            "pip install -q -e .",
+            "*.egg-info/\n",
+        ),
+        (("Gemfile", ""), "bundle install", "/Gemfile.lock\n"),
+        (("mix.exs", ""), "mix deps.get", "/mix.lock\n"),
+        (
+            ("composer.json", "{}"),
+            "composer install",
+            "/composer.lock\n",
+        ),
+    ] {
+        let (config, lines) = setup(&[files]);
+        assert!(config.contains(command), "{files:?}: {config}");
+        assert!(lines.contains(ignored), "{files:?}: {lines}");
+    }
+    // A lock that is there is the project's.
+    let (_, lines) = setup(&[("Gemfile", ""), ("Gemfile.lock", "")]);
+    assert_eq!(lines, "");
+    let (_, lines) = setup(&[("mix.exs", ""), ("mix.lock", "")]);
+    assert!(!lines.contains("mix.lock"), "{lines}");
+}
+
+#[test]
+fn all_files_are_written_or_none() {
+    let site = Site::new();
+    site.write("package.json", "{}");
+    // Not UTF-8 is no reason to leave it.
+    std::fs::write(site.repo.join(".gitignore"), b"caf\xe9\n").unwrap();
+    site.commit("a project");
+    let init = site.harness(&["init", "--yes"]);
+    assert_eq!(init.code, Some(0), "{}", init.err);
+    let ignored = std::fs::read(site.repo.join(".gitignore")).unwrap();
+    assert_eq!(ignored, b"caf\xe9\nnode_modules/\n");
+    for (name, args) in [
+        (".gitignore", &["init", "--yes"][..]),
+        ("AGENTS.md", &["init", "--yes", "--instructions"][..]),
+    ] {
+        let site = Site::new();
+        site.write("package.json", "{}");
+        std::os::unix::fs::symlink("nowhere", site.repo.join(name)).unwrap();
+        let before = everything(&site);
+        let init = site.harness(args);
+        assert_eq!(init.code, Some(2), "{}", init.out);
+        let why = format!("cannot add to {name}: it is a link to nothing; nothing is written");
+        assert!(init.err.contains(&why), "{}", init.err);
+        assert!(!init.err.contains("state"), "{}", init.err);
+        assert_eq!(everything(&site), before);
+    }
+    let site = Site::new();
+    site.write("specs", "a file\n");
+    let before = everything(&site);
+    let init = site.harness(&["init", "--yes", "--example"]);
+    assert_eq!(init.code, Some(2), "{}", init.out);
+    assert!(
+        init.err.contains("cannot write specs/say-hello/spec.md"),
+        "{}",
+        init.err
+    );
+    assert_eq!(everything(&site), before);
+}
+
+#[test]
+fn the_configuration_is_written_where_it_is_said_to_be() {
+    let site = Site::new();
+    site.write("go.mod", "module x\n");
+    site.commit("a project");
+    let init = site.harness(&["--config", "other.yaml", "init"]);
+    assert_eq!(init.code, Some(0), "{}", init.err);
+    assert!(init.out.contains("wrote other.yaml\n"), "{}", init.out);
+    assert!(site.read("other.yaml").contains("go test ./..."));
+    assert!(!site.repo.join("harness.yaml").exists());
+    // From a linked worktree it goes to the main checkout, and that is said.
+    site.git(&["worktree", "add", "-q", "../linked"]);
+    let init = site.harness_in(&site.path("linked"), &["init"]);
+    assert_eq!(init.code, Some(0), "{}", init.err);
+    let root = site.repo.canonicalize().unwrap();
+    let said = format!(
+        "this is a linked worktree; what counts is the main checkout, {}\n",
+        root.display()
+    );
+    assert!(init.out.contains(&said), "{}", init.out);
+    assert!(site.repo.join("harness.yaml").exists());
 }

@@ -103,6 +103,122 @@ fn what_a_killed_run_did_not_come_to_tell_is_told_by_the_next_once() {
     }
 }
 
+/// The names of the runs that the journal knows, first to last.
+fn runs(site: &Site) -> Vec<String> {
+    let starts = site.journal().into_iter();
+    let starts = starts.filter(|event| event["event"] == "run_started");
+    let starts = starts.map(|event| event["run"].as_str().unwrap().to_owned());
+    starts.collect()
+}
+
+#[test]
+fn what_two_killed_runs_did_not_come_to_tell_is_told_as_the_first_ones() {
+    let site = site("");
+    let (here, go) = (site.path("here"), site.path("go"));
+    let command = format!(
+        "if [ -e {go:?} ]; then {}; else touch {here:?}; sleep 600; fi",
+        collects(&site)
+    );
+    site.shell_config(&format!(
+        "verify: {{commands: [\"true\"]}}\nnotify: {{command: {command:?}, on: [needs_human]}}"
+    ));
+    for _ in 0..2 {
+        let run = site.start(&["run"]);
+        site.await_file(&here);
+        signal(&run, "KILL");
+        end(run);
+        std::fs::remove_file(&here).unwrap();
+    }
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    let all = told(&site);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0]["feature"], "asks");
+    let first = &runs(&site)[0];
+    assert_eq!(all[0]["run"], first.as_str());
+    assert!(all[0]["id"].as_str().unwrap().starts_with(first), "{all:?}");
+}
+
+#[test]
+fn what_happened_while_nobody_was_to_be_told_is_told_to_nobody_later() {
+    let site = site("");
+    let on = format!(
+        "verify: {{commands: [\"true\"]}}\nnotify: {{command: {:?}, on: [started, merged, needs_human, finished]}}",
+        collects(&site)
+    );
+    site.shell_config(&on);
+    assert_eq!(site.harness(&["run", "--only", "asks"]).code, Some(4));
+    assert_eq!(kinds(&site), ["started", "needs_human", "finished"]);
+    site.shell_config("verify: {commands: [\"true\"]}");
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    assert_eq!(site.landed(), ["lands"]);
+    site.shell_config(&on);
+    std::fs::remove_file(site.path("told")).unwrap();
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    assert_eq!(kinds(&site), ["started", "finished"]);
+    let last = runs(&site).pop().unwrap();
+    assert!(told(&site).iter().all(|one| one["run"] == last.as_str()));
+}
+
+#[test]
+fn a_run_that_breaks_off_says_so() {
+    let site = site("");
+    let command = collects(&site);
+    site.shell_config(&format!(
+        "verify: {{commands: [\"true\"]}}\nnotify: {{command: {command:?}}}"
+    ));
+    let ran = site.harness_with(&["run"], &[("HARNESS_FAULT", "journal.append#4+=ENOSPC")]);
+    assert_eq!(ran.code, Some(10), "{}", ran.err);
+    let all = told(&site);
+    let last = all.last().unwrap();
+    assert_eq!(last["kind"], "finished");
+    assert_eq!(last["codes"], serde_json::json!([10]));
+    assert_eq!(last["title"], "the run broke off");
+    let text = last["text"].as_str().unwrap();
+    assert!(text.contains("journal.jsonl"), "{text}");
+    assert_eq!(last["run"], runs(&site)[0].as_str());
+}
+
+#[test]
+fn what_a_command_leaves_in_the_background_is_let_end() {
+    let site = site("");
+    // It goes on when the shell is gone.
+    let later = format!(
+        "exec 3<&0; (while kill -0 $$ 2> /dev/null; do sleep 0.02; done; sleep 0.3; cat <&3 >> {:?}) & exit 0",
+        site.path("told")
+    );
+    site.shell_config(&format!(
+        "verify: {{commands: [\"true\"]}}\nnotify: {{command: {later:?}, on: [finished]}}"
+    ));
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    assert_eq!(kinds(&site), ["finished"]);
+}
+
+#[test]
+fn an_address_that_answers_otherwise_than_with_success_was_not_told() {
+    for (answer, why) in [
+        ("302", Some("it answered with 302: moved")),
+        ("404", Some("it answered with 404: moved")),
+        ("", Some("it did not answer")),
+        ("204", None),
+    ] {
+        let site = site("notify: {webhook: 'https://x.example/?a={1,2}', on: [finished]}");
+        let args = site.path("args");
+        let script = format!(
+            "printf '%s\\n' \"$@\" > {args:?}; cat > /dev/null; printf 'moved\\n{answer}\\n'"
+        );
+        program(&site, "curl", &script);
+        let ran = site.harness(&["run"]);
+        match why {
+            Some(why) => assert!(ran.err.contains(why), "{answer}: {}", ran.err),
+            None => assert!(!ran.err.contains("notify.webhook"), "{}", ran.err),
+        }
+        // Braces and brackets of the address are no list of addresses.
+        let args = std::fs::read_to_string(args).unwrap();
+        assert!(args.contains("--globoff\n"), "{args}");
+    }
+}
+
 #[test]
 fn telling_that_fails_is_said_once_and_harms_nothing() {
     let site = site(
@@ -128,7 +244,7 @@ fn a_web_address_gets_the_same_and_no_argument_holds_a_secret() {
     program(
         &site,
         "curl",
-        &format!("printf '%s\\n' \"$@\" > {args:?}; cat > {order:?}"),
+        &format!("printf '%s\\n' \"$@\" > {args:?}; cat > {order:?}; echo 204"),
     );
     // Nothing begins that could not tell.
     let refused = site.harness(&["run"]);

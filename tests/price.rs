@@ -99,6 +99,7 @@ fn job(dir: &Path, kept: &Kept) -> Job {
         timeout: Duration::from_secs(60),
         idle_timeout: None,
         grace: Duration::from_secs(1),
+        awaits_all: false,
         token: "price".to_owned(),
         keeper: kept.keeper.clone(),
         limits: kept.limits,

@@ -320,6 +320,7 @@ fn job(dir: &Path, backend: &Backend, script: &str) -> Job {
         timeout: Duration::from_secs(60),
         idle_timeout: None,
         grace: Duration::from_secs(20),
+        awaits_all: false,
         token: String::new(),
         keeper: Keeper::Supervisor {
             program: env!("CARGO_BIN_EXE_harness").into(),

@@ -86,6 +86,12 @@ fn a_clock_set_by_a_year_in_the_middle_of_a_run_changes_what_people_read_and_not
             "{}",
             ran.err
         );
+        assert_eq!(
+            ran.err.matches("the clock was set").count(),
+            1,
+            "{}",
+            ran.err
+        );
         let seen = status(&site);
         assert_short(between(&seen, "/run/started_ms", "/run/ended_ms"));
         assert_short(between(&seen, "/run/ended_ms", "/now_ms"));

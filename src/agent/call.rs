@@ -364,6 +364,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
         timeout: call.timeout,
         idle_timeout: call.idle_timeout,
         grace: call.grace,
+        awaits_all: false,
         token: call.token.clone(),
         keeper: call.keeper.clone(),
         limits: call.limits,

@@ -70,6 +70,7 @@ pub async fn version(
         timeout: PATIENCE,
         idle_timeout: None,
         grace: Duration::from_millis(500),
+        awaits_all: false,
         // As unique as the directory.
         token: place.to_string_lossy().into_owned(),
         keeper: keeper.clone(),

@@ -64,7 +64,8 @@ pub(super) fn words(failure: &Failure) -> String {
     problems.collect::<Vec<_>>().join(". ")
 }
 
-fn problems(failure: &Failure) -> Vec<Problem> {
+/// What went wrong, each with its remedy.
+pub(super) fn problems(failure: &Failure) -> Vec<Problem> {
     match failure.0.downcast_ref::<DriverError>() {
         Some(DriverError::Problems(problems)) => problems.clone(),
         error => {
@@ -93,7 +94,7 @@ fn hint(error: Option<&DriverError>) -> Option<String> {
     let text = match error? {
         DriverError::Git(error) => return error.remedy(),
         DriverError::Held(Held::By(_)) => {
-            "`harness status --watch` shows it; end a run with `harness stop`, then run again"
+            "`harness attach` shows a run and `harness stop` ends it; when it is over, try again"
         }
         DriverError::Journal(error) => error.remedy(),
         DriverError::Broken(_) | DriverError::Memory(_) | DriverError::Io { .. } => {

@@ -2,7 +2,8 @@
 //! to be put right.
 
 use super::args::DoctorArgs;
-use super::{Desk, desk::Failure, out};
+use super::desk::{Failure, problems};
+use super::{Desk, out};
 use crate::config::Flags;
 use crate::driver;
 use tokio::runtime::Builder;
@@ -28,9 +29,12 @@ pub(super) fn doctor(desk: &Desk, args: &DoctorArgs) -> Result<u8, Failure> {
         let look = driver::agents(&place, config, &desk.env, args.probe);
         checkup.hear_of(runtime.block_on(look));
         if args.verify {
-            let ready = driver::preflight(place.clone(), config.clone(), desk.env.clone())?;
-            let (tried, _) = runtime.block_on(driver::try_base(ready))?;
-            checkup.hear_of_base(&tried);
+            let ready = driver::preflight(place.clone(), config.clone(), desk.env.clone());
+            let tried = ready.and_then(|ready| runtime.block_on(driver::try_base(ready)));
+            match tried.map_err(Failure::from) {
+                Ok((tried, _)) => checkup.hear_of_base(Ok(&tried)),
+                Err(failure) => checkup.hear_of_base(Err(&problems(&failure))),
+            }
         }
     }
     match args.json {

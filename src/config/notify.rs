@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Notify {
     /// Of what you are told: started, merged, needs_human, limit, budget, finished.
     pub on: Vec<On>,
-    /// Gets what happened as JSON on standard input; by sh -c, for 30 seconds at most.
+    /// Gets what happened as JSON on standard input; by sh -c, for 30 seconds at most with all it starts.
     pub command: Option<Text>,
     /// Variables passed on to the command from harness's own environment.
     pub env_pass: Words,

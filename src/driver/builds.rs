@@ -75,6 +75,7 @@ async fn is_new(crew: &Crew, make: &Path) -> bool {
         timeout: ASK,
         idle_timeout: None,
         grace: Duration::ZERO,
+        awaits_all: false,
         token: crew.token(&EffectKey::Tidy),
         keeper: crew.keeper.clone(),
         limits: crew.limits,

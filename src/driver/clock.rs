@@ -26,7 +26,7 @@ struct Reading {
 }
 
 /// The run's clock.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Clock {
     begin: Stamp,
     begun: Reading,
@@ -60,6 +60,11 @@ impl Clock {
     /// What happened to the clocks that the journal does not know yet.
     pub(super) fn news(&mut self, state: &State) -> Vec<Input> {
         self.news_of(state, read())
+    }
+
+    /// Whether there is any; it stays news.
+    pub(super) fn has_news(&self, state: &State) -> bool {
+        !self.clone().news(state).is_empty()
     }
 
     fn news_of(&mut self, state: &State, reading: Reading) -> Vec<Input> {

@@ -33,6 +33,7 @@ mod reports;
 mod run;
 mod signals;
 mod tamper;
+mod tell;
 pub mod turn;
 mod undo;
 mod until;

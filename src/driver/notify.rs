@@ -1,75 +1,37 @@
-//! Tells a person what happens while they are not looking: by a command, at an address, on the desktop.
+//! What a person is told of a run while they are not looking, and what they were told already.
 //!
-//! One after the other, beside the run and never in its way: each has a time limit, and a failure is said once. Up to
-//! which record all was told stands in a file, so that what a killed run did not come to tell is told by the next. This
-//! file never says what is worth telling.
+//! One after the other, beside the run and never in its way; a failure is said once. Up to which record all was told
+//! stands in a file, so that what killed runs did not come to tell is told by the next. This file never says what is worth
+//! telling.
 
 use super::crew::Crew;
-use super::error::DriverError;
-use super::place::mark;
+use super::tell::{Notice, tell};
 use super::world::Message;
-use crate::agent;
-use crate::config::{Notices, Occasion};
-use crate::core::{State, view};
+use crate::config::Occasion;
+use crate::core::{AccountView, State, View, view};
 use crate::fault::{self, Point};
-use crate::model::{Ending, Event, Problem, Record, Stamp};
-use crate::process::{self, Builds, Job};
+use crate::model::{Event, FailureKind, Record, RunId, Stamp};
 use crate::report::{Notification, occasion};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-/// The longest that the person's command may take.
-const COMMAND: Duration = Duration::from_secs(30);
-/// The longest that a request or a note on the desktop may take.
-const REQUEST: Duration = Duration::from_secs(10);
 /// How long the end of a run waits for what is still to be told.
 const LAST: Duration = Duration::from_secs(35);
-/// Output that is kept, of the last one.
-const OUTPUT_BYTES: u64 = 64 << 10;
-/// What a desktop is reached by.
-const DESKTOP: [&str; 4] = [
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "XDG_RUNTIME_DIR",
-];
-/// Two variables hold the words, so that none of them is code.
-const MAC_NOTE: &str = "display notification (system attribute \"HARNESS_TEXT\") with title (system attribute \"HARNESS_TITLE\")";
-
-type Environment = BTreeMap<OsString, OsString>;
-
-/// What is told, in the forms that it is told in.
-#[derive(Clone, Debug)]
-pub(super) struct Notice {
-    /// All records up to this one are told of with it.
-    seq: u64,
-    json: String,
-    title: String,
-    text: String,
-}
-
-impl Notice {
-    /// One line.
-    pub(super) fn line(&self) -> String {
-        match self.text.as_str() {
-            "" => self.title.clone(),
-            text => format!("{}: {text}", self.title),
-        }
-    }
-}
+/// The exit code of a run that could not go on.
+const BROKEN_OFF: u8 = 10;
 
 /// Tells of one run.
 pub(super) struct Notifier {
     crew: Rc<Crew>,
     queue: UnboundedSender<Notice>,
     task: JoinHandle<()>,
-    /// Accounts that were told of, and until when they are closed.
-    accounts: BTreeSet<(String, Option<Stamp>)>,
+    closed: Closed,
+    /// The last record that was taken in.
+    heard: u64,
 }
 
 impl Notifier {
@@ -83,6 +45,7 @@ impl Notifier {
         let notices = &crew.config.notify;
         let any = notices.command.is_some() || notices.webhook.is_some();
         if notices.on.is_empty() || !(any || notices.desktop || notices.terminal) {
+            forget(crew);
             return None;
         }
         let (queue, told) = unbounded_channel();
@@ -91,36 +54,72 @@ impl Notifier {
             crew: Rc::clone(crew),
             queue,
             task,
-            accounts: BTreeSet::new(),
+            closed: Closed::default(),
+            heard: records.last().map_or(0, |record| record.seq),
         };
-        let last = records.last().map_or(0, |record| record.seq);
         match told_through(crew) {
             Some(seq) => notifier.catch_up(records, seq, state),
-            None => remember(crew, last),
+            None => remember(crew, notifier.heard),
         }
         Some(notifier)
     }
 
-    /// What the last run recorded, was killed before it told, and is still so.
+    /// What earlier runs recorded, did not come to tell, and is still so.
     fn catch_up(&mut self, records: &[Record], seq: u64, state: &State) {
-        let is_start = |record: &Record| matches!(record.event, Event::RunStarted { .. });
-        let start = records.iter().rposition(is_start).unwrap_or(0);
-        let late = records[start..].iter().filter(|record| record.seq > seq);
-        let late: Vec<Record> = late.cloned().collect();
-        self.notices(&late, state);
+        let now = view(state, state.wall_time(state.last_at()));
+        let mut late: Vec<(u64, Notification)> = Vec::new();
+        let (mut run, mut then) = (None, State::default());
+        for record in records {
+            if let Event::RunStarted { run: begun, .. } = &record.event {
+                run = Some(begun);
+            }
+            if record.seq <= seq {
+                then.apply(record);
+            } else if let Some(run) = run.filter(|run| outlasts(&record.event, run, &now))
+                && let Some(note) = self.wanted(record, run, (state, &now))
+            {
+                // Of a feature that needed somebody twice, the last time.
+                late.retain(|(_, known)| known.title != note.title);
+                late.push((record.seq, note));
+            }
+        }
+        for (seq, note) in late {
+            self.send(seq, &note);
+        }
+        if self.wants(Occasion::Limit) {
+            let then = view(&then, then.wall_time(state.last_at()));
+            self.closed.news(waiting(&then));
+            if let Some(run) = run {
+                self.of_accounts(waiting(&now), run, state.wall_time(state.last_at()));
+            }
+        }
     }
 
     /// Takes in what a turn has recorded; gives what is to be said on the terminal.
     pub(super) fn hear(&mut self, records: &[Record], state: &State, now: Stamp) -> Vec<Notice> {
-        let mut told = self.notices(records, state);
-        let failed = |record: &Record| match &record.event {
+        self.heard = records.last().map_or(self.heard, |record| record.seq);
+        let run = self.crew.run.clone();
+        let is_wanted =
+            |record: &Record| occasion(&record.event).is_some_and(|what| self.wants(what));
+        let mut told = Vec::new();
+        if records.iter().any(is_wanted) {
+            let now = view(state, state.wall_time(state.last_at()));
+            for record in records {
+                if let Some(note) = self.wanted(record, &run, (state, &now)) {
+                    told.push(self.send(record.seq, &note));
+                }
+            }
+        }
+        let tells_of_accounts = |record: &Record| match &record.event {
             Event::IterationEnded { report, .. } => {
-                report.failure.is_some() || !report.quota.is_empty()
+                report.failure.is_some() || !report.quota.is_empty() || !self.closed.0.is_empty()
             }
             _ => false,
         };
-        if self.wants(Occasion::Limit) && records.iter().any(failed) {
-            told.extend(self.of_accounts(state, now));
+        if self.wants(Occasion::Limit) && records.iter().any(tells_of_accounts) {
+            let now = state.wall_time(now);
+            let accounts = accounts(&view(state, now));
+            told.extend(self.of_accounts(accounts, &run, now));
         }
         told
     }
@@ -129,38 +128,27 @@ impl Notifier {
         self.crew.config.notify.on.contains(&occasion)
     }
 
-    fn notices(&mut self, records: &[Record], state: &State) -> Vec<Notice> {
-        let wanted =
-            |record: &&Record| occasion(&record.event).is_some_and(|what| self.wants(what));
-        let records: Vec<&Record> = records.iter().filter(wanted).collect();
-        if records.is_empty() {
-            return Vec::new();
-        }
-        let now = view(state, state.wall_time(state.last_at()));
-        let told = records.into_iter().filter_map(|record| {
-            let note = Notification::of(record, &now, state.wall_time(record.at))?;
-            Some(self.send(record.seq, &note))
-        });
-        told.collect()
+    fn wanted(
+        &self,
+        record: &Record,
+        run: &RunId,
+        (state, now): (&State, &View),
+    ) -> Option<Notification> {
+        occasion(&record.event).filter(|what| self.wants(*what))?;
+        Notification::of(record, run, now, state.wall_time(record.at))
     }
 
-    fn of_accounts(&mut self, state: &State, now: Stamp) -> Vec<Notice> {
-        let now = state.wall_time(now);
-        let run = view(state, now).run;
-        let accounts = run.into_iter().flat_map(|run| run.accounts);
-        let mut told = Vec::new();
-        for account in accounts.filter(|account| account.closed) {
-            if self.accounts.insert((account.name.clone(), account.until)) {
-                let note = Notification::of_account(&account, &self.crew.run.0, now);
-                told.push(self.send(state.seq(), &note));
-            }
-        }
-        told
+    fn of_accounts(&mut self, accounts: Vec<AccountView>, run: &RunId, now: Stamp) -> Vec<Notice> {
+        let news = self.closed.news(accounts).into_iter();
+        let notes = news.map(|account| Notification::of_account(&account, run, now));
+        let notes: Vec<Notification> = notes.collect();
+        let told = notes.iter().map(|note| self.send(self.heard, note));
+        told.collect()
     }
 
     fn send(&self, seq: u64, note: &Notification) -> Notice {
         let secrets = &self.crew.secrets;
-        let json = note.json(self.crew.place.repo.root(), &self.crew.run.0);
+        let json = note.json(self.crew.place.repo.root());
         let notice = Notice {
             seq,
             json: secrets.hide(&json.to_string()).into_owned(),
@@ -172,16 +160,70 @@ impl Notifier {
         notice
     }
 
+    /// That the run cannot go on; gives what is to be said on the terminal.
+    pub(super) fn break_off(&self, why: &str, now: Stamp) -> Option<Notice> {
+        let note = Notification::broken_off(&self.crew.run, BROKEN_OFF, why, now);
+        self.wants(Occasion::Finished)
+            .then(|| self.send(self.heard, &note))
+    }
+
     /// Tells what is left, for a bounded time. What is not told then is told by the next run, if it is still so.
-    pub(super) async fn finish(self, seq: u64) {
+    pub(super) async fn finish(self) {
         drop(self.queue);
         let mut task = self.task;
         tokio::select! {
             ended = &mut task => if ended.is_ok() {
-                remember(&self.crew, seq);
+                remember(&self.crew, self.heard);
             },
             () = tokio::time::sleep(LAST) => task.abort(),
         }
+    }
+}
+
+/// Whether something recorded in this run can still be so when another one begins. That a run began or has used its money
+/// is nothing any more; how it ended is, until the next one begins.
+fn outlasts(event: &Event, run: &RunId, now: &View) -> bool {
+    match event {
+        Event::RunStarted { .. } | Event::Noticed { .. } => false,
+        Event::RunEnded { .. } => now.run.as_ref().is_some_and(|last| last.id == run.0),
+        _ => true,
+    }
+}
+
+fn accounts(view: &View) -> Vec<AccountView> {
+    let run = view.run.as_ref();
+    run.map_or_else(Vec::new, |run| run.accounts.clone())
+}
+
+/// Accounts that time opens. A run that begins tries all others anew, and hears at once if nothing has changed.
+fn waiting(view: &View) -> Vec<AccountView> {
+    let mut accounts = accounts(view);
+    accounts.retain(|account| account.until.is_some());
+    accounts
+}
+
+/// Accounts that were told of: what the matter was, and whether it needed a person.
+#[derive(Debug, Default)]
+struct Closed(BTreeMap<String, (FailureKind, bool)>);
+
+impl Closed {
+    /// Of all accounts those that are closed and were not told of since they were last in use. One that is tried in vain,
+    /// however often, is still the same.
+    fn news(&mut self, accounts: Vec<AccountView>) -> Vec<AccountView> {
+        let is_open = |name: &str| {
+            let known = accounts.iter().find(|account| account.name == name);
+            known.is_none_or(|account| account.kind.is_none())
+        };
+        self.0.retain(|name, _| !is_open(name));
+        let mut news = accounts;
+        news.retain(|account| {
+            let Some(kind) = account.kind.filter(|_| account.closed) else {
+                return false;
+            };
+            let what = (kind, account.until.is_none());
+            self.0.insert(account.name.clone(), what) != Some(what)
+        });
+        news
     }
 }
 
@@ -201,166 +243,6 @@ async fn tell_all(
             }
         }
         remember(&crew, notice.seq);
-    }
-}
-
-/// Tells it in every way that is asked for; how that went.
-async fn tell(crew: &Crew, notice: &Notice) -> Vec<(&'static str, Result<(), String>)> {
-    let notices = &crew.config.notify;
-    let mut told = Vec::new();
-    if let Some(command) = &notices.command {
-        let env = agent::base_env(&crew.env, &notices.env_pass);
-        let args = ["-c", command].map(OsString::from);
-        let stdin = format!("{}\n", notice.json);
-        let job = job(crew, "/bin/sh", &args, env, (stdin, COMMAND));
-        // It may change the user's files, as commands of the project may.
-        let _at_work = crew.vigil.commands("notify.command".to_owned());
-        told.push(("notify.command", done(job).await));
-    }
-    if let Some(url) = &notices.webhook {
-        let sent = match request(url, &notices.headers, &crew.env, &notice.json) {
-            Ok(order) => done(curl(crew, order)).await,
-            Err(why) => Err(why),
-        };
-        told.push(("notify.webhook", sent));
-    }
-    if notices.desktop {
-        told.push(("notify.desktop", done(on_desktop(crew, notice)).await));
-    }
-    told
-}
-
-/// Address, headers and body are no arguments: those can be read by everybody on the machine.
-fn curl(crew: &Crew, order: String) -> Job {
-    let args = ["-q", "-sS", "--fail", "--max-time", "9", "-K", "-"].map(OsString::from);
-    let env = agent::base_env(&crew.env, &[]);
-    job(crew, "curl", &args, env, (order, REQUEST))
-}
-
-fn on_desktop(crew: &Crew, notice: &Notice) -> Job {
-    let mut env = agent::base_env(&crew.env, &DESKTOP.map(str::to_owned));
-    if cfg!(target_os = "macos") {
-        env.insert("HARNESS_TITLE".into(), (&notice.title).into());
-        env.insert("HARNESS_TEXT".into(), (&notice.text).into());
-        let args = ["-e", MAC_NOTE].map(OsString::from);
-        return job(crew, "osascript", &args, env, (String::new(), REQUEST));
-    }
-    // Its body is markup.
-    let text = notice.text.replace('&', "&amp;").replace('<', "&lt;");
-    let text = text.replace('>', "&gt;");
-    let args = ["--app-name=harness", "--", &notice.title, &text].map(OsString::from);
-    job(crew, "notify-send", &args, env, (String::new(), REQUEST))
-}
-
-/// As every other command is run, but in no sandbox: these are the person's own hands.
-fn job(
-    crew: &Crew,
-    program: &str,
-    args: &[OsString],
-    env: Environment,
-    (stdin, timeout): (String, Duration),
-) -> Job {
-    Job {
-        program: program.into(),
-        args: args.to_vec(),
-        cwd: crew.place.repo.root().to_owned(),
-        env,
-        stdin: stdin.into_bytes(),
-        output: crew.place.state_dir.join("notify.log"),
-        output_cap: OUTPUT_BYTES,
-        timeout,
-        idle_timeout: None,
-        grace: Duration::from_secs(1),
-        token: mark(&crew.place.state_dir, "notify"),
-        keeper: crew.keeper.clone(),
-        limits: crew.limits,
-        sandbox: None,
-        builds: Builds::Free,
-        secrets: crew.secrets.clone(),
-    }
-}
-
-async fn done(job: Job) -> Result<(), String> {
-    let seconds = job.timeout.as_secs();
-    let mut said = String::new();
-    let run = process::run(job, std::future::pending(), |_, line| {
-        if !line.trim().is_empty() {
-            line.clone_into(&mut said);
-        }
-    });
-    let ending = run.await.ending;
-    let said = said.trim();
-    Err(match ending {
-        Ending::Exited { code: 0 } => return Ok(()),
-        Ending::Exited { code } if said.is_empty() => format!("it ended with exit code {code}"),
-        Ending::Exited { code } => format!("it ended with exit code {code}: {said}"),
-        Ending::TimedOut => format!("it did not end within {seconds} s"),
-        Ending::NotStarted { why } => why,
-        Ending::Signalled { signal } => format!("it was ended by signal {signal}"),
-        other => format!("it was stopped ({other:?})"),
-    })
-}
-
-/// What curl is to do, in the words of its configuration files.
-fn request(
-    url: &str,
-    headers: &BTreeMap<String, String>,
-    env: &Environment,
-    json: &str,
-) -> Result<String, String> {
-    let url = filled(url, env)?;
-    if !url.starts_with("https://") && !url.starts_with("http://") {
-        return Err("the address does not begin with https://".to_owned());
-    }
-    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-    let mut order = format!("url = \"{}\"\nproto = \"=http,https\"\n", quoted(&url));
-    order += "header = \"Content-Type: application/json\"\n";
-    for (name, text) in headers {
-        let text = filled(text, env)?;
-        order += &format!("header = \"{name}: {}\"\n", quoted(&text));
-    }
-    order += &format!("data-binary = \"{}\"\n", quoted(json));
-    Ok(order)
-}
-
-/// The text with `${NAME}` replaced by what the variable holds.
-fn filled(text: &str, env: &Environment) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let Some((name, after)) = after.split_once('}') else {
-            return Err("`${` without `}`".to_owned());
-        };
-        let value = env.get(OsStr::new(name)).and_then(|value| value.to_str());
-        let Some(value) = value.filter(|value| !value.is_empty()) else {
-            return Err(format!("the variable {} is not set", name.escape_debug()));
-        };
-        out.push_str(before);
-        out.push_str(value);
-        rest = after;
-    }
-    out.push_str(rest);
-    if out.contains(char::is_control) {
-        return Err("it holds a line end or another control character".to_owned());
-    }
-    Ok(out)
-}
-
-/// Whether all variables are there that address and headers name.
-///
-/// # Errors
-/// One is not.
-pub(super) fn check(notices: &Notices, env: &Environment) -> Result<(), DriverError> {
-    let Some(url) = &notices.webhook else {
-        return Ok(());
-    };
-    match request(url, &notices.headers, env, "") {
-        Ok(_) => Ok(()),
-        Err(why) => {
-            let problem = Problem::error(format!("notify.webhook: {why}"));
-            let help = "set it where harness is started, or take the key out of harness.yaml";
-            Err(DriverError::problem(problem.help(help)))
-        }
     }
 }
 
@@ -385,51 +267,53 @@ fn remember(crew: &Crew, seq: u64) {
         .and_then(|()| std::fs::rename(&draft, &file));
 }
 
+/// Nobody is to be told of what happens now, not later either.
+fn forget(crew: &Crew) {
+    let file = file(crew);
+    if file.exists() {
+        // Should that fail, a later run tells what is still so.
+        let _ = fault::at(Point::StateRemove).and_then(|()| std::fs::remove_file(&file));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn env(pairs: &[(&str, &str)]) -> Environment {
-        let pairs = pairs.iter();
-        pairs
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect()
+    fn account(kind: Option<FailureKind>, closed: bool, until: Option<u64>) -> Vec<AccountView> {
+        vec![AccountView {
+            name: "claude".to_owned(),
+            closed,
+            kind,
+            scope: None,
+            text: String::new(),
+            until: until.map(Stamp),
+            at_once: Some(1),
+        }]
     }
 
     #[test]
-    fn what_curl_is_told_holds_what_was_meant() {
-        let env = env(&[("HOOK", "https://x.example/a\"b\\c"), ("T", "s3cret")]);
-        let headers = [("Authorization".to_owned(), "Bearer ${T}!".to_owned())].into();
-        let order = request("${HOOK}?q", &headers, &env, "{\"a\":\"\\n\"}").unwrap();
-        let lines: Vec<&str> = order.lines().collect();
-        assert_eq!(
-            lines,
-            [
-                "url = \"https://x.example/a\\\"b\\\\c?q\"",
-                "proto = \"=http,https\"",
-                "header = \"Content-Type: application/json\"",
-                "header = \"Authorization: Bearer s3cret!\"",
-                "data-binary = \"{\\\"a\\\":\\\"\\\\n\\\"}\"",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_request_that_cannot_be_meant_is_refused() {
-        let env = env(&[
-            ("EMPTY", ""),
-            ("LINES", "a\nurl = evil"),
-            ("FILE", "file:///etc"),
-        ]);
-        for (url, why) in [
-            ("https://${MISSING}", "the variable MISSING is not set"),
-            ("https://${EMPTY}", "the variable EMPTY is not set"),
-            ("https://${LINES}", "control character"),
-            ("https://${OPEN", "without `}`"),
-            ("${FILE}/passwd", "does not begin with https://"),
-        ] {
-            let refused = request(url, &BTreeMap::new(), &env, "").unwrap_err();
-            assert!(refused.contains(why), "{url}: {refused}");
+    fn a_closed_account_is_news_once_until_it_was_in_use_or_something_else_is_the_matter() {
+        let limit = Some(FailureKind::Limit);
+        let network = Some(FailureKind::Network);
+        let mut told = Closed::default();
+        let steps = [
+            (account(limit, true, Some(5)), true),
+            (account(limit, true, Some(9)), false),
+            // It is tried, in vain.
+            (account(limit, false, Some(9)), false),
+            (account(limit, true, Some(20)), false),
+            (account(network, true, Some(25)), true),
+            (account(network, true, None), true),
+            (account(network, true, None), false),
+            // An iteration has gone well.
+            (account(None, false, None), false),
+            (account(network, true, Some(40)), true),
+            (Vec::new(), false),
+            (account(network, true, Some(60)), true),
+        ];
+        for (n, (accounts, is_news)) in steps.into_iter().enumerate() {
+            assert_eq!(!told.news(accounts).is_empty(), is_news, "step {n}");
         }
     }
 }

@@ -4,8 +4,8 @@
 use super::confine::Confinement;
 use super::costs::{charges, not_kept, unmeasured};
 use super::error::DriverError;
-use super::notify;
 use super::place::{Place, profiles_in_use};
+use super::tell;
 use crate::agent;
 use crate::config::{self, Config, Profile};
 use crate::core::{self, GraphProblem};
@@ -83,7 +83,7 @@ pub fn preflight(
     survey
         .warnings
         .extend(not_held(&place, &survey.features, &target)?);
-    notify::check(&config.notify, &env)?;
+    tell::check(&config.notify, &env)?;
     let profiles = programs(&place, &config, &survey.features, &env)?;
     let template = match &config.prompt.template {
         Some(path) => {

@@ -141,6 +141,9 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
         session.write_report(&before);
     }
     let ended = session.go(begins).await;
+    if let Err(why) = &ended {
+        session.break_off(&why.to_string()).await;
+    }
     // How the run ended stands; a report that cannot be written is only told.
     let run = session.crew.run.clone();
     let report = session.write_report(&run);
@@ -289,14 +292,27 @@ impl Session<'_> {
         }
     }
 
+    /// The run cannot go on, and whoever is to be told of its end is told so. What is under way ends meanwhile.
+    async fn break_off(&mut self, why: &str) {
+        let Some(notifier) = &self.notifier else {
+            return;
+        };
+        self.hands.stop_all();
+        let now = self.engine.state().wall_time(self.clock.now());
+        let told = notifier.break_off(why, now);
+        if let Some(notice) = told.filter(|_| self.crew.config.notify.terminal) {
+            self.voice.audience.ring(&notice.line());
+        }
+        self.last_words().await;
+    }
+
     /// Who is to be told of the end is, unless somebody who is there does not wait for that.
     async fn last_words(&mut self) {
         let Some(notifier) = self.notifier.take() else {
             return;
         };
-        let seq = self.engine.state().seq();
         tokio::select! {
-            () = notifier.finish(seq) => {}
+            () = notifier.finish() => {}
             _ = self.signals.next() => {}
         }
         while let Ok(message) = self.messages.try_recv() {
@@ -331,8 +347,6 @@ impl Session<'_> {
                 }
                 () = tokio::time::sleep_until(self.machine_due.into()) => {
                     self.machine_due = Instant::now() + LOOK_EVERY;
-                    let news = self.clock.news(self.engine.state());
-                    batch.extend(news.into_iter().map(Observation::from));
                     self.crew.builds.settle();
                     if let Some(told) = self.wakeful.look() {
                         self.voice.warn(&told);
@@ -342,7 +356,8 @@ impl Session<'_> {
                         self.make_room(&why);
                     }
                     batch.extend(finding.input.map(Observation::from));
-                    if !batch.is_empty() {
+                    // News of the clock are taken in by the turn.
+                    if !batch.is_empty() || self.clock.has_news(self.engine.state()) {
                         return Ok(batch);
                     }
                 }

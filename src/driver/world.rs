@@ -87,6 +87,13 @@ impl Hands {
         Some(format!("{slug} #{number}"))
     }
 
+    /// Stops whatever can be stopped.
+    pub(super) fn stop_all(&self) {
+        for stop in self.stops.values() {
+            stop.send_replace(Some(Ending::Stopped));
+        }
+    }
+
     fn spawn(
         &mut self,
         key: EffectKey,

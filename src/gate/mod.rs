@@ -177,6 +177,7 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         timeout: checks.timeout,
         idle_timeout: None,
         grace: checks.grace,
+        awaits_all: false,
         token: format!("{}-{n}", checks.token),
         keeper: checks.keeper.clone(),
         limits: checks.limits,

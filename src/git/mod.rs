@@ -35,6 +35,7 @@ mod guarded;
 mod handback;
 mod handles;
 mod home;
+mod ignored;
 mod import;
 mod include;
 mod land;

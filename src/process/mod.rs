@@ -88,6 +88,9 @@ pub struct Job {
     pub idle_timeout: Option<Duration>,
     /// From TERM to KILL.
     pub grace: Duration,
+    /// Whether it ends with the last process of its tree, within the same limits, and not with its direct child, whose exit
+    /// code counts in either case. What cannot be seen (off Linux) is not waited for.
+    pub awaits_all: bool,
     /// A value unique to this job, set as `HARNESS_TOKEN` in the child's environment; what still
     /// carries it after the process group is dead is killed too.
     pub token: String,

@@ -24,6 +24,8 @@ use tokio::time::{Instant, sleep, timeout};
 const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
 /// Between two looks at a supervisor that should have ended.
 const SUPERVISORS_MOMENT: Duration = Duration::from_millis(50);
+/// Between two looks at what is awaited though the direct child has exited.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(20);
 /// How long output that is already on its way is waited for once the tree is dead.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -134,7 +136,7 @@ async fn supervise<F: FnMut(Stream, &str)>(
             // In this order: a flood of output starves nobody, and bytes that are already here
             // count before the idle limit does.
             biased;
-            () = leader.exited() => return None,
+            () = leader.ended(job.awaits_all) => return None,
             ending = &mut stop => return Some(ending),
             () = &mut time_up => return Some(Ending::TimedOut),
             () = pipes.step() => {}
@@ -228,6 +230,15 @@ struct Leader {
 }
 
 impl Leader {
+    /// Resolves when the direct child has exited, and if all are awaited, with it whatever can be seen of the tree. A
+    /// supervisor ends last of all anyway. Cancel safe.
+    async fn ended(&mut self, awaits_all: bool) {
+        self.exited().await;
+        while awaits_all && !self.tree.is_supervised() && !self.tree.survivors().is_empty() {
+            sleep(LOOK_FOR_OTHERS).await;
+        }
+    }
+
     /// Resolves when the direct child has exited, without reaping it. Cancel safe.
     #[cfg(target_os = "linux")]
     async fn exited(&mut self) {

@@ -94,7 +94,12 @@ pub(super) fn spawn(job: &Job, start: &Start<'_>) -> Result<Child, String> {
         } => {
             let mut command = Command::new(supervisor);
             let grace = job.grace.as_millis();
-            let numbers = [socket.as_raw_fd().to_string(), grace.to_string()];
+            let awaits_all = u8::from(job.awaits_all).to_string();
+            let numbers = [
+                socket.as_raw_fd().to_string(),
+                grace.to_string(),
+                awaits_all,
+            ];
             command.arg0("harness").arg(MODE).args(numbers);
             command.arg(job.limits.encode());
             command.arg(cgroup.unwrap_or(Path::new("-")));

@@ -47,8 +47,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 const LOOK_AT_LIMITS: Duration = Duration::from_millis(500);
 
 /// Does the supervisor's work with the arguments behind [`MODE`](super::keeper::MODE): the number of the
-/// inherited socket, the grace in milliseconds, the limits, the control group above or `-`, the sandbox, the
-/// program, its arguments. Returns the exit status of the process, which says
+/// inherited socket, the grace in milliseconds, whether all are awaited, the limits, the control group above or `-`, the
+/// sandbox, the program, its arguments. Returns the exit status of the process, which says
 /// nothing: what harness wants to know comes through the socket.
 pub(super) fn serve(args: impl Iterator<Item = OsString>) -> u8 {
     let Some(order) = Order::parse(args) else {
@@ -71,6 +71,7 @@ pub(super) fn serve(args: impl Iterator<Item = OsString>) -> u8 {
 struct Order {
     socket: UnixStream,
     grace: Duration,
+    awaits_all: bool,
     limits: Limits,
     cgroup: Option<PathBuf>,
     confined: Confined,
@@ -111,6 +112,7 @@ impl Order {
     fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Self> {
         let socket: RawFd = args.next()?.to_str()?.parse().ok()?;
         let grace: u64 = args.next()?.to_str()?.parse().ok()?;
+        let awaits_all = args.next()? == "1";
         let limits = Limits::decode(args.next()?.to_str()?)?;
         let cgroup = args.next().filter(|word| word != "-").map(PathBuf::from);
         let confined = Confined::parse(&mut args)?;
@@ -118,6 +120,7 @@ impl Order {
         Some(Self {
             socket: inherited(socket)?,
             grace: Duration::from_millis(grace),
+            awaits_all,
             limits,
             cgroup,
             confined,
@@ -155,6 +158,8 @@ struct Supervisor {
     heard: bool,
     signals: SignalFd,
     grace: Duration,
+    /// Whether what the command leaves behind is waited for.
+    awaits_all: bool,
     limits: Limits,
     group: Option<Group>,
     leader: Pid,
@@ -218,6 +223,7 @@ impl Supervisor {
             heard: true,
             signals,
             grace: order.grace,
+            awaits_all: order.awaits_all,
             limits: order.limits,
             group,
             leader,
@@ -234,13 +240,14 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Until the command has ended or must be killed.
+    /// Until the command has ended, with all that it left if that is awaited, or must be killed.
     fn watch(&mut self) {
         loop {
             self.reap();
             let now = Instant::now();
             let over = self.deadline.is_some_and(|deadline| deadline <= now);
-            if self.ending.is_some() || over || self.killing {
+            let has_ended = self.ending.is_some() && !(self.awaits_all && has_children());
+            if has_ended || over || self.killing {
                 return;
             }
             self.look_at_limits(now);
@@ -256,6 +263,11 @@ impl Supervisor {
 
     /// Asks the command to end.
     fn ask(&self) {
+        if self.ending.is_some() {
+            // Its number may be somebody else's by now.
+            signal_each(&descendants(), Signal::SIGTERM);
+            return;
+        }
         if !self.is_wrapped {
             // An error says that nobody is left there.
             let _ = killpg(self.leader, Signal::SIGTERM);

@@ -41,6 +41,7 @@ impl Bench {
             timeout: Duration::from_secs(120),
             idle_timeout: None,
             grace: Duration::from_secs(60),
+            awaits_all: false,
             token: format!("test-{}-{unique}", std::process::id()),
             keeper: Keeper::Groups,
             limits: Limits::default(),
@@ -175,6 +176,27 @@ fn who_ignores_term_is_killed_after_the_grace() {
     };
     let finished = stop_when_ready(job);
     assert_eq!(finished.ending, Ending::Stopped);
+    assert!(!alive(bench.noted_pid("pid"), None, None));
+}
+
+#[test]
+fn all_that_was_started_is_awaited_where_that_is_asked_for_but_not_for_ever() {
+    let bench = Bench::new();
+    let later = "while kill -0 $$ 2>/dev/null; do sleep 0.02; done; sleep 0.3; echo told >later";
+    let job = Job {
+        awaits_all: true,
+        ..bench.job(&format!("({later}) & exit 3"))
+    };
+    let finished = finish(job);
+    assert_eq!(finished.ending, Ending::Exited { code: 3 });
+    assert_eq!(finished.leftovers, 0);
+    assert!(bench.path("later").exists());
+    let job = Job {
+        awaits_all: true,
+        timeout: Duration::from_millis(200),
+        ..bench.job("(while :; do sleep 1000; done) & echo $! >pid")
+    };
+    assert_eq!(finish(job).ending, Ending::TimedOut);
     assert!(!alive(bench.noted_pid("pid"), None, None));
 }
 

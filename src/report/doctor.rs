@@ -5,6 +5,7 @@
 use super::agents::{AgentHere, CHECK};
 use super::rehearsal::Tried;
 use super::text::{escaped, some};
+use crate::model::{Problem, Severity};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -60,11 +61,26 @@ impl Checkup {
         self.agents = agents;
     }
 
-    /// Takes in how the commands of the project went on what features build on.
-    pub fn hear_of_base(&mut self, tried: &[Tried]) {
+    /// Takes in how the commands of the project went on what features build on, or why they could not be tried.
+    pub fn hear_of_base(&mut self, tried: Result<&[Tried], &[Problem]>) {
+        const VERIFY: &str = "verify";
         self.checks
-            .push(("verify", "the project's commands on what features build on"));
-        self.findings.extend(tried.iter().map(Tried::finding));
+            .push((VERIFY, "the project's commands on what features build on"));
+        match tried {
+            Ok(tried) => self.findings.extend(tried.iter().map(Tried::finding)),
+            Err(problems) => {
+                let problems = problems
+                    .iter()
+                    .filter(|one| one.severity == Severity::Error);
+                self.findings.extend(problems.map(|problem| Finding {
+                    check: VERIFY,
+                    urgency: Urgency::Error,
+                    what: format!("they were not tried: {problem}"),
+                    remedy: problem.help.clone().unwrap_or_default(),
+                    fixable: false,
+                }));
+            }
+        }
     }
 
     /// Whether something is to be put right.

@@ -8,7 +8,7 @@ use super::text::{elapsed, reason, rfc3339, shown, some};
 use super::words::{account_words, command, stage_name};
 use crate::config::Occasion;
 use crate::core::{AccountView, FeatureView, Stage, View};
-use crate::model::{Event, Finding, Record, Slug, Stamp};
+use crate::model::{Event, Finding, Record, RunId, Slug, Stamp};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -29,6 +29,7 @@ pub struct Notification {
     pub title: String,
     /// The rest.
     pub text: String,
+    run: String,
     feature: Option<(Slug, &'static str)>,
     command: Option<String>,
     codes: Vec<u8>,
@@ -53,12 +54,11 @@ pub fn occasion(event: &Event) -> Option<Occasion> {
 }
 
 impl Notification {
-    /// What is told of a fact, seen in the picture `view`, which may be younger; `None`: it is not worth telling, or not
-    /// so any more.
+    /// What is told of a fact of a run, seen in the picture `view`, which may be younger; `None`: it is not worth
+    /// telling, or not so any more.
     #[must_use]
-    pub fn of(record: &Record, view: &View, at: Stamp) -> Option<Self> {
+    pub fn of(record: &Record, run: &RunId, view: &View, at: Stamp) -> Option<Self> {
         let occasion = occasion(&record.event)?;
-        let run = view.run.as_ref()?;
         let told = match &record.event {
             Event::RunStarted { .. } => {
                 let open = view.features.iter().filter(|f| f.stage != Stage::Merged);
@@ -87,22 +87,29 @@ impl Notification {
             Event::RunEnded { codes, .. } => finished(view, codes, at),
             _ => return None,
         };
-        Some(Self {
-            id: format!("{}-{}", run.id, record.seq),
-            ..told
-        })
+        Some(told.in_run(run, &record.seq.to_string()))
+    }
+
+    /// That a run could not go on, and ends with this code.
+    #[must_use]
+    pub fn broken_off(run: &RunId, code: u8, why: &str, now: Stamp) -> Self {
+        let text = format!("{}; {}", shown(why, TEXT_COLUMNS), code_meaning(code));
+        let told = Self::new(Occasion::Finished, now, "the run broke off", text);
+        Self {
+            codes: vec![code],
+            ..told.in_run(run, "broken-off")
+        }
     }
 
     /// That an account cannot be used.
     #[must_use]
-    pub fn of_account(account: &AccountView, run: &str, now: Stamp) -> Self {
+    pub fn of_account(account: &AccountView, run: &RunId, now: Stamp) -> Self {
         let (text, _) = account_words(account, now);
         let until = account.until.map_or(0, |until| until.0);
-        let title = format!("the account {} cannot be used", shown(&account.name, 40));
-        Self {
-            id: format!("{run}-{}-{until}", shown(&account.name, 40)),
-            ..Self::new(Occasion::Limit, now, title, text)
-        }
+        let name = shown(&account.name, 40);
+        let title = format!("the account {name} cannot be used");
+        let told = Self::new(Occasion::Limit, now, title, text);
+        told.in_run(run, &format!("{name}-{until}"))
     }
 
     fn new(occasion: Occasion, at: Stamp, title: impl AsRef<str>, text: impl Into<String>) -> Self {
@@ -112,9 +119,18 @@ impl Notification {
             at,
             title: shown(title.as_ref(), TITLE_COLUMNS),
             text: text.into(),
+            run: String::new(),
             feature: None,
             command: None,
             codes: Vec::new(),
+        }
+    }
+
+    fn in_run(self, run: &RunId, what: &str) -> Self {
+        Self {
+            id: format!("{}-{what}", run.0),
+            run: run.0.clone(),
+            ..self
         }
     }
 
@@ -126,7 +142,7 @@ impl Notification {
 
     /// `{"schema":"harness.notification","version":1,…}`: fields are added, never renamed.
     #[must_use]
-    pub fn json(&self, repository: &Path, run: &str) -> Value {
+    pub fn json(&self, repository: &Path) -> Value {
         let (feature, stage) = self.feature.as_ref().map_or((None, None), |(slug, stage)| {
             (Some(slug.as_str()), Some(*stage))
         });
@@ -138,7 +154,7 @@ impl Notification {
             "at": rfc3339(self.at),
             "at_ms": self.at.0,
             "repository": shown(&repository.display().to_string(), usize::MAX),
-            "run": run,
+            "run": self.run,
             "title": self.title,
             "text": self.text,
             "feature": feature,
@@ -199,7 +215,8 @@ mod tests {
     }
 
     fn told(event: Event, view: &View) -> Option<Notification> {
-        Notification::of(&record(event), view, Stamp(1_790_000_000_000))
+        let run = RunId(view.run.as_ref().unwrap().id.clone());
+        Notification::of(&record(event), &run, view, Stamp(1_790_000_000_000))
     }
 
     #[test]
@@ -213,7 +230,7 @@ mod tests {
         let mut view = view_of(vec![blocked]);
         let one = told(asks(), &view).unwrap();
         assert_eq!(one.title, "billing needs you: blocked");
-        let json = one.json(Path::new("/home/me/shop"), "r1");
+        let json = one.json(Path::new("/home/me/shop"));
         assert_eq!(json["kind"], "needs_human");
         assert_eq!(json["id"], "20261123-221530-4f2a-17");
         assert_eq!(
@@ -242,7 +259,7 @@ mod tests {
         let one = told(ended(), &view).unwrap();
         assert_eq!(one.title, "the run has ended: 1 feature needs you");
         assert!(one.text.contains("2 open; "), "{}", one.text);
-        assert_eq!(one.json(Path::new("/x"), "r")["codes"], json!([4]));
+        assert_eq!(one.json(Path::new("/x"))["codes"], json!([4]));
     }
 
     #[test]
@@ -254,7 +271,7 @@ mod tests {
             code: 0,
             codes: vec![0],
         };
-        let json = told(ended, &view).unwrap().json(Path::new("/x"), "r");
+        let json = told(ended, &view).unwrap().json(Path::new("/x"));
         let names = |value: &Value| {
             value
                 .as_object()

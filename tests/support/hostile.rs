@@ -149,6 +149,7 @@ impl Bench {
             timeout: Duration::from_secs(120),
             idle_timeout: None,
             grace: Duration::from_millis(200),
+            awaits_all: false,
             token: String::new(),
             keeper,
             limits: Limits::default(),

@@ -26,7 +26,16 @@ pub(super) struct Part {
     /// Commands that check it.
     pub(super) verify: Vec<String>,
     /// What those make, and git should ignore.
-    pub(super) made: Vec<&'static str>,
+    pub(super) made: Vec<Made>,
+}
+
+/// Something that is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Made {
+    /// Where, below the root.
+    pub(super) dir: PathBuf,
+    /// Its name on a line of `.gitignore`; `**/` before it: at any depth.
+    pub(super) name: &'static str,
 }
 
 /// Every part that says how it is checked: the root, and those below it that it does not speak for.
@@ -94,18 +103,25 @@ fn of_dir(root: &Path, dir: &Path) -> Vec<Part> {
     }
     for part in &mut parts {
         part.dir = dir.to_owned();
+        for made in &mut part.made {
+            made.dir = dir.components().chain(made.dir.components()).collect();
+        }
     }
     parts
 }
 
 fn part(what: impl Into<String>, setup: &[&str], verify: &[&str], made: &[&'static str]) -> Part {
     let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+    let made = made.iter().map(|name| Made {
+        dir: PathBuf::new(),
+        name,
+    });
     Part {
         dir: PathBuf::new(),
         what: what.into(),
         setup: owned(setup),
         verify: owned(verify),
-        made: made.to_vec(),
+        made: made.collect(),
     }
 }
 
@@ -130,10 +146,36 @@ impl Here {
         text.unwrap_or_default()
     }
 
-    fn ends_with(&self, ending: &str) -> bool {
+    /// A lock that is not there: making ready writes one, and each feature would bring its own.
+    fn lacks(&self, lock: &'static str) -> Option<&'static str> {
+        (!self.has(lock)).then_some(lock)
+    }
+
+    /// Whether a file here is named so, or ends so.
+    fn has_any(&self, endings: &[&str]) -> bool {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
         let mut names = entries.map(|entry| entry.file_name());
-        names.any(|name| name.to_string_lossy().ends_with(ending))
+        names.any(|name| {
+            let name = name.to_string_lossy();
+            endings.iter().any(|ending| name.ends_with(ending))
+        })
+    }
+
+    /// What is made in each project that stands here or below: where there is such a file.
+    fn in_projects(&self, files: &[&str], made: &[&'static str]) -> Vec<Made> {
+        let below = directories(&self.path, DEPTH).into_iter();
+        let dirs = std::iter::once(PathBuf::new()).chain(below);
+        let projects = dirs.filter(|dir| {
+            let path = self.path.join(dir);
+            Here { path }.has_any(files)
+        });
+        let all = projects.flat_map(|dir| {
+            made.iter().map(move |name| Made {
+                dir: dir.clone(),
+                name,
+            })
+        });
+        all.collect()
     }
 }
 
@@ -171,7 +213,7 @@ fn rust(here: &Here) -> Option<Part> {
     } else {
         "cargo test"
     };
-    Some(part("Rust (Cargo.toml)", &[], &[verify], &["target"]))
+    Some(part("Rust (Cargo.toml)", &[], &[verify], &["target/"]))
 }
 
 fn node(here: &Here) -> Option<Part> {
@@ -180,7 +222,7 @@ fn node(here: &Here) -> Option<Part> {
         .then(|| here.text("package.json"))?;
     let package: Value = serde_json::from_str(&text).ok()?;
     let named = package["packageManager"].as_str().unwrap_or_default();
-    let named = named.split('@').next().unwrap_or_default();
+    let (named, version) = named.split_once('@').unwrap_or((named, ""));
     let classic = here.text("yarn.lock").contains("# yarn lockfile v1");
     let locks = [
         ("pnpm", "pnpm-lock.yaml", "pnpm install --frozen-lockfile"),
@@ -203,10 +245,20 @@ fn node(here: &Here) -> Option<Part> {
         .clone()
         .find(|(manager, ..)| *manager == named)
         .or(locked.clone().next());
+    let mut made = vec!["**/node_modules/"];
     let (manager, setup) = match lock {
-        Some((manager, _, setup)) => (*manager, (*setup).to_owned()),
-        None if ["pnpm", "yarn", "bun"].contains(&named) => (named, format!("{named} install")),
-        None => ("npm", "npm install".to_owned()),
+        Some((manager, _, setup)) => (*manager, *setup),
+        // Each feature would bring a lock of its own.
+        None => match named {
+            "pnpm" => (named, "pnpm install --no-lockfile"),
+            "yarn" if version.starts_with("1.") => (named, "yarn install --no-lockfile"),
+            "yarn" => {
+                made.push("yarn.lock");
+                (named, "yarn install")
+            }
+            "bun" => (named, "bun install --no-save"),
+            _ => ("npm", "npm install --no-package-lock"),
+        },
     };
     let scripts = package["scripts"].as_object();
     let is_real = |name: &&str| {
@@ -223,18 +275,24 @@ fn node(here: &Here) -> Option<Part> {
     let verify: Vec<&str> = verify.iter().map(String::as_str).collect();
     Some(part(
         format!("JavaScript (package.json, {manager})"),
-        &[&setup],
+        &[setup],
         &verify,
-        &["node_modules"],
+        &made,
     ))
 }
 
 fn deno(here: &Here) -> Option<Part> {
     let file = here.first(&["deno.json", "deno.jsonc"])?;
-    Some(part(format!("Deno ({file})"), &[], &["deno test"], &[]))
+    let test = match here.has("deno.lock") {
+        true => "deno test",
+        false => "deno test --no-lock",
+    };
+    Some(part(format!("Deno ({file})"), &[], &[test], &[]))
 }
 
 fn python(here: &Here) -> Option<Part> {
+    const CACHE: &str = "**/__pycache__/";
+    const EGG: &str = "**/*.egg-info/";
     let files = [
         "pyproject.toml",
         "tox.ini",
@@ -247,7 +305,7 @@ fn python(here: &Here) -> Option<Part> {
     let what = |with: &str| format!("Python ({file}, {with})");
     let project = here.text("pyproject.toml");
     if here.has("tox.ini") || project.contains("[tool.tox") {
-        return Some(part(what("tox"), &[], &["tox"], &[".tox"]));
+        return Some(part(what("tox"), &[], &["tox"], &[".tox/", CACHE, EGG]));
     }
     let all = files.iter().map(|name| here.text(name)).collect::<String>();
     let has_pytest =
@@ -272,7 +330,7 @@ fn python(here: &Here) -> Option<Part> {
                 what(manager),
                 &[setup],
                 &[&format!("{run}{test}")],
-                &[".venv"],
+                &[".venv/", CACHE, EGG],
             ));
         }
     }
@@ -298,7 +356,7 @@ fn python(here: &Here) -> Option<Part> {
         what(if has_pytest { "pytest" } else { "unittest" }),
         setup,
         &[&verify],
-        &[".venv", "__pycache__"],
+        &[".venv/", CACHE, EGG],
     ))
 }
 
@@ -325,20 +383,20 @@ fn jvm(here: &Here) -> Option<Part> {
         } else {
             "gradle check"
         };
-        return Some(part(
-            format!("Gradle ({file})"),
-            &[],
-            &[verify],
-            &["build", ".gradle"],
-        ));
+        let builds = here.in_projects(&["build.gradle", "build.gradle.kts"], &["build/"]);
+        let mut found = part(format!("Gradle ({file})"), &[], &[verify], &[".gradle/"]);
+        found.made.extend(builds);
+        return Some(found);
     }
     let verify = if here.has("mvnw") {
         "./mvnw -B verify"
     } else {
         "mvn -B verify"
     };
-    here.has("pom.xml")
-        .then(|| part("Maven (pom.xml)", &[], &[verify], &["target"]))
+    here.has("pom.xml").then(|| Part {
+        made: here.in_projects(&["pom.xml"], &["target/"]),
+        ..part("Maven (pom.xml)", &[], &[verify], &[])
+    })
 }
 
 fn ruby(here: &Here) -> Option<Part> {
@@ -349,26 +407,28 @@ fn ruby(here: &Here) -> Option<Part> {
     } else {
         "bundle exec rake test"
     };
-    is_ruby.then(|| part("Ruby (Gemfile)", &["bundle install"], &[verify], &[]))
+    is_ruby.then(|| {
+        let made = Vec::from_iter(here.lacks("Gemfile.lock"));
+        part("Ruby (Gemfile)", &["bundle install"], &[verify], &made)
+    })
 }
 
 fn elixir(here: &Here) -> Option<Part> {
     let is_mix = here.has("mix.exs");
     is_mix.then(|| {
-        part(
-            "Elixir (mix.exs)",
-            &["mix deps.get"],
-            &["mix test"],
-            &["_build", "deps"],
-        )
+        let made = ["_build/", "deps/"].into_iter();
+        let made: Vec<&str> = made.chain(here.lacks("mix.lock")).collect();
+        part("Elixir (mix.exs)", &["mix deps.get"], &["mix test"], &made)
     })
 }
 
 fn dotnet(here: &Here) -> Option<Part> {
-    let is_dotnet = [".sln", ".slnx", ".csproj", ".fsproj"]
-        .iter()
-        .any(|ending| here.ends_with(ending));
-    is_dotnet.then(|| part(".NET", &[], &["dotnet test"], &["bin", "obj"]))
+    const PROJECT: &[&str] = &[".csproj", ".fsproj", ".vbproj"];
+    let is_dotnet = here.has_any(&[".sln", ".slnx"]) || here.has_any(PROJECT);
+    is_dotnet.then(|| Part {
+        made: here.in_projects(PROJECT, &["bin/", "obj/"]),
+        ..part(".NET", &[], &["dotnet test"], &[])
+    })
 }
 
 fn php(here: &Here) -> Option<Part> {
@@ -380,11 +440,13 @@ fn php(here: &Here) -> Option<Part> {
         true => &[],
         false => &["composer test"],
     };
+    let made = ["vendor/"].into_iter();
+    let made: Vec<&str> = made.chain(here.lacks("composer.lock")).collect();
     Some(part(
         "PHP (composer.json)",
         &["composer install --no-interaction"],
         verify,
-        &["vendor"],
+        &made,
     ))
 }
 
@@ -405,34 +467,6 @@ pub(super) fn specs(root: &Path) -> Option<PathBuf> {
         .into_iter()
         .max_by_key(|(dir, count)| (*count, std::cmp::Reverse(dir.clone())));
     most.map(|(dir, _)| dir)
-}
-
-/// Lines that `.gitignore` lacks, so that nothing is committed that setting up has made.
-pub(super) fn unignored(root: &Path, parts: &[Part]) -> Vec<String> {
-    let here = |dir: &Path| Here {
-        path: root.join(dir),
-    };
-    let mut missing: Vec<String> = Vec::new();
-    for part in parts {
-        let text =
-            here(Path::new("")).text(".gitignore") + "\n" + &here(&part.dir).text(".gitignore");
-        let named = |name: &str| {
-            let mut lines = text.lines();
-            lines.any(|line| {
-                line.trim()
-                    .trim_end_matches("/*")
-                    .trim_matches('/')
-                    .rsplit('/')
-                    .next()
-                    == Some(name)
-            })
-        };
-        let lacking = part.made.iter().filter(|name| !named(name));
-        missing.extend(lacking.map(|name| format!("{name}/")));
-    }
-    missing.sort();
-    missing.dedup();
-    missing
 }
 
 /// The file that tells agents about the project.
@@ -504,7 +538,11 @@ mod tests {
             &["yarn install"],
             &[],
         ),
-        (&[("package.json", EMPTY)], &["npm install"], &[]),
+        (
+            &[("package.json", EMPTY)],
+            &["npm install --no-package-lock"],
+            &[],
+        ),
         (
             &[("pyproject.toml", "[tool.pytest]\n"), ("uv.lock", "")],
             &["uv sync --locked"],
@@ -593,18 +631,5 @@ mod tests {
         ];
         assert_eq!(found(docs), Some("docs/specs".into()));
         assert_eq!(found(&[("README", "")]), None);
-    }
-
-    #[test]
-    fn what_is_made_and_not_ignored_is_named() {
-        let node = ("package.json", "{}");
-        let lacks = |files: Files<'_>| {
-            let dir = tree(files);
-            unignored(dir.path(), &parts(dir.path()))
-        };
-        assert_eq!(lacks(&[node]), ["node_modules/"]);
-        for line in ["node_modules", "/node_modules/", "**/node_modules/*"] {
-            assert!(lacks(&[node, (".gitignore", line)]).is_empty(), "{line}");
-        }
     }
 }

@@ -3,19 +3,23 @@
 //! It shows what it is about to write. A file that is there is only ever added to, and only with a person's consent.
 
 mod detect;
+mod ignore;
+mod write;
 
 use super::args::InitArgs;
 use super::{Desk, desk::Failure, out};
 use crate::agent;
 use crate::config::{Kind, Profile};
-use crate::driver::DriverError;
-use crate::model::escaped;
+use crate::driver::Place;
+use crate::model::{Problem, escaped};
 use detect::Part;
+use ignore::Lacking;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
+use write::Draft;
 
 const SPEC: &str = "\
 ---
@@ -39,22 +43,20 @@ them in a git worktree of its own: do what its prompt says, change nothing outsi
 harness.
 ";
 
-/// A file that is about to be written.
-struct Draft {
-    name: String,
-    /// What is added; all of it, where nothing is there yet.
-    text: String,
-    /// Whether there is a file that this is added to.
-    is_there: bool,
-}
-
 pub(super) fn init(desk: &Desk, args: &InitArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let root = place.repo.root();
+    let file = config_file(desk, root)?;
+    if place.repo.is_entered_by_link() {
+        out::out(&format!(
+            "this is a linked worktree; what counts is the main checkout, {}\n",
+            escaped(&root.display().to_string())
+        ));
+    }
     let parts = detect::parts(root);
     let agents = agents(desk, root);
     out::out(&found(&parts, &agents));
-    let drafts = drafts(root, args, &parts, &agents)?;
+    let drafts = drafts(&place, args, (&parts, &agents), &file)?;
     for draft in &drafts {
         out::out(&shown(draft));
     }
@@ -67,19 +69,20 @@ pub(super) fn init(desk: &Desk, args: &InitArgs) -> Result<u8, Failure> {
         out::out("nothing is written\n");
         return Ok(0);
     }
-    for draft in &drafts {
-        if draft.is_there && !args.yes && !asks {
-            out::out(&format!(
-                "{} is left as it is; `harness init --yes` adds to it\n",
-                draft.name
-            ));
-            continue;
-        }
-        write(root, draft)?;
-        out::out(&format!("wrote {}\n", draft.name));
+    let (drafts, left): (Vec<Draft>, Vec<Draft>) = drafts
+        .into_iter()
+        .partition(|draft| !draft.is_there || args.yes || asks);
+    for draft in left {
+        out::out(&format!(
+            "{} is left as it is; `harness init --yes` adds to it\n",
+            escaped(&draft.name)
+        ));
+    }
+    for draft in write::write(root, &drafts)? {
+        out::out(&format!("wrote {}\n", escaped(&draft.name)));
     }
     let specs = detect::specs(root).unwrap_or_else(|| "specs".into());
-    out::out(&next(&parts, &agents, &specs));
+    out::out(&next(&parts, &agents, &specs, &file));
     Ok(0)
 }
 
@@ -112,28 +115,37 @@ fn found(parts: &[Part], agents: &[Kind]) -> String {
     text
 }
 
+/// Where the configuration is to stand, as seen from the root.
+fn config_file(desk: &Desk, root: &Path) -> Result<String, Failure> {
+    let Some(file) = &desk.config_file else {
+        return Ok("harness.yaml".to_owned());
+    };
+    let path = std::path::absolute(file).map_err(anyhow::Error::new)?;
+    let path = path.strip_prefix(root).unwrap_or(&path);
+    match path.to_str() {
+        Some(path) => Ok(path.to_owned()),
+        None => Err(Problem::error("the name of the configuration file is not UTF-8").into()),
+    }
+}
+
 fn drafts(
-    root: &Path,
+    place: &Place,
     args: &InitArgs,
-    parts: &[Part],
-    agents: &[Kind],
+    (parts, agents): (&[Part], &[Kind]),
+    file: &str,
 ) -> Result<Vec<Draft>, Failure> {
+    let root = place.repo.root();
     let mut drafts = Vec::new();
-    let is_there = |name: &str| fs::symlink_metadata(root.join(name)).is_ok();
     let mut fresh = |name: &str, text: String| {
-        if is_there(name) {
+        if fs::symlink_metadata(root.join(name)).is_ok() {
+            let name = escaped(name);
             out::out(&format!("{name} is there already; left as it is\n"));
         } else {
-            let (name, is_there) = (name.to_owned(), false);
-            drafts.push(Draft {
-                name,
-                text,
-                is_there,
-            });
+            drafts.push(Draft::fresh(name, text));
         }
     };
     let specs = detect::specs(root);
-    fresh("harness.yaml", config(parts, agents, specs.as_deref()));
+    fresh(file, config(parts, agents, specs.as_deref()));
     if args.example {
         let dir = specs.as_deref().unwrap_or(Path::new("specs"));
         fresh(
@@ -141,48 +153,42 @@ fn drafts(
             SPEC.to_owned(),
         );
     }
-    let missing = detect::unignored(root, parts);
-    if !missing.is_empty() {
-        drafts.push(added(root, ".gitignore", &(missing.join("\n") + "\n"))?);
+    let lacking = ignore::lacking(place, parts)?;
+    out::out(&kept(&lacking));
+    if !lacking.lines.is_empty() {
+        let text = lacking.lines.join("\n") + "\n";
+        drafts.push(Draft::added(root, ".gitignore", &text)?);
     }
     if args.instructions {
         let name = detect::instructions(root).unwrap_or("AGENTS.md");
-        let draft = added(root, name, SECTION)?;
-        let known = fs::read_to_string(root.join(name)).unwrap_or_default();
-        if !known.contains("HARNESS_OUTBOX") {
+        let draft = Draft::added(root, name, SECTION)?;
+        let known = fs::read(root.join(name)).unwrap_or_default();
+        if !String::from_utf8_lossy(&known).contains("HARNESS_OUTBOX") {
             drafts.push(draft);
         }
     }
     Ok(drafts)
 }
 
-/// What is added to a file, on lines of its own.
-fn added(root: &Path, name: &str, text: &str) -> Result<Draft, Failure> {
-    let path = root.join(name);
-    let known = match fs::read_to_string(&path) {
-        Ok(known) => Some(known),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(source) => {
-            return Err(DriverError::Io {
-                act: "read",
-                path,
-                source,
-            }
-            .into());
-        }
-    };
-    let text = match &known {
-        None => text.trim_start().to_owned(),
-        Some(known) if known.is_empty() || known.ends_with('\n') => {
-            text.strip_prefix('\n').unwrap_or(text).to_owned()
-        }
-        Some(_) => format!("\n{}", text.strip_prefix('\n').unwrap_or(text)),
-    };
-    Ok(Draft {
-        name: name.to_owned(),
-        text,
-        is_there: known.is_some(),
-    })
+/// What a person should know about the lines of `.gitignore`.
+fn kept(lacking: &Lacking) -> String {
+    let mut text = String::new();
+    for (line, file) in &lacking.refused {
+        let (line, file) = (escaped(line), escaped(&file.display().to_string()));
+        let _ = writeln!(
+            text,
+            "not added to .gitignore: {line}, since {file} is tracked"
+        );
+    }
+    for lock in lacking.lines.iter().filter(|line| !line.ends_with('/')) {
+        let _ = writeln!(
+            text,
+            "{} is not committed, so each feature would bring its own: it is ignored until you commit one and take the \
+             line out of .gitignore",
+            escaped(lock.trim_start_matches('/'))
+        );
+    }
+    text
 }
 
 /// The lines that a file gains, as a diff shows them.
@@ -207,27 +213,6 @@ fn agreed() -> Result<bool, Failure> {
     let answer = answer.trim().to_lowercase();
     // The end of the input is no consent.
     Ok(read > 0 && matches!(answer.as_str(), "" | "y" | "yes"))
-}
-
-fn write(root: &Path, draft: &Draft) -> Result<(), Failure> {
-    let path = root.join(&draft.name);
-    let failed = |source| DriverError::Io {
-        act: "write",
-        path: path.clone(),
-        source,
-    };
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(failed)?;
-    }
-    let mut options = fs::OpenOptions::new();
-    let options = match draft.is_there {
-        true => options.append(true),
-        // Not over what came meanwhile.
-        false => options.write(true).create_new(true),
-    };
-    let mut file = options.open(&path).map_err(failed)?;
-    file.write_all(draft.text.as_bytes()).map_err(failed)?;
-    Ok(())
 }
 
 /// A harness.yaml of what was found.
@@ -303,22 +288,25 @@ fn at(part: &Part, command: &str) -> String {
     }
 }
 
-fn next(parts: &[Part], agents: &[Kind], specs: &Path) -> String {
+fn next(parts: &[Part], agents: &[Kind], specs: &Path, file: &str) -> String {
     let specs = escaped(&specs.display().to_string());
     let verify = match parts.iter().any(|part| !part.verify.is_empty()) {
-        true => "verify.commands was found out: see that it is what decides",
-        false => "in harness.yaml, verify.commands says how to check it",
+        true => "verify.commands was found out: see that it is what decides".to_owned(),
+        false => format!("in {}, verify.commands says how to check it", escaped(file)),
     };
     let feature = format!(
         "one directory a feature: {specs}/<name>/spec.md says what is wanted and when it is done"
     );
-    let agent = "in harness.yaml, `agent` and `agents` say who does the work, or install one of those it knows";
+    let agent = format!(
+        "in {}, `agent` and `agents` say who does the work, or install one of those it knows",
+        escaped(file)
+    );
     let run =
         "commit, then `harness plan`, `harness run --rehearse` and `harness run --parallel 4`";
-    let steps = [feature.as_str(), verify]
+    let steps = [feature, verify]
         .into_iter()
         .chain(agents.is_empty().then_some(agent))
-        .chain([run]);
+        .chain([run.to_owned()]);
     let mut text = "\nNext:\n".to_owned();
     for (n, step) in (1..).zip(steps) {
         let _ = writeln!(text, "{n}. {step}");

@@ -5,9 +5,9 @@
 use super::super::clock::wall_clock;
 use super::super::costs::charges;
 use super::super::machine::free_space;
-use super::super::notify;
 use super::super::preflight::survey;
 use super::super::rehearse::bytes_of;
+use super::super::tell;
 use super::{Found, Scene, finding};
 use crate::core::view;
 use crate::process;
@@ -133,7 +133,7 @@ pub(super) fn notify(scene: &Scene<'_>) -> Found {
     };
     let mut found = Vec::new();
     let env = std::env::vars_os().collect();
-    if let Err(error) = notify::check(&config.notify, &env) {
+    if let Err(error) = tell::check(&config.notify, &env) {
         let remedy = "set it where harness is started";
         found.push(finding("notify", Urgency::Error, error.to_string(), remedy));
     }

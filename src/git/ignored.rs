@@ -1,0 +1,31 @@
+//! What `.gitignore` says of the main checkout, and what one more line in it would say.
+//!
+//! git itself reads the lines, so that they mean what they mean. Reading only: this file never touches a work tree.
+
+use super::error::GitError;
+use super::repo::{Repo, to_path};
+use std::path::{Path, PathBuf};
+
+impl Repo {
+    /// Whether git would leave an untracked file at this path of the main checkout alone. What is not the
+    /// repository's (behind a link, in a submodule) it leaves alone as well.
+    ///
+    /// # Errors
+    /// git could not be run.
+    pub fn ignores(&self, path: &Path) -> Result<bool, GitError> {
+        let git = self.git().at(self.root());
+        let asked = git.call(["check-ignore", "-q", "--no-index", "--"]);
+        Ok(asked.arg(path).run()?.code != 1)
+    }
+
+    /// A tracked file that a line of the root's `.gitignore` would name, if there is one.
+    ///
+    /// # Errors
+    /// git failed.
+    pub fn tracked_by_line(&self, line: &str) -> Result<Option<PathBuf>, GitError> {
+        let git = self.git().at(self.root());
+        let listed = git.call(["ls-files", "-z", "--cached", "--ignored"]);
+        let listed = listed.arg(format!("--exclude={line}")).ok()?;
+        Ok(listed.fields().next().map(to_path))
+    }
+}
