@@ -245,6 +245,9 @@ fn mistakes_in_specs_are_told_with_place_and_remedy() {
         "open-front-matter",
         &["spec.md:1", "end it with"],
     );
+    let list = spec("depends_on: [auth\npriority: 1");
+    let parts = ["spec.md:3", "help: the `[` in line 2 is not closed"];
+    tells("a list", &list, 2, "bad-yaml", &parts);
     assert!(named.err.contains("`harness explain "), "{}", named.err);
 }
 

@@ -149,7 +149,7 @@ fn syntax(source: &Source, error: &serde_yaml::Error) -> Problem {
         let line = source.row(place.row);
         line.trim_start_matches(' ').starts_with('\t')
     });
-    match remedy(&text) {
+    match remedy(source, &text) {
         _ if tab => problem.help("indent with spaces; YAML allows no tabs there"),
         Some(help) => problem.help(help),
         None => problem,
@@ -157,12 +157,19 @@ fn syntax(source: &Source, error: &serde_yaml::Error) -> Problem {
 }
 
 /// What helps against what the YAML reader says. Where it began to read what it could not end, it says so behind it.
-fn remedy(text: &str) -> Option<String> {
+fn remedy(source: &Source, text: &str) -> Option<String> {
     let begun = text.split(" at line ").nth(2);
-    let line = begun.and_then(|place| place.split(' ').next());
-    let line = line.map_or_else(
+    let row = begun.and_then(|place| {
+        place
+            .split(' ')
+            .next()?
+            .parse::<usize>()
+            .ok()?
+            .checked_sub(1)
+    });
+    let line = row.map_or_else(
         || "before this".to_owned(),
-        |line| format!("in line {line}"),
+        |row| format!("in line {}", source.spot(Place { row, column: 0 }).line),
     );
     let open = |bracket: char, end: char| {
         format!(
