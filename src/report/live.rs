@@ -89,7 +89,7 @@ pub(super) fn lines(glance: &Glance<'_>, canvas: Canvas) -> Vec<String> {
             .unwrap_or(0)
             .min(SLUG_COLUMNS)
             .min(canvas.columns / 3),
-        tokens: canvas.columns >= NARROW && shown.iter().any(|f| used(f, glance) > 0),
+        tokens: canvas.columns >= NARROW && shown.iter().any(|f| glance.tokens(f) > 0),
         stage: canvas.columns >= NARROW,
     };
     let mut out: Vec<(Rank, Line)> = shown
@@ -151,12 +151,6 @@ struct Columns {
     stage: bool,
 }
 
-/// Tokens of all its iterations, that under way with what it has told.
-fn used(feature: &FeatureView, glance: &Glance<'_>) -> u64 {
-    let now = glance.used(&feature.slug).unwrap_or_default();
-    feature.usage.plus(now).tokens()
-}
-
 fn feature_line(feature: &FeatureView, glance: &Glance<'_>, columns: &Columns) -> Line {
     let live = glance.live.is_some();
     let stage = stage_shown(feature.stage, live);
@@ -173,7 +167,7 @@ fn feature_line(feature: &FeatureView, glance: &Glance<'_>, columns: &Columns) -
     }
     line = line.and(format!(" #{:<2} {time:>6}", feature.iteration), "");
     if columns.tokens {
-        let used = match used(feature, glance) {
+        let used = match glance.tokens(feature) {
             0 => String::new(),
             used => tokens(used),
         };

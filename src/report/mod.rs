@@ -67,7 +67,7 @@ pub use summary::summary;
 pub use table::{PlainNews, status_json, status_plain};
 pub use why::{why_json, why_text};
 
-use crate::core::View;
+use crate::core::{FeatureView, View};
 use crate::model::{Slug, Stamp, Usage};
 use std::collections::BTreeMap;
 
@@ -88,6 +88,12 @@ impl Glance<'_> {
     /// The last line of a running agent's output.
     fn words(&self, slug: &Slug) -> Option<&String> {
         self.heard.get(slug)?.words.as_ref()
+    }
+
+    /// Tokens of all iterations of a feature, of the one under way as far as it has told.
+    fn tokens(&self, feature: &FeatureView) -> u64 {
+        let now = self.used(&feature.slug).unwrap_or_default();
+        feature.usage.plus(now).tokens()
     }
 
     /// What the iteration under way has used, as far as that is known.

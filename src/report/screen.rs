@@ -46,10 +46,10 @@ pub fn rows(glance: &Glance<'_>) -> Vec<Row> {
     let (live, halted) = (glance.live.is_some(), glance.view.halt.is_some());
     let features = glance.view.features.iter();
     let rows = features.map(|feature| {
-        let output = glance.words.get(&feature.slug);
+        let output = glance.words(&feature.slug);
         let words = about(feature, halted, output, glance.now, WORDS_COLUMNS);
         let at_work = live && is_active(feature.stage);
-        let used = feature.usage.tokens();
+        let used = glance.tokens(feature);
         Row {
             slug: feature.slug.clone(),
             stage: feature.stage,

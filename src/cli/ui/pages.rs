@@ -22,7 +22,12 @@ pub(super) fn page(eyes: &Eyes<'_>, place: &Place, wanted: &Wanted) -> Option<Pa
     let seen = eyes.seen()?;
     let glance = seen.glance();
     if wanted.pane == Pane::Graph {
-        let text = graph_text(&graph(glance.view), GRAPH_COLUMNS, false);
+        let text = graph_text(
+            &graph(glance.view),
+            glance.live.is_some(),
+            GRAPH_COLUMNS,
+            false,
+        );
         return Some(of_lines("", &text, graph_look));
     }
     let Some(slug) = &wanted.slug else {
