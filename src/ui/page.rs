@@ -186,12 +186,12 @@ impl Reader {
         self.scroll(page.saturating_mul(pages));
     }
 
-    pub(super) fn to_begin(&mut self) {
+    pub(super) fn go_to_begin(&mut self) {
         self.top = 0;
         self.follows = self.grows && self.last_top() == 0;
     }
 
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn go_to_end(&mut self) {
         self.top = self.last_top();
         self.follows = self.grows;
     }
@@ -238,7 +238,7 @@ mod tests {
         reader.take(page(150));
         reader.lay(40, 10);
         assert_eq!(first(&reader), "line 140 has words");
-        reader.to_begin();
+        reader.go_to_begin();
         assert_eq!(
             (first(&reader).as_str(), reader.place().as_str()),
             ("line 0 has words", "0%")
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(first(&reader), "line 50 has words");
         reader.lay(0, 0);
         reader.lay(3, 2);
-        reader.to_end();
+        reader.go_to_end();
         assert!(reader.in_sight().count() == 2);
     }
 }

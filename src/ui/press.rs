@@ -159,8 +159,8 @@ impl Screen {
                 let reader = self.reader_mut();
                 match (pages, steps) {
                     (true, pages) => reader.turn(pages),
-                    (false, ALL_THE_WAY) => reader.to_end(),
-                    (false, steps) if steps == -ALL_THE_WAY => reader.to_begin(),
+                    (false, ALL_THE_WAY) => reader.go_to_end(),
+                    (false, steps) if steps == -ALL_THE_WAY => reader.go_to_begin(),
                     (false, rows) => reader.scroll(rows),
                 }
             }
