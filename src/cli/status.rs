@@ -11,11 +11,13 @@ use crate::learnings::Memory;
 use crate::model::{Problem, Slug, Stamp};
 use crate::report::{self, Bars, Glance, Heard, PlainNews};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Pause between two looks of `--watch`.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(300);
@@ -187,6 +189,11 @@ pub(super) fn watch(desk: &Desk, place: &Place, plain: bool) -> Result<Option<Se
         .enable_all()
         .build()
         .map_err(anyhow::Error::new)?;
+    // From before anything is seen: whoever leaves during a look leaves too.
+    let mut leaving = {
+        let _entered = runtime.enter();
+        leaving()
+    };
     let mut bars = Bars::new();
     let plain = plain || bars.is_hidden();
     let mut told = PlainNews::default();
@@ -213,28 +220,31 @@ pub(super) fn watch(desk: &Desk, place: &Place, plain: bool) -> Result<Option<Se
             bars.finish();
             return Ok(Some(seen));
         }
-        if runtime.block_on(told_to_end()) {
+        if runtime.block_on(told_to_end(&mut leaving)) {
             bars.finish();
             return Ok(None);
         }
     }
 }
 
-/// Waits until it is time to look again, or until somebody wants no more of it: the terminal is to be left clean then.
-async fn told_to_end() -> bool {
-    let signals = [
+/// The signals by which somebody wants no more of it.
+fn leaving() -> Vec<Signal> {
+    let kinds = [
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
     ];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals.map(signal) else {
-        tokio::time::sleep(LOOK_AGAIN).await;
-        return false;
-    };
+    kinds.into_iter().filter_map(|it| signal(it).ok()).collect()
+}
+
+/// Waits until it is time to look again, or until somebody wants no more of it: the terminal is to be left clean then.
+async fn told_to_end(leaving: &mut [Signal]) -> bool {
+    let told = poll_fn(|cx| {
+        let told = leaving.iter_mut().any(|it| it.poll_recv(cx).is_ready());
+        if told { Poll::Ready(()) } else { Poll::Pending }
+    });
     tokio::select! {
-        _ = interrupt.recv() => true,
-        _ = terminate.recv() => true,
-        _ = hangup.recv() => true,
+        () = told => true,
         () = tokio::time::sleep(LOOK_AGAIN) => false,
     }
 }
