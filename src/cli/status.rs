@@ -211,11 +211,13 @@ pub(super) fn watch(desk: &Desk, place: &Place, plain: bool) -> Result<Option<Se
         .enable_all()
         .build()
         .map_err(anyhow::Error::new)?;
+    // From before anything is seen: whoever leaves during a look leaves too.
+    // From before the first look: who leaves during it is heard, too.
+    let mut ends = runtime.block_on(Ends::listen())?;
     let mut bars = Bars::new();
     let plain = plain || bars.is_hidden();
     let mut told = PlainNews::default();
     let mut journal = Watch::of(place);
-    let mut ends = runtime.block_on(Ends::listen())?;
     loop {
         let (news, live) = journal.look()?;
         if !plain {
