@@ -82,7 +82,7 @@ fn code(error: Option<&DriverError>) -> u8 {
 fn hint(error: Option<&DriverError>) -> Option<&'static str> {
     match error? {
         DriverError::Held(Held::By(_)) => Some(
-            "`harness attach` shows a run and `harness stop` ends it; when it is over, try again",
+            "`harness status --watch` or `harness attach` shows it, `harness stop` ends it; then try again",
         ),
         DriverError::Journal(error) => Some(error.remedy()),
         DriverError::Broken(_) | DriverError::Memory(_) | DriverError::Io { .. } => {
