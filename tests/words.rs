@@ -393,7 +393,7 @@ fn who_comes_second_is_told_who_is_first_and_edits_in_the_way_are_named() {
         &second,
         9,
         "locked",
-        &["process ", "harness status --watch", "harness stop"],
+        &["process ", "harness status --watch", "`harness stop`"],
     );
     // An edit of the user's where the feature lands.
     site.write("README", "mine\n");

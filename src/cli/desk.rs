@@ -94,7 +94,7 @@ fn hint(error: Option<&DriverError>) -> Option<String> {
     let text = match error? {
         DriverError::Git(error) => return error.remedy(),
         DriverError::Held(Held::By(_)) => {
-            "`harness attach` shows a run and `harness stop` ends it; when it is over, try again"
+            "`harness status --watch` or `harness attach` shows it, `harness stop` ends it; then try again"
         }
         DriverError::Journal(error) => error.remedy(),
         DriverError::Broken(_) | DriverError::Memory(_) | DriverError::Io { .. } => {

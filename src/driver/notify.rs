@@ -74,7 +74,9 @@ impl Notifier {
                 run = Some(begun);
             }
             if record.seq <= seq {
-                then.apply(record);
+                if self.wants(Occasion::Limit) {
+                    then.apply(record);
+                }
             } else if let Some(run) = run.filter(|run| outlasts(&record.event, run, &now))
                 && let Some(note) = self.wanted(record, run, (state, &now))
             {
