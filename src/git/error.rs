@@ -164,7 +164,9 @@ impl GitError {
             Self::Unborn { .. } => "commit something on it first",
             Self::Detached {
                 operation: Some(_), ..
-            } => "end that, or name the branch to merge into: `--target`, or `target:` in harness.yaml",
+            } => {
+                "end that, or name the branch to merge into: `--target`, or `target:` in harness.yaml"
+            }
             Self::Detached { .. } => {
                 "check one out, or name the branch to merge into: `--target`, or `target:` in harness.yaml"
             }
