@@ -7,6 +7,7 @@ use super::Glance;
 use super::money;
 use super::status::queue_words;
 use super::steady::steady;
+use super::text::style::{BOLD, DIM, GREEN, RED, YELLOW};
 use super::text::{count, cut, elapsed, name_cut, padded, shown, tokens, width};
 use super::words::{
     about, account_words, command, forecast_words, is_active, stage_name, stage_shown,
@@ -22,12 +23,6 @@ const NARROW: usize = 60;
 const OTHER_LINES: usize = 4;
 /// Names in a row.
 const MOST_NAMED: usize = 3;
-
-const BOLD: &str = "1";
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const DIM: &str = "2";
 
 /// How much room there is, and what may be used in it.
 #[derive(Clone, Copy, Debug)]

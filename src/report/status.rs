@@ -5,6 +5,7 @@
 use super::Glance;
 use super::code::codes_text;
 use super::money;
+use super::text::style::{BOLD, GREEN, RED, YELLOW};
 use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, rfc3339, shown};
 use super::words::{
     about, account_words, asleep, command, contained, forecast_words, is_active, overall,
@@ -19,11 +20,6 @@ const MAX_ROWS: usize = 20;
 const MAX_FINDINGS: usize = 5;
 /// Up to this many merged features are listed.
 const MAX_MERGED: usize = 12;
-
-const BOLD: &str = "1";
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
 
 /// The page for a terminal `width` columns wide, with a final line end. Only the commands a person is
 /// to copy are never cut.

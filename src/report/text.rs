@@ -9,6 +9,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
 
+/// How a terminal is told to draw (SGR, ECMA-48).
+pub(super) mod style {
+    pub(in super::super) const BOLD: &str = "1";
+    pub(in super::super) const DIM: &str = "2";
+    pub(in super::super) const RED: &str = "31";
+    pub(in super::super) const GREEN: &str = "32";
+    pub(in super::super) const YELLOW: &str = "33";
+}
+
 /// On one line (runs of white space become one space), escaped, and at most `columns` wide.
 pub(super) fn shown(text: &str, columns: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
