@@ -6,7 +6,9 @@
 use super::decide_merge::{built, gated, landed, published, rewound, run_begins};
 use super::feature::Phase;
 use super::state::State;
-use crate::model::{Backlog, Command, Event, FeatureSpec, Input, Slug, WriteJob, Writing};
+use crate::model::{
+    Backlog, Command, Event, FeatureSpec, Input, ParkReason, Slug, WriteJob, Writing,
+};
 use std::collections::BTreeSet;
 
 /// The facts an input amounts to, given what is known. They must be journalled and applied in order.
@@ -196,8 +198,16 @@ fn looked(state: &State, backlog: Backlog) -> Vec<Event> {
                 None => arrived.contains(&slug),
             };
             // A landing that failed may have landed: then it is done by its merge, and has yet to be published.
-            let may_have_landed =
-                state.merging.infra > 0 && phase(state, &slug) == Some(&Phase::Queued);
+            let in_the_queue = matches!(
+                phase(state, &slug),
+                Some(
+                    Phase::Queued
+                        | Phase::Parked {
+                            why: ParkReason::Infra { .. }
+                        }
+                )
+            );
+            let may_have_landed = state.merging.infra > 0 && in_the_queue;
             if idle && !may_have_landed && !state.is_marker_going(&slug) {
                 events.push(Event::FoundDone { slug });
             }

@@ -1,5 +1,6 @@
 //! What people do: they write specs, and change their mind at any moment.
 
+use super::auditor::{Known, Where};
 use super::dice::Dice;
 use super::world::Sim;
 use super::{number, oid, slug};
@@ -176,10 +177,19 @@ impl Sim {
     }
 
     fn command(&mut self) -> Option<Deed> {
-        let names: Vec<Slug> = self.auditor.features.keys().cloned().collect();
+        let retries = self.dice.chance(50);
+        // Mostly for those who wait for it, at times for any.
+        let is_any = self.dice.chance(30);
+        let waits = |known: &Known| match retries {
+            true => known.halted(),
+            false => known.place == Where::Blocked,
+        };
+        let features = self.auditor.features.iter();
+        let meant = features.filter(|(_, known)| is_any || waits(known));
+        let names: Vec<Slug> = meant.map(|(slug, _)| slug.clone()).collect();
         let slug = self.dice.pick(&names)?;
         let answer = "blue".to_owned();
-        self.disk.inbox.push(match self.dice.chance(50) {
+        self.disk.inbox.push(match retries {
             true => Command::Retry { slug },
             false => Command::Unblock { slug, answer },
         });

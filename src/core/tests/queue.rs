@@ -173,6 +173,29 @@ fn a_marker_does_not_hide_a_landing_of_which_nobody_knows() {
 }
 
 #[test]
+fn nor_when_merging_was_given_up() {
+    let mut story = claimed(1, &["a"], batch(1));
+    story.green();
+    story.land(LandOutcome::Infra { why: "disk".into() });
+    while story.stage("a") == Stage::Queued {
+        story.now = story.now.plus_ms(60_000);
+        story.tell(Input::Tick);
+        let (attempt, ..) = story.asked().unwrap();
+        let why = "disk".to_owned();
+        let outcome = BuildOutcome::Infra { why };
+        story.tell(Input::Built { attempt, outcome });
+    }
+    assert_eq!(story.stage("a"), Stage::Parked);
+    let done = Some([slug("a")].into());
+    story.tell(Input::Looked(Backlog {
+        done,
+        ..Backlog::default()
+    }));
+    assert_eq!(story.stage("a"), Stage::Parked);
+    assert_ne!(exit_codes(&story.state), [0]);
+}
+
+#[test]
 fn a_conflict_goes_back_to_its_agent_and_keeps_its_age() {
     let mut story = claimed(3, &["a", "b", "c"], batch(4));
     story.merge_first();
