@@ -166,14 +166,19 @@ fn all_heard(desk: &Desk, place: &Place, state: &State, view: &View) -> BTreeMap
     };
     let heard = running.into_iter().filter_map(|running| {
         let slug = running.slug;
-        let (printed, is_whole) =
-            printed(&place.records(&slug, running.iteration).join("output.log"))?;
+        let output = place.records(&slug, running.iteration).join("output.log");
+        let (printed, is_whole) = printed(&output)?;
         let (words, used) = match kind_of(&slug) {
             Some(Kind::Command) | None => (last_line(&printed), None),
             Some(kind) => agent::glimpse(kind, &printed),
         };
         let used = used.filter(|_| is_whole);
-        Some((slug, Heard { words, used }))
+        let heard = Heard {
+            words,
+            used,
+            output,
+        };
+        Some((slug, heard))
     });
     heard.collect()
 }

@@ -3,7 +3,7 @@
 //! Only what a terminal is known to understand is sent to it; nothing is asked of it.
 
 use super::out;
-use crate::report::Terminal;
+use crate::report::{Terminal, file_link};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -18,6 +18,7 @@ pub(super) fn drawn_on(env: &BTreeMap<OsString, OsString>, colour: bool) -> Term
         rows,
         colour: colour && !is_dumb(env),
         progress: shows_progress(env),
+        links: knows_links(env) && std::io::stderr().is_terminal(),
     }
 }
 
@@ -52,7 +53,12 @@ fn shows_progress(env: &BTreeMap<OsString, OsString>) -> bool {
 }
 
 /// Whether stdout is a terminal that makes links of what is marked as such (`OSC 8`).
-pub(super) fn has_links(env: &BTreeMap<OsString, OsString>) -> bool {
+fn has_links(env: &BTreeMap<OsString, OsString>) -> bool {
+    knows_links(env) && out::is_terminal()
+}
+
+/// Whether this kind of terminal knows links.
+fn knows_links(env: &BTreeMap<OsString, OsString>) -> bool {
     let vte = env.get(&OsString::from("VTE_VERSION"));
     let vte = vte.and_then(|value| value.to_str()?.parse::<u32>().ok());
     let known = has(env, "WT_SESSION")
@@ -68,7 +74,7 @@ pub(super) fn has_links(env: &BTreeMap<OsString, OsString>) -> bool {
             "TERM_PROGRAM",
             &["iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper"],
         );
-    known && !is_dumb(env) && !is_behind_another(env) && out::is_terminal()
+    known && !is_dumb(env) && !is_behind_another(env)
 }
 
 /// The text with a link where it names a file for the first time, if the terminal knows links. The text must be safe for
@@ -76,7 +82,7 @@ pub(super) fn has_links(env: &BTreeMap<OsString, OsString>) -> bool {
 pub(super) fn linked(env: &BTreeMap<OsString, OsString>, text: String, file: &Path) -> String {
     let name = file.display().to_string();
     match has_links(env) && file.is_absolute() {
-        true => text.replacen(&name, &link(&name, &name), 1),
+        true => text.replacen(&name, &file_link(&name, &name), 1),
         false => text,
     }
 }
@@ -103,22 +109,10 @@ fn row_linked(row: &str, file_of: &impl Fn(&str) -> Option<PathBuf>) -> String {
     });
     match found {
         Some((name, rest, file)) => {
-            format!("  {} {rest}", link(&file.display().to_string(), name))
+            format!("  {} {rest}", file_link(&file.display().to_string(), name))
         }
         None => row.to_owned(),
     }
-}
-
-fn link(path: &str, text: &str) -> String {
-    let mut url = String::from("file://");
-    for byte in path.bytes() {
-        match byte {
-            b'/' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),
-            byte if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
-            byte => url.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    format!("\u{1b}]8;;{url}\u{1b}\\{text}\u{1b}]8;;\u{1b}\\")
 }
 
 #[cfg(test)]
@@ -138,14 +132,6 @@ mod tests {
         let able = env(&[("TERM_PROGRAM", "WezTerm"), ("WT_SESSION", "x")]);
         assert!(!has_links(&able) || out::is_terminal());
         assert!(!shows_progress(&able) || std::io::stderr().is_terminal());
-    }
-
-    #[test]
-    fn a_link_holds_no_character_that_ends_it() {
-        let expected =
-            "\u{1b}]8;;file:///my%20dir%1B/run.log\u{1b}\\/my dir\u{1b}/run.log\u{1b}]8;;\u{1b}\\";
-        let path = "/my dir\u{1b}/run.log";
-        assert_eq!(link(path, path), expected);
     }
 
     #[test]

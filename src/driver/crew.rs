@@ -152,15 +152,13 @@ impl Crew {
         asked.get_or_init(ask).await.clone()
     }
 
-    /// Keeps what an agent has told last.
-    pub(super) fn hear(&self, slug: &Slug, progress: Progress) {
+    /// Keeps what an agent has told last, in this iteration.
+    pub(super) fn hear(&self, slug: &Slug, iteration: u32, progress: Progress) {
         let mut all = self.heard.borrow_mut();
-        if !all.contains_key(slug) {
-            all.insert(slug.clone(), Heard::default());
-        }
-        let Some(heard) = all.get_mut(slug) else {
-            return;
-        };
+        let heard = all.entry(slug.clone()).or_insert_with(|| Heard {
+            output: self.place.records(slug, iteration).join("output.log"),
+            ..Heard::default()
+        });
         match progress {
             Progress::Line(line) => heard.words = Some(line),
             Progress::Tokens(used) => heard.used = Some(used),

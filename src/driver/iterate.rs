@@ -305,7 +305,10 @@ async fn call(
         version,
         session: job.session.clone(),
     };
-    agent::converse(call, stop, |progress| crew.hear(&job.slug, progress)).await
+    agent::converse(call, stop, |progress| {
+        crew.hear(&job.slug, job.number, progress);
+    })
+    .await
 }
 
 /// At most `columns` characters of `text`, cut between words where it can be.

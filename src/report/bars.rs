@@ -22,6 +22,8 @@ pub struct Terminal {
     pub colour: bool,
     /// Whether it shows how far something has come by itself, when it is told (`OSC 9;4`).
     pub progress: bool,
+    /// Whether it makes links of what is marked as such (`OSC 8`).
+    pub links: bool,
 }
 
 /// The live picture of `harness run` and `status --watch`, below what has been said.
@@ -80,6 +82,7 @@ impl Bars {
             columns: terminal.columns.saturating_sub(1).max(1),
             rows: terminal.rows,
             colour: terminal.colour,
+            links: terminal.links,
         };
         let text = live::lines(glance, canvas).join("\n");
         if terminal.progress {

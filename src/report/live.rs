@@ -8,12 +8,13 @@ use super::money;
 use super::status::queue_words;
 use super::steady::steady;
 use super::text::style::{BOLD, DIM, GREEN, RED, YELLOW};
-use super::text::{count, cut, elapsed, name_cut, padded, shown, tokens, width};
+use super::text::{count, cut, elapsed, file_link, name_cut, shown, tokens, width};
 use super::words::{
     about, account_words, command, forecast_words, is_active, stage_name, stage_shown,
 };
 use crate::core::{FeatureView, RunView, Stage, Wait, forecast};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Columns of a slug, at most.
 const SLUG_COLUMNS: usize = 32;
@@ -30,39 +31,61 @@ pub(super) struct Canvas {
     pub(super) columns: usize,
     pub(super) rows: usize,
     pub(super) colour: bool,
+    pub(super) links: bool,
 }
 
-/// Parts of a line, each in its colour.
-#[derive(Default)]
-struct Line(Vec<(String, &'static str)>);
+/// Some text in its colour, and the file it leads to.
+struct Part<'a> {
+    text: String,
+    colour: &'static str,
+    file: Option<&'a Path>,
+}
 
-impl Line {
+#[derive(Default)]
+struct Line<'a>(Vec<Part<'a>>);
+
+impl<'a> Line<'a> {
     fn of(text: impl Into<String>, colour: &'static str) -> Self {
-        Self(vec![(text.into(), colour)])
+        Self::default().and(text, colour)
     }
 
-    fn and(mut self, text: impl Into<String>, colour: &'static str) -> Self {
-        self.0.push((text.into(), colour));
+    fn and(self, text: impl Into<String>, colour: &'static str) -> Self {
+        self.leading(text, colour, None)
+    }
+
+    fn leading(
+        mut self,
+        text: impl Into<String>,
+        colour: &'static str,
+        file: Option<&'a Path>,
+    ) -> Self {
+        let text = text.into();
+        self.0.push(Part { text, colour, file });
         self
     }
 
     fn width(&self) -> usize {
-        self.0.iter().map(|(text, _)| width(text)).sum()
+        self.0.iter().map(|part| width(&part.text)).sum()
     }
 
     /// Cut to the canvas, with only what every terminal shows alike.
     fn drawn(self, canvas: Canvas) -> String {
         let mut left = canvas.columns;
         let mut out = String::new();
-        for (text, colour) in self.0 {
+        for Part { text, colour, file } in self.0 {
             let text = steady(&text);
             let is_cut = width(&text) > left;
-            let text = cut(&text, left);
+            let mut text = cut(&text, left);
             left -= width(&text).min(left);
-            match canvas.colour && !colour.is_empty() && !text.is_empty() {
-                true => out.push_str(&format!("\u{1b}[{colour}m{text}\u{1b}[0m")),
-                false => out.push_str(&text),
+            if !text.is_empty() {
+                if canvas.colour && !colour.is_empty() {
+                    text = format!("\u{1b}[{colour}m{text}\u{1b}[0m");
+                }
+                if let Some(file) = file.filter(|_| canvas.links) {
+                    text = file_link(&file.display().to_string(), &text);
+                }
             }
+            out.push_str(&text);
             if is_cut {
                 break;
             }
@@ -87,7 +110,7 @@ pub(super) fn lines(glance: &Glance<'_>, canvas: Canvas) -> Vec<String> {
         tokens: canvas.columns >= NARROW && shown.iter().any(|f| glance.tokens(f) > 0),
         stage: canvas.columns >= NARROW,
     };
-    let mut out: Vec<(Rank, Line)> = shown
+    let mut out: Vec<(Rank, Line<'_>)> = shown
         .iter()
         .map(|feature| (Rank::Feature, feature_line(feature, glance, &columns)))
         .collect();
@@ -100,7 +123,7 @@ pub(super) fn lines(glance: &Glance<'_>, canvas: Canvas) -> Vec<String> {
         ),
     ];
     let others = others.map(|(rank, line)| Some((rank, line?)));
-    let others: Vec<(Rank, Line)> = others.into_iter().flatten().collect();
+    let others: Vec<(Rank, Line<'_>)> = others.into_iter().flatten().collect();
     let has_room = others.len() < OTHER_LINES - 1;
     out.extend(others);
     let whole = overall_line(glance, canvas.columns);
@@ -129,7 +152,7 @@ enum Rank {
 }
 
 /// At most so many of the lines, in their order.
-fn fitted(mut lines: Vec<(Rank, Line)>, most: usize) -> impl Iterator<Item = Line> {
+fn fitted(mut lines: Vec<(Rank, Line<'_>)>, most: usize) -> impl Iterator<Item = Line<'_>> {
     while lines.len() > most {
         let ranks = lines.iter().enumerate();
         let Some((least, _)) = ranks.max_by_key(|(_, (rank, _))| *rank) else {
@@ -146,17 +169,17 @@ struct Columns {
     stage: bool,
 }
 
-fn feature_line(feature: &FeatureView, glance: &Glance<'_>, columns: &Columns) -> Line {
+fn feature_line<'a>(feature: &FeatureView, glance: &'a Glance<'_>, columns: &Columns) -> Line<'a> {
     let live = glance.live.is_some();
     let stage = stage_shown(feature.stage, live);
     let time = match live {
         true => elapsed(glance.now.since_ms(feature.since)),
         false => "-".to_owned(),
     };
-    let mut line = Line::of(
-        padded(&name_cut(feature.slug.as_str(), columns.slug), columns.slug),
-        BOLD,
-    );
+    let name = name_cut(feature.slug.as_str(), columns.slug);
+    let missing = " ".repeat(columns.slug.saturating_sub(width(&name)));
+    let output = glance.output(&feature.slug);
+    let mut line = Line::default().leading(name, BOLD, output).and(missing, "");
     if columns.stage || feature.stage != Stage::Working {
         line = line.and(format!("  {stage:<9}"), "");
     }
@@ -168,15 +191,15 @@ fn feature_line(feature: &FeatureView, glance: &Glance<'_>, columns: &Columns) -
         };
         line = line.and(format!(" {used:>6}"), DIM);
     }
-    let output = glance.words(&feature.slug);
+    let words = glance.words(&feature.slug);
     let halted = glance.view.halt.is_some();
     // Cut when it is drawn.
-    let words = about(feature, halted, output, glance.now, 400);
+    let words = about(feature, halted, words, glance.now, 400);
     line.and(format!("  {words}"), "")
 }
 
 /// What is on its way into the target: `merging: auth gating 12s · next: billing, search`.
-fn merging_line(glance: &Glance<'_>) -> Option<Line> {
+fn merging_line(glance: &Glance<'_>) -> Option<Line<'static>> {
     let features = glance.view.features.iter();
     let (mut tried, mut queued) = (Vec::new(), Vec::new());
     for feature in features {
@@ -203,7 +226,7 @@ fn merging_line(glance: &Glance<'_>) -> Option<Line> {
 }
 
 /// How many wait for what, and who comes next.
-fn waiting_line(glance: &Glance<'_>) -> Option<Line> {
+fn waiting_line(glance: &Glance<'_>) -> Option<Line<'static>> {
     let view = glance.view;
     let waits = |f: &&FeatureView| f.stage == Stage::Waiting && !f.unselected;
     let mut reasons: Vec<(String, usize)> = Vec::new();
@@ -257,7 +280,7 @@ fn waits_for(wait: &Wait) -> String {
 }
 
 /// What a person should see at once: who needs them, limits and when they end, what holds the run back.
-fn notice_line(glance: &Glance<'_>, not_shown: usize) -> Option<Line> {
+fn notice_line(glance: &Glance<'_>, not_shown: usize) -> Option<Line<'static>> {
     let view = glance.view;
     let mut parts: Vec<(String, &'static str)> = Vec::new();
     if let Some(reason) = &view.halt {
@@ -298,7 +321,7 @@ fn notice_line(glance: &Glance<'_>, not_shown: usize) -> Option<Line> {
 }
 
 /// `██████░░░░ 7/12 merged · 3/4 slots · 25m02s · about 40m left (7 landed in 25m)`.
-fn overall_line(glance: &Glance<'_>, columns: usize) -> Line {
+fn overall_line(glance: &Glance<'_>, columns: usize) -> Line<'static> {
     let view = glance.view;
     let counts = counts(glance);
     let selected = view

@@ -65,11 +65,13 @@ pub use screen::{Part, Row, Work, notices, on_screen, rows, whole};
 pub use status::status;
 pub use summary::summary;
 pub use table::{PlainNews, status_json, status_plain};
+pub use text::file_link;
 pub use why::{why_json, why_text};
 
 use crate::core::{FeatureView, View};
 use crate::model::{Slug, Stamp, Usage};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// The picture at one moment, and what only a live run knows.
 #[derive(Clone, Debug)]
@@ -88,6 +90,12 @@ impl Glance<'_> {
     /// The last line of a running agent's output.
     fn words(&self, slug: &Slug) -> Option<&String> {
         self.heard.get(slug)?.words.as_ref()
+    }
+
+    /// The file that gets a running agent's output.
+    fn output(&self, slug: &Slug) -> Option<&Path> {
+        let output = &self.heard.get(slug)?.output;
+        output.is_absolute().then_some(output)
     }
 
     /// Tokens of all iterations of a feature, of the one under way as far as it has told.
@@ -109,4 +117,6 @@ pub struct Heard {
     pub words: Option<String>,
     /// What its call has used until now, where it tells that before it ends.
     pub used: Option<Usage>,
+    /// The file that gets all of its output, absolute.
+    pub output: PathBuf,
 }

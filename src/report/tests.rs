@@ -777,3 +777,11 @@ fn why_a_command_failed_is_not_the_advice_behind_it() {
         assert_eq!(last_said(tail), why, "{tail:?}");
     }
 }
+
+#[test]
+fn a_link_holds_no_character_that_ends_it() {
+    let expected =
+        "\u{1b}]8;;file:///my%20dir%1B/run.log\u{1b}\\/my dir\u{1b}/run.log\u{1b}]8;;\u{1b}\\";
+    let path = "/my dir\u{1b}/run.log";
+    assert_eq!(file_link(path, path), expected);
+}

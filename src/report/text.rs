@@ -18,6 +18,20 @@ pub(super) mod style {
     pub(in super::super) const YELLOW: &str = "33";
 }
 
+/// A text that leads to a file (`OSC 8`), for a terminal that knows links. Both must be safe for a terminal already.
+#[must_use]
+pub fn file_link(path: &str, text: &str) -> String {
+    let mut url = String::from("file://");
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    format!("\u{1b}]8;;{url}\u{1b}\\{text}\u{1b}]8;;\u{1b}\\")
+}
+
 /// On one line (runs of white space become one space), escaped, and at most `columns` wide.
 pub(super) fn shown(text: &str, columns: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();

@@ -56,8 +56,9 @@ impl TermLike for Screen {
     }
     fn write_str(&self, text: &str) -> io::Result<()> {
         let columns = usize::from(self.columns);
+        let seen = without_links(text);
         self.change(|lines, row| {
-            for c in text.chars() {
+            for c in seen.chars() {
                 let full = lines
                     .get(*row)
                     .is_some_and(|line| c != '\n' && cells(line) + cells(&c.to_string()) > columns);
@@ -84,6 +85,19 @@ impl TermLike for Screen {
     fn flush(&self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What a terminal shows that knows links (`OSC 8`).
+fn without_links(text: &str) -> String {
+    let mut parts = text.split("\u{1b}]8;;");
+    let mut seen = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (_, after) = part
+            .split_once("\u{1b}\\")
+            .expect("an end of a link's address");
+        seen.push_str(after);
+    }
+    seen
 }
 
 /// Columns on a terminal that gives accents none of their own.
@@ -117,6 +131,7 @@ fn terminal(columns: u16) -> Terminal {
         rows: 18,
         colour: false,
         progress: false,
+        links: false,
     }
 }
 
@@ -196,6 +211,7 @@ fn what_a_person_must_see_has_a_line_of_its_own() {
             output: 300,
             ..Usage::default()
         }),
+        ..Heard::default()
     };
     let heard = [(slug("billing"), heard)].into();
     let glance = Glance {
@@ -213,6 +229,51 @@ HALT: deploying · needs you: auth (blocked)
 1.2M tokens, $3.40, 87 % cached
 ░░░░░░░░░░░░░░░ 0/2 merged · 1/4 slots · 4m12s · 1 blocked"
     );
+}
+
+#[test]
+fn names_lead_to_what_their_agents_print_and_take_no_columns_for_it() {
+    let view = view_of(vec![feature("billing", Stage::Working)]);
+    let picture = |words: &str, links: bool, bars: &mut Bars| {
+        let heard = Heard {
+            words: Some(words.to_owned()),
+            output: "/a very long place where many people keep their files/output.log".into(),
+            ..Heard::default()
+        };
+        let heard = [(slug("billing"), heard)].into();
+        let glance = Glance {
+            view: &view,
+            now: Stamp(view.features[0].since.0 + 252_000),
+            live: Some("pid 1".to_owned()),
+            heard: &heard,
+        };
+        let terminal = Terminal {
+            links,
+            ..terminal(60)
+        };
+        bars.show(&glance, terminal);
+        let canvas = Canvas {
+            columns: 59,
+            rows: 18,
+            colour: true,
+            links,
+        };
+        live::lines(&glance, canvas).remove(0)
+    };
+    let long = "reads ".repeat(20);
+    let (mut plain, plain_screen) = bars(60);
+    let (mut linked, screen) = bars(60);
+    for words in ["writes the spec", &long, "is done"] {
+        assert!(!picture(words, false, &mut plain).contains("]8;"));
+        let line = picture(words, true, &mut linked);
+        let address = "file:///a%20very%20long%20place%20where%20many%20people%20keep%20their%20files/output.log";
+        let name =
+            format!("\u{1b}]8;;{address}\u{1b}\\\u{1b}[1mbilling\u{1b}[0m\u{1b}]8;;\u{1b}\\");
+        assert!(line.starts_with(&name), "{line:?}");
+        assert_eq!(screen.text(), plain_screen.text());
+    }
+    linked.finish();
+    assert_eq!(screen.text(), "");
 }
 
 #[test]

@@ -129,6 +129,7 @@ fn in_few_rows_what_matters_most_is_shown() {
             columns: 60,
             rows,
             colour: false,
+            links: false,
         };
         let lines = lines(&glance, canvas);
         let fits = lines.iter().zip(expected);
@@ -156,6 +157,7 @@ fn never_more_lines_than_slots_and_four() {
                 columns,
                 rows: 50,
                 colour: false,
+                links: false,
             };
             let lines = lines(&glance, canvas);
             assert!(
