@@ -8,7 +8,8 @@ use super::feature::{Feature, Phase};
 use super::ladder;
 use super::state::{Run, State};
 use crate::model::{
-    AgentFailure, Ending, FailureKind, IterationReport, OnLimit, Quota, Settings, Stamp,
+    AgentFailure, Ending, Event, FailureKind, IterationReport, OnLimit, Quota, Record, Settings,
+    Stamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +153,22 @@ pub(super) fn is_the_accounts(failure: &AgentFailure) -> bool {
 }
 
 impl State {
+    /// Counts the time before `record`, if nothing was at work in it because an account was closed.
+    pub(super) fn count_waiting(&mut self, record: &Record) {
+        let mut accounts = self.accounts.values();
+        let is_waiting = self.live().is_some()
+            && accounts.any(|account| account.is_closed(self.last_at))
+            && !self.is_anything_at_work();
+        if let Some(run) = self.run.as_mut().filter(|_| is_waiting) {
+            let slept_ms = match &record.event {
+                Event::Slept { slept_ms } => *slept_ms,
+                _ => 0,
+            };
+            let awake_ms = record.at.since_ms(self.last_at).saturating_sub(slept_ms);
+            run.waited_ms = run.waited_ms.saturating_add(awake_ms);
+        }
+    }
+
     /// Takes in what an iteration of `feature` says about the account it used.
     pub(super) fn hear_of_account(
         &mut self,

@@ -21,9 +21,10 @@ const INFRA_BACKOFF_MS: u64 = 1_000;
 impl State {
     /// Takes one record in. Records that name unknown features are accepted and change nothing.
     pub fn apply(&mut self, record: &Record) {
-        self.seq = record.seq;
-        self.last_at = record.at;
         let at = record.at;
+        self.count_waiting(record);
+        self.seq = record.seq;
+        self.last_at = at;
         self.paces.hear(&record.event);
         match &record.event {
             Event::RunStarted { .. } => self.run_started(&record.event, at),
@@ -87,6 +88,7 @@ impl State {
             held,
             started: at,
             slept_ms: 0,
+            waited_ms: 0,
             iterations: 0,
             used: Usage::default(),
             budget_told: BTreeSet::new(),

@@ -19,7 +19,7 @@ pub struct Forecast {
     pub left_ms: u64,
     /// So many features have landed in this run,
     pub landed: u64,
-    /// in so much time, the machine's sleep not counted.
+    /// in so much time; the machine's sleep, and what was only waited for accounts, not counted.
     pub in_ms: u64,
 }
 
@@ -38,7 +38,8 @@ pub fn forecast(view: &View, now: Stamp) -> Option<Forecast> {
         u64::try_from(open.len()).ok()?,
         open.iter().map(|f| u64::from(f.chain)).max()?,
     );
-    let in_ms = now.since_ms(run.started).saturating_sub(run.slept_ms);
+    let idle_ms = run.slept_ms.saturating_add(run.waited_ms);
+    let in_ms = now.since_ms(run.started).saturating_sub(idle_ms);
     // The longest chain lands one after the other, each as slow as all slots together make one fast.
     let one_by_one = chain.saturating_mul(u64::from(run.parallel));
     let calls_left = u64::from(run.max_iterations.saturating_sub(run.iterations));

@@ -48,14 +48,7 @@ fn admits_but_for_limits(state: &State, run: &Run) -> bool {
 /// Whether new work waits because the machine is short of something. What runs may end that; when nothing
 /// does, waiting would not help.
 fn is_held_back(state: &State, run: &Run) -> bool {
-    let runs = |slug: &Slug| {
-        let phase = state.features.get(slug).map(|feature| &feature.phase);
-        matches!(
-            phase,
-            Some(Phase::Preparing | Phase::Working { running: Some(_) })
-        )
-    };
-    run.strain.is_some() && (state.in_slots.iter().any(runs) || !state.merging.attempts.is_empty())
+    run.strain.is_some() && state.is_anything_at_work()
 }
 
 /// Whether claimed features may still be integrated. A used-up account or iteration budget does not

@@ -92,6 +92,8 @@ pub(super) struct Run {
     pub(super) started: Stamp,
     /// How long the machine slept since, in milliseconds.
     pub(super) slept_ms: u64,
+    /// How long nothing ran since because an account was closed, in milliseconds; the machine's sleep not counted.
+    pub(super) waited_ms: u64,
     pub(super) iterations: u32,
     /// What its iterations used, also those that count towards no cap.
     pub(super) used: Usage,
@@ -121,6 +123,18 @@ pub(super) struct Ended {
 }
 
 impl State {
+    /// Whether an agent, a set-up or the merge queue is at work.
+    pub(super) fn is_anything_at_work(&self) -> bool {
+        let runs = |slug: &Slug| {
+            let phase = self.features.get(slug).map(|feature| &feature.phase);
+            matches!(
+                phase,
+                Some(Phase::Preparing | Phase::Working { running: Some(_) })
+            )
+        };
+        self.in_slots.iter().any(runs) || !self.merging.attempts.is_empty()
+    }
+
     /// An empty journal's state.
     #[must_use]
     pub fn new() -> Self {

@@ -60,6 +60,8 @@ pub struct RunView {
     pub ended: Option<Stamp>,
     /// How long the machine slept meanwhile, in milliseconds.
     pub slept_ms: u64,
+    /// How long nothing ran meanwhile because an account was closed, in milliseconds; the machine's sleep not counted.
+    pub waited_ms: u64,
     /// Its exit codes, most urgent first; empty while it lives.
     pub codes: Vec<u8>,
     /// What keeps agents and commands in bounds.
@@ -254,6 +256,7 @@ pub fn view(state: &State, now: Stamp) -> View {
             started: state.wall_time(run.started),
             ended: run.ended.as_ref().map(|ended| state.wall_time(ended.at)),
             slept_ms: run.slept_ms,
+            waited_ms: run.waited_ms,
             codes: run
                 .ended
                 .as_ref()

@@ -65,6 +65,7 @@ pub(super) fn view_of(features: Vec<FeatureView>) -> View {
             started: T0,
             ended: None,
             slept_ms: 0,
+            waited_ms: 0,
             codes: Vec::new(),
             parallel: 4,
             iterations: 14,

@@ -48,6 +48,32 @@ fn of(profile: &str, name: &str) -> FeatureSpec {
     spec
 }
 
+#[test]
+fn waiting_for_an_account_is_no_measure_of_how_fast_a_run_is() {
+    let mut story = Story::with(settings(1), many(&["a", "b"]));
+    let waited = |story: &Story| view(&story.state, story.now).run.unwrap().waited_ms;
+    story.prepare();
+    story.now = story.now.plus_ms(1000);
+    assert_eq!(waited(&story), 0);
+    story.end("a", limited(&story, HOUR_MS));
+    let begun = waited(&story);
+    assert!(begun < 1000, "only what writing it down took");
+    let (slept_ms, since) = (HOUR_MS / 4, story.state.last_at());
+    story.now = story.now.plus_ms(HOUR_MS / 2);
+    story.tell(Input::Slept { slept_ms });
+    story.sleep();
+    let passed = story.state.last_at().since_ms(since);
+    let run = view(&story.state, story.now).run.unwrap();
+    assert_eq!(run.slept_ms, slept_ms);
+    assert_eq!(waited(&story) - begun, passed - slept_ms);
+    // Its slot is at work again.
+    let before = waited(&story);
+    story.prepare();
+    story.now = story.now.plus_ms(60_000);
+    story.end("a", report());
+    assert_eq!(waited(&story), before);
+}
+
 fn many(names: &[&str]) -> Vec<FeatureSpec> {
     names.iter().map(|name| feature(name, &[])).collect()
 }

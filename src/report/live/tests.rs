@@ -28,6 +28,12 @@ fn the_rest_takes_as_long_as_as_much_took() {
         in_ms: 60 * 60_000,
     };
     assert_eq!(forecast(&view, now), Some(expected));
+    // A night that began with hours of sleep, and of waiting for a limit to end, is no slower for that.
+    let (mut view, now) = half_way(6, 9);
+    let run = view.run.as_mut().unwrap();
+    (run.slept_ms, run.waited_ms) = (60_000, 120_000);
+    run.started = Stamp(run.started.0 - 180_000);
+    assert_eq!(forecast(&view, now), Some(expected));
     let words = forecast_words(&expected);
     assert_eq!(words, "about 1h30m left (6 landed in 1h00m)");
 }
