@@ -42,7 +42,7 @@ fn specs_that_are_wrong_are_told_before_the_first_run() {
 }
 
 #[test]
-fn specs_that_no_run_has_seen_are_drawn() {
+fn specs_that_no_run_has_seen_are_shown() {
     let site = site();
     site.spec("a", "");
     site.spec("gone", "");
@@ -54,6 +54,19 @@ fn specs_that_no_run_has_seen_are_drawn() {
     assert_eq!(
         graph(&site),
         "✓ a\n└─ ○ z*\n✓ gone\n\ncritical path (*): 1 feature that has not landed: z\n"
+    );
+    let why = site.harness(&["why", "z"]).out;
+    assert_eq!(
+        why,
+        "z: ready [ready]\n  no run is going on [no_run]\n    $ harness run\n"
+    );
+    let status = site.harness(&["status", "--json"]).out;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let mut features = status["features"].as_array().unwrap().iter();
+    let z = features.find(|feature| feature["slug"] == "z").unwrap();
+    assert_eq!(
+        (&z["stage"], &z["reason"]["code"]),
+        (&"waiting".into(), &"ready".into())
     );
     // What is wrong with the specs now does not hide what the last run knew.
     site.spec("a", "depends_on: z");

@@ -107,20 +107,7 @@ pub(super) fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen,
         .live
         .as_ref()
         .map(|holder| format!("process {} on {}", holder.pid, holder.host));
-    let mut warnings = Vec::new();
-    // Before the first run the journal is empty; then the specs themselves are shown.
-    let state = if reading.state.seq() == 0 {
-        let loaded = desk.load(place, Flags::default())?;
-        warnings = loaded.warnings;
-        match survey(place, &loaded.config) {
-            Ok(survey) => plan::foreseen(place, &loaded.config, &survey)?,
-            // A run that is beginning says so itself.
-            Err(_) if live.is_some() => reading.state,
-            Err(error) => return Err(error.into()),
-        }
-    } else {
-        reading.state
-    };
+    let (state, warnings) = known(desk, place, reading)?;
     let mut view = view(&state, now);
     let heard = match live {
         Some(_) => all_heard(desk, place, &state, &view),
@@ -145,6 +132,34 @@ pub(super) fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen,
         heard,
         warnings,
     })
+}
+
+/// What the journal knows; where no run lives to look at the specs, with these as they are now.
+fn known(desk: &Desk, place: &Place, reading: Reading) -> Result<(State, Vec<Problem>), Failure> {
+    let (state, is_live) = (reading.state, reading.live.is_some());
+    let is_first = state.seq() == 0;
+    if is_live && !is_first {
+        return Ok((state, Vec::new()));
+    }
+    let specs = || {
+        let loaded = desk.load(place, Flags::default())?;
+        let survey = survey(place, &loaded.config)?;
+        Ok((loaded, survey))
+    };
+    match specs() {
+        Ok((loaded, survey)) if is_first => {
+            let state = plan::foreseen(place, &loaded.config, &survey)?;
+            Ok((state, loaded.warnings))
+        }
+        Ok((_, survey)) => Ok((plan::looked(state, place, &survey), Vec::new())),
+        // A run that is beginning says so itself.
+        Err(_) if is_live => Ok((state, Vec::new())),
+        Err(failure) if is_first => Err(failure),
+        Err(failure) => {
+            let text = format!("the backlog is shown as the last run knew it: {failure}");
+            Ok((state, vec![Problem::warning(text)]))
+        }
+    }
 }
 
 /// A run that was only imagined for the plan is none.
