@@ -340,7 +340,10 @@ fn every_schema_is_printed_and_says_what_it_is_of() {
             ),
         }
         assert!(value["description"].is_string(), "{}", known.name);
-        assert_eq!(value["additionalProperties"], false, "{}", known.name);
+        // Whoever checks what an older harness had a schema for must not fail on what is new. Journals are read by
+        // harness alone, which refuses what it does not know.
+        let is_closed = known.text.contains("\"additionalProperties\": false");
+        assert_eq!(is_closed, known.name == "journal", "{}", known.name);
     }
     let files =
         std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/schemas")).unwrap();

@@ -13,16 +13,30 @@ pub fn problems(name: &str, value: &Value) -> Vec<String> {
     misfits(&serde_json::from_str(known.text).unwrap(), value)
 }
 
-/// Checks `value` against a schema of draft 2020-12; what does not fit, with its place.
+/// Checks `value` against a schema of draft 2020-12, and that it has no field that the schema does not name; what does not
+/// fit, with its place.
 pub fn misfits(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    check(schema, schema, value, "", &mut found);
+    let root = Root {
+        schema,
+        is_closed: true,
+    };
+    check(root, schema, value, "", &mut found);
     found
+}
+
+/// What references are resolved in.
+#[derive(Clone, Copy)]
+struct Root<'a> {
+    schema: &'a Value,
+    /// Published schemas allow fields that they do not name, as every schema does that does not say otherwise: the next
+    /// version may have more. What is printed today has none.
+    is_closed: bool,
 }
 
 const ABOUT: [&str; 5] = ["$schema", "title", "description", "$defs", "required"];
 
-fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+fn check(root: Root<'_>, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     let rules = schema.as_object().expect("a schema is an object");
     let mut miss = |what: String| found.push(format!("{at}: {what}"));
     for (word, rule) in rules {
@@ -68,7 +82,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
     }
     if let Some(name) = rules.get("$ref") {
         let name = name.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
-        check(root, &root["$defs"][name], value, at, found);
+        check(root, &root.schema["$defs"][name], value, at, found);
     }
     check_ways(root, schema, value, at, found);
     if let (Some(items), Some(list)) = (rules.get("items"), value.as_array()) {
@@ -81,25 +95,32 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
     }
 }
 
-fn check_ways(root: &Value, rules: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+fn check_ways(root: Root<'_>, rules: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     for (word, exactly) in [("oneOf", true), ("anyOf", false)] {
         let Some(ways) = rules.get(word) else {
             continue;
         };
-        let fits = |way: &&Value| {
-            let mut found = Vec::new();
-            check(root, way, value, at, &mut found);
-            found.is_empty()
+        let number = |root: Root<'_>| {
+            let fits = |way: &&Value| {
+                let mut found = Vec::new();
+                check(root, way, value, at, &mut found);
+                found.is_empty()
+            };
+            ways.as_array().unwrap().iter().filter(fits).count()
         };
-        let number = ways.as_array().unwrap().iter().filter(fits).count();
-        if number == 0 || (exactly && number > 1) {
-            found.push(format!("{at}: {value} fits {number} ways of {word}"));
+        // Fields that nobody names must not make one way of another.
+        let most = number(Root {
+            is_closed: false,
+            ..root
+        });
+        if number(root) == 0 || (exactly && most > 1) {
+            found.push(format!("{at}: {value} fits {most} ways of {word}"));
         }
     }
 }
 
 fn check_fields(
-    root: &Value,
+    root: Root<'_>,
     rules: &Value,
     fields: &serde_json::Map<String, Value>,
     at: &str,
@@ -120,6 +141,9 @@ fn check_fields(
                 found.push(format!("{at}: nobody knows this field"));
             }
             (None, Some(schema)) if schema.is_object() => check(root, schema, field, &at, found),
+            (None, None) if root.is_closed && rules.get("properties").is_some() => {
+                found.push(format!("{at}: nobody knows this field"));
+            }
             (None, _) => {}
         }
     }
