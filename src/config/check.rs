@@ -13,6 +13,9 @@ use serde_json::Value as Schema;
 use serde_yaml::Value as Yaml;
 use std::collections::BTreeMap;
 
+/// Keys that are named to somebody who gave none.
+const MOST_KEYS: usize = 8;
+
 /// The name of a key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Key {
@@ -190,6 +193,8 @@ impl Checker<'_> {
             problem.help = Some("put it in quotes".into());
         } else if matches!(node.value, Value::Int(1..)) && schema["x-kind"] == "duration" {
             problem.help = Some("add a unit: s, m or h".into());
+        } else if has_type(schema, "object") {
+            problem.help = keys_of(schema);
         }
         self.problems.push(problem);
         None
@@ -332,6 +337,19 @@ pub(super) fn has_type(schema: &Schema, name: &str) -> bool {
         Schema::Array(many) => many.iter().any(|one| one == name),
         _ => false,
     }
+}
+
+/// What may stand in a mapping, if its keys are known.
+fn keys_of(schema: &Schema) -> Option<String> {
+    let names = schema["properties"].as_object()?.keys();
+    let all: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    Some(match all.get(..MOST_KEYS) {
+        Some(first) if all.len() > MOST_KEYS => {
+            let first = first.join(", ");
+            format!("its keys are {first} and others; `harness schema` has them all")
+        }
+        _ => format!("its keys are {}", all.join(", ")),
+    })
 }
 
 fn wants_text(schema: &Schema) -> bool {

@@ -109,7 +109,11 @@ const BAD_FILES: &[(&str, &str)] = &[
     ),
     (
         "run: [1]",
-        ":1: `run`: expected a mapping (`key: value`), found a list",
+        ":1: `run`: expected a mapping (`key: value`), found a list (its keys are `grace`, `idle_timeout`, ",
+    ),
+    (
+        "notify: [finished]",
+        ":1: `notify`: expected a mapping (`key: value`), found a list (its keys are `command`, `desktop`, `env_pass`, `headers`, `on`, `terminal`, `webhook`)",
     ),
     (
         "version: 2",
