@@ -46,6 +46,19 @@ fn waits(
         "{what}: {}",
         ran.out
     );
+    let told = |line: &&str| line.contains("not published yet: ");
+    let told: Vec<&str> = ran
+        .err
+        .lines()
+        .filter(told)
+        .map(|line| &line[9..])
+        .collect();
+    let tries = site.journal().into_iter();
+    let tries = tries.filter(|event| event["event"] == "publish_waits");
+    assert!(tries.count() > told.len(), "{what}: it is tried again");
+    let mut once = told.clone();
+    once.dedup();
+    assert_eq!(told, once, "{what}");
     let shown = site.harness(&["status"]).out;
     assert!(shown.contains(said), "{what}: {shown}");
     for (file, text) in kept {

@@ -123,6 +123,7 @@ pub async fn run(ready: Ready, audience: &mut dyn Audience) -> Result<Outcome, D
             run_log,
             zone: TimeZone::system(),
             secrets,
+            in_the_way: None,
         },
     };
     let torn = (contents.torn_bytes > 0)
@@ -276,6 +277,9 @@ impl Session<'_> {
         if let Event::IterationEnded { slug, .. } = &record.event {
             self.crew.heard.borrow_mut().remove(slug);
         }
+        if !self.voice.is_news(&record.event) {
+            return;
+        }
         let at = self.engine.state().wall_time(record.at);
         if let Some(line) = report::line(record, at, &self.voice.zone) {
             self.voice.log(&line, report::is_passing(&record.event));
@@ -414,9 +418,25 @@ struct Voice<'a> {
     run_log: File,
     zone: TimeZone,
     secrets: Secrets,
+    /// What keeps the target from being moved, as it was told last.
+    in_the_way: Option<String>,
 }
 
 impl Voice<'_> {
+    /// Whether it says something new: the target is tried again and again while the same is in the way.
+    fn is_news(&mut self, event: &Event) -> bool {
+        match event {
+            Event::PublishWaits { why, .. } => {
+                self.in_the_way.replace(why.clone()).as_ref() != Some(why)
+            }
+            Event::Published { .. } => {
+                self.in_the_way = None;
+                true
+            }
+            _ => true,
+        }
+    }
+
     fn say(&mut self, line: &str) {
         self.log(line, false);
     }
