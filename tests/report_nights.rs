@@ -9,7 +9,7 @@ mod night;
 #[path = "support/schema.rs"]
 mod schema;
 
-use harness::core::{AttemptResult, Told, histories, history_of, over_runs};
+use harness::core::{AttemptResult, Stage, Told, histories, history_of, over_runs};
 use harness::model::{Event, Record, RunId};
 use harness::report::{
     Changed, Facts, Morning, Stats, morning, morning_html, morning_json, morning_markdown,
@@ -377,6 +377,29 @@ fn runs_and_what_they_came_to_are_told_for_people_and_programs() {
     );
     let text = run_diff_text(&runs[1], &runs[0]);
     assert!(text.contains("landed in the second only: "), "{text}");
+    let mut later = runs[0].clone();
+    let mut stages = later.features.values_mut();
+    let merged = stages.find(|figures| figures.stage == Some(Stage::Merged));
+    merged.unwrap().stage = Some(Stage::Blocked);
+    let number = |value: &Value, field: &str| value[field].as_array().unwrap().len();
+    let value = run_diff_json(&runs[0], &later);
+    assert_eq!(problems("report-diff", &value), [""; 0]);
+    assert_eq!(
+        (number(&value, "regressed"), number(&value, "needs_you")),
+        (1, 1)
+    );
+    assert_eq!(value["regressed"], value["needs_you"]);
+    let text = run_diff_text(&runs[0], &later);
+    let name = value["regressed"][0].as_str().unwrap();
+    assert!(
+        text.contains(&format!("need you since: {name}\n")),
+        "{text}"
+    );
+    let value = run_diff_json(&later, &runs[0]);
+    assert_eq!(
+        (number(&value, "regressed"), &value["helped"][0]),
+        (0, &name.into())
+    );
     // What failed by a verdict that was known was not gated; a share of an estimate is one.
     let mut odd = runs[0].clone();
     for span in &mut odd.attempts {
