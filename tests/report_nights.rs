@@ -364,6 +364,12 @@ fn runs_and_what_they_came_to_are_told_for_people_and_programs() {
         text.contains("2 runs; first claims that landed as they were: "),
         "{text}"
     );
+}
+
+#[test]
+fn two_runs_are_told_by_how_they_differ() {
+    let records = two_runs();
+    let runs = histories(&records);
     let value = run_diff_json(&runs[0], &runs[1]);
     assert_eq!(problems("report-diff", &value), [""; 0]);
     assert_eq!(

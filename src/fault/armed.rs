@@ -104,12 +104,14 @@ fn pass(point: Point) -> Option<What> {
     let plan = PLAN.get()?;
     let passes = plan.passes.get(point as usize)?;
     let pass = passes.fetch_add(1, Ordering::Relaxed) + 1;
+    let order = plan.order.filter(|order| order.point == point);
+    let struck = order.filter(|order| pass == order.nth || order.lasts && pass > order.nth);
     if let Some(mut log) = plan.log.as_ref() {
+        let mark = if struck.is_some() { "!" } else { "" };
         // One write a line: threads must not mix theirs. The test that reads it finds out what is missing.
-        let _ = log.write_all(format!("{}\n", point.name()).as_bytes());
+        let _ = log.write_all(format!("{}{mark}\n", point.name()).as_bytes());
     }
-    let order = plan.order.filter(|order| order.point == point)?;
-    (pass == order.nth || order.lasts && pass > order.nth).then_some(order.what)
+    struck.map(|order| order.what)
 }
 
 /// Ends this process as `kill -9` does: nothing is dropped, nothing flushed, nobody told.

@@ -3,7 +3,7 @@
 //! Whoever changes something durable says that a place is passed: [`at`] before a call that can fail, [`write()`] for
 //! one that can also be cut short, [`past`] where a step has just been done. What happens there is said from
 //! outside: `HARNESS_FAULT=<point>[#<nth>[+]]=<crash|ENOSPC|EIO|EROFS|EMFILE|EAGAIN>`, at the nth pass (the first one, if
-//! none is named) and, with `+`, at every later one. `HARNESS_FAULT_LOG=<file>` lists every pass. Without the feature
+//! none is named) and, with `+`, at every later one. `HARNESS_FAULT_LOG=<file>` lists every pass, with a `!` where the order struck. Without the feature
 //! `fake-agent` all of it is compiled to nothing. This room must never know what a place does.
 
 #[cfg(feature = "fake-agent")]

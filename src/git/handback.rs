@@ -199,7 +199,7 @@ impl Worktrees {
                 "-c".to_owned(),
                 format!("branch.harness/{slug}.mergeOptions="),
             ])
-            .env(self.repo.identity())
+            .env(self.repo.identity()?)
             .run()?;
         fault::past(Point::HandbackMerged);
         if tree.merge_heads() != [onto.clone()] {

@@ -307,28 +307,30 @@ impl Repo {
 
     /// Whether the user has told git a name and an address. When not, harness commits as
     /// `harness <harness@localhost>`.
-    #[must_use]
-    pub fn has_identity(&self) -> bool {
-        self.identity().is_empty()
+    ///
+    /// # Errors
+    /// git cannot be asked.
+    pub fn has_identity(&self) -> Result<bool, GitError> {
+        Ok(self.identity()?.is_empty())
     }
 
-    /// What a commit command needs in its environment when the user has no identity.
-    pub(super) fn identity(&self) -> &[(OsString, OsString)] {
-        self.inner.identity.get_or_init(|| {
-            let known = |role: &str| {
-                let only = ["-c", "user.useConfigOnly=true"];
-                let asked = self.git().call(["var", role]).options(only).run();
-                asked.is_ok_and(|output| output.code == 0)
-            };
-            let mut env = Vec::new();
-            for role in ["AUTHOR", "COMMITTER"] {
-                if !known(&format!("GIT_{role}_IDENT")) {
-                    env.push((format!("GIT_{role}_NAME").into(), FALLBACK_NAME.into()));
-                    env.push((format!("GIT_{role}_EMAIL").into(), FALLBACK_EMAIL.into()));
-                }
+    /// What a commit command needs in its environment when the user has no identity. An answer is kept; that git could not
+    /// be asked is none.
+    pub(super) fn identity(&self) -> Result<&[(OsString, OsString)], GitError> {
+        if let Some(known) = self.inner.identity.get() {
+            return Ok(known);
+        }
+        let mut env = Vec::new();
+        for role in ["AUTHOR", "COMMITTER"] {
+            let variable = format!("GIT_{role}_IDENT");
+            let only = ["-c", "user.useConfigOnly=true"];
+            let asked = self.git().call(["var", &variable]).options(only).run()?;
+            if asked.code != 0 {
+                env.push((format!("GIT_{role}_NAME").into(), FALLBACK_NAME.into()));
+                env.push((format!("GIT_{role}_EMAIL").into(), FALLBACK_EMAIL.into()));
             }
-            env
-        })
+        }
+        Ok(self.inner.identity.get_or_init(|| env))
     }
 
     /// Writes a commit object; no ref moves.
@@ -344,7 +346,7 @@ impl Repo {
         }
         call.arg("-F")
             .arg("-")
-            .env(self.identity())
+            .env(self.identity()?)
             .stdin(message)
             .oid()
     }

@@ -154,13 +154,13 @@ fn the_target_is_named_or_checked_out() {
 #[test]
 fn the_users_identity_is_used_and_its_absence_is_no_obstacle() {
     let f = Fixture::new();
-    assert!(f.repo().has_identity());
+    assert!(f.repo().has_identity().unwrap());
     let nameless = env(f.home())
         .into_iter()
         .filter(|(name, _)| !name.to_str().unwrap().starts_with("GIT_AUTHOR_"))
         .filter(|(name, _)| !name.to_str().unwrap().starts_with("GIT_COMMITTER_"));
     let repo = Repo::discover_with(&f.root, nameless).unwrap();
-    assert!(!repo.has_identity());
+    assert!(!repo.has_identity().unwrap());
     let pool = Worktrees::new(repo.clone(), Path::new("../p")).unwrap();
     let none = Path::new("none");
     let prepared = pool.prepare(&slug("one"), W1, MAIN, false, none).unwrap();
