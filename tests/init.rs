@@ -94,8 +94,8 @@ fn a_rehearsal_tries_what_the_night_needs_and_leaves_nothing() {
     for part in [
         "rehearsal on main at ",
         "checkout  ok in ",
-        "set-up    ok in 0s  echo made > made\n",
-        "gate      ok in 0s  test -e README\n",
+        "  echo made > made\n",
+        "  test -e README\n",
         "3 of them",
         "4 features to do; how long that takes nobody can say yet",
         "nothing stands in the way",
@@ -120,7 +120,7 @@ fn a_rehearsal_tries_what_the_night_needs_and_leaves_nothing() {
     assert!(
         later
             .out
-            .contains("1 feature to do, 2 at once: about 0s, going by the 3 merged features"),
+            .contains("1 feature to do, 2 at once: under 2m, going by the 3 merged features"),
         "{}",
         later.out
     );
@@ -136,7 +136,7 @@ fn a_base_that_fails_is_seen_in_the_evening() {
     let before = everything(&site);
     let ran = site.harness(&["run", "--rehearse", "--no-probe"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.out.contains("gate      FAILED in 0s"), "{}", ran.out);
+    assert!(ran.out.contains("gate      FAILED in "), "{}", ran.out);
     assert!(ran.out.contains("          no such thing\n"), "{}", ran.out);
     assert!(!ran.out.contains("echo never"), "{}", ran.out);
     let doctor = site.harness(&["doctor", "--verify"]);

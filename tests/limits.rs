@@ -57,7 +57,10 @@ fn now_s() -> u64 {
 
 fn status(site: &Site) -> Value {
     let ran = site.harness(&["status", "--json"]);
-    serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err))
+    let status = serde_json::from_str(&ran.out)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
+    assert_eq!(support::schema::problems("status", &status), [""; 0]);
+    status
 }
 
 fn assert_landed(site: &Site, ran: &Ran, names: &[&str]) {

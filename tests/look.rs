@@ -197,7 +197,7 @@ fn answers(site: &Site) -> (serde_json::Value, String, String, String) {
     });
     let [status, why, queue, graph] = answers;
     let mut status: serde_json::Value = serde_json::from_str(&status).unwrap();
-    for word in ["now", "now_ms", "ahead"] {
+    for word in ["now", "now_ms", "ahead", "ahead_ms"] {
         status.as_object_mut().unwrap().remove(word);
     }
     for feature in status["features"].as_array_mut().unwrap() {

@@ -39,6 +39,39 @@ fn nobody_begins_a_run_beside_it_and_a_signal_ends_it_without_a_trace() {
 }
 
 #[test]
+fn nobody_takes_it_for_a_run() {
+    let site = Site::new();
+    let (here, wait) = (site.path("here"), site.path("wait"));
+    let gate = format!("test ! -e {wait:?} || {{ touch {here:?}; exec sleep 1000; }}");
+    site.shell_config(&format!(
+        "run: {{max_iterations_per_feature: 1}}\nverify: {{commands: [{gate:?}]}}"
+    ));
+    let able = site.path("able");
+    site.shell("a", &format!("test -e {able:?}\necho a > a\n"));
+    site.commit("specs");
+    assert_eq!(site.harness(&["run"]).code, Some(1));
+    std::fs::write(&wait, "").unwrap();
+    std::fs::write(able, "").unwrap();
+    let rehearsal = site.start(&["run", "--rehearse", "--no-probe"]);
+    site.await_file(&here);
+    let status = site.harness(&["status", "--json"]).out;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(
+        (&status["live"], &status["state"]),
+        (&false.into(), &"ended".into())
+    );
+    let stop = site.harness(&["stop"]);
+    assert!(stop.out.contains("nothing to stop"), "{stop:?}");
+    let retry = site.harness(&["retry", "a"]);
+    assert_eq!(retry.out, "a: the next run takes it\n", "{}", retry.err);
+    signal(&rehearsal, "INT");
+    end(rehearsal);
+    std::fs::remove_file(&wait).unwrap();
+    let run = site.harness(&["run"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
+}
+
+#[test]
 fn what_a_killed_run_has_left_stays_as_it_is() {
     let site = Site::new();
     let go = site.path("go");

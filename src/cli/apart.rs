@@ -4,7 +4,7 @@ use super::args::StopArgs;
 use super::status::{LOOK_AGAIN, watch};
 use super::{Desk, desk::Failure, out};
 use crate::core::State;
-use crate::driver::{self, Apart, Audience, Begun, Place, is_run};
+use crate::driver::{self, Apart, Audience, Begun, Place};
 use crate::journal::Holder;
 use crate::model::{Problem, Slug, Stamp, StopLevel};
 use crate::report::{self, Heard};
@@ -104,7 +104,7 @@ pub(super) fn attach(desk: &Desk) -> Result<u8, Failure> {
 /// Asks the living run to stop, and waits until it has.
 pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
-    let Some(holder) = place.holder().filter(is_run) else {
+    let Some(holder) = place.run() else {
         out::out(NOTHING_TO_STOP);
         return Ok(0);
     };

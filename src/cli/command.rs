@@ -105,9 +105,10 @@ fn stands(state: &State, slug: &Slug, stages: &[Stage], not: &str) -> Result<(),
 fn told(slug: &Slug, given: Given, done: &str, not: &str) -> Result<String, Failure> {
     match given {
         Given::Done => Ok(format!("{slug} {done}; `harness run` works on it\n")),
-        Given::Left => Ok(format!(
+        Given::Left { to_a_run: true } => Ok(format!(
             "{slug}: the living run takes it at its next turn\n"
         )),
+        Given::Left { to_a_run: false } => Ok(format!("{slug}: the next run takes it\n")),
         Given::NotApplicable => Err(Problem::error(format!("`{slug}` {not}"))
             .help("`harness status` shows where it stands")
             .into()),

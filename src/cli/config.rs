@@ -41,15 +41,27 @@ pub(super) fn config(desk: &Desk, args: &ConfigArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Variables given to agents are often keys; they are not for screens.
+/// Variables given to agents are often keys, and whoever knows where notices go can send some; they are not for screens.
 fn masked(key: &str, value: &str) -> String {
-    let mut parts = key.split('.');
-    let is_secret = parts.next() == Some("agents") && parts.nth(1) == Some("env");
-    if is_secret && value != "{}" {
-        "(not shown)".to_owned()
-    } else {
-        value.to_owned()
+    let parts: Vec<&str> = key.split('.').collect();
+    let is_secret = matches!(
+        parts.as_slice(),
+        ["agents", _, "env", ..] | ["notify", "webhook" | "headers", ..]
+    );
+    let is_nothing = matches!(value, "{}" | "null" | "~" | "");
+    match is_secret && !is_nothing && !is_variable(value) {
+        true => "(not shown)".to_owned(),
+        false => value.to_owned(),
     }
+}
+
+/// Whether a value is no more than the name of a variable that holds it: `${NAME}`.
+fn is_variable(value: &str) -> bool {
+    let value = value.trim_matches(['"', '\'']);
+    let name = value
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
@@ -82,5 +94,14 @@ mod tests {
         assert_eq!(masked("agents.mine.env.KEY", "s3cret"), "(not shown)");
         assert_eq!(masked("agents.mine.env", "{}"), "{}");
         assert_eq!(masked("run.parallel", "4"), "4");
+        let hook = "https://hooks.example/T/s3cret";
+        assert_eq!(masked("notify.webhook", hook), "(not shown)");
+        assert_eq!(masked("notify.webhook", "${HOOK}"), "${HOOK}");
+        assert_eq!(masked("notify.webhook", "${HOOK}/s3cret"), "(not shown)");
+        assert_eq!(
+            masked("notify.headers.Authorization", "Bearer s3cret"),
+            "(not shown)"
+        );
+        assert_eq!(masked("notify.headers", "{}"), "{}");
     }
 }

@@ -34,11 +34,12 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
         false => None,
     };
     let config = desk.config(&place, flags)?;
-    if config.dry_run {
-        return plan::dry_run(desk, &place, &config);
-    }
+    // It lands nothing either, and was asked for now.
     if rehearses {
         return rehearse::rehearse(desk, &place, config, probes);
+    }
+    if config.dry_run {
+        return plan::dry_run(desk, &place, &config);
     }
     let ready = preflight(place, config, desk.env.clone())?;
     super::desk::show(&ready.survey.warnings, desk.colour);

@@ -1,6 +1,7 @@
 //! What a person asks of a run: `retry`, `unblock`. A living run finds the wish in its inbox; without
 //! one, the wish goes straight into the journal.
 
+use super::apart::is_run;
 use super::clock::wall_clock;
 use super::error::DriverError;
 use super::place::Place;
@@ -20,8 +21,11 @@ use std::path::{Path, PathBuf};
 pub enum Given {
     /// It is in the journal.
     Done,
-    /// The living run will take it at its next turn.
-    Left,
+    /// Whoever holds the lock is not disturbed: a living run takes it at its next turn, else the next one does.
+    Left {
+        /// Whether it is a run.
+        to_a_run: bool,
+    },
     /// The feature is in no state that it applies to.
     NotApplicable,
 }
@@ -35,7 +39,10 @@ pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
     let holder = Place::this_process("a command");
     let lock = match Lock::take(&place.state_dir, &holder) {
         Ok(lock) => lock,
-        Err(Held::By(_)) => return leave(place, &command).map(|()| Given::Left),
+        Err(Held::By(holder)) => {
+            let to_a_run = holder.as_ref().is_some_and(is_run);
+            return leave(place, &command).map(|()| Given::Left { to_a_run });
+        }
         Err(error) => return Err(error.into()),
     };
     let (journal, contents) = place.journal()?;

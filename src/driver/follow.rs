@@ -36,16 +36,16 @@ impl Watch {
     }
 
     /// Takes in what was appended since the last look, and says it in lines of the run log, but for what goes its usual way;
-    /// at the first look, nothing is new. And who runs it now, if anybody.
+    /// at the first look, nothing is new. And the run that lives now, if one does.
     ///
     /// # Errors
     /// When the journal is damaged.
     pub fn look(&mut self) -> Result<(Vec<String>, Option<Holder>), DriverError> {
-        let before = self.place.holder();
+        let before = self.place.run();
         let mut lines = self.read()?;
         let mut live = None;
         if before.is_some() {
-            live = self.place.holder();
+            live = self.place.run();
             if live != before {
                 // What it wrote last is not to be missed: without it, its end looks like a crash.
                 lines.extend(self.read()?);

@@ -2,6 +2,7 @@
 //!
 //! Reading only. This file must never start, lock or change anything.
 
+use super::apart::is_run;
 use super::damage;
 use super::error::DriverError;
 use super::follow::Watch;
@@ -123,6 +124,12 @@ impl Place {
             process::alive(holder.pid, holder.start_time, holder.boot_id.as_deref())
         });
         is_there.then_some(holder)
+    }
+
+    /// The run that lives here. Whoever else holds the lock has it for a while, a rehearsal for one; nothing is worked on then.
+    #[must_use]
+    pub fn run(&self) -> Option<Holder> {
+        self.holder().filter(is_run)
     }
 
     /// Directory of one iteration's records: prompt, output, result.

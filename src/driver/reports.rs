@@ -39,7 +39,7 @@ pub fn runs(place: &Place) -> Result<Vec<RunHistory>, DriverError> {
 /// The run that is going on, if one is.
 #[must_use]
 pub fn living_run(place: &Place) -> Option<RunId> {
-    let holder = place.holder()?;
+    let holder = place.run()?;
     let run = holder.doing.strip_prefix("run ")?;
     Some(RunId(run.to_owned()))
 }
@@ -98,7 +98,7 @@ pub fn report_on(place: &Place, verify: &[String], typed: &str) -> Result<Mornin
     let records = records(place)?;
     let run = named_run(&run_ids(&records), typed)?;
     let holder = place
-        .holder()
+        .run()
         .filter(|_| living_run(place).as_ref() == Some(&run));
     let live = holder.map(|holder| format!("process {} on {}", holder.pid, holder.host));
     let told = history_of(&records, &run).ok_or_else(no_run)?;

@@ -164,6 +164,8 @@ points! {
     GitDirCreate = "gitdir.create", Call;
     /// A directory is about to be removed with all it holds.
     GitDirRemove = "gitdir.remove", Call;
+    /// A directory is about to be removed if nothing is in it.
+    GitDirPrune = "gitdir.prune", Call;
     /// A temporary directory of the git room is about to be made.
     ScratchCreate = "scratch.create", Call;
 

@@ -174,7 +174,7 @@ impl Checkout<'_> {
         for change in differing {
             if meta_at(self.root, &change.path).is_ok_and(|meta| meta.is_some_and(|m| m.is_dir())) {
                 // Where a file was before it became a directory; if anything is in there, it stays.
-                let _ = fault::at(Point::GitDirRemove)
+                let _ = fault::at(Point::GitDirPrune)
                     .and_then(|()| fs::remove_dir(self.root.join(&change.path)));
             }
             match self.is_gits_own(change, &ours) {
@@ -296,7 +296,7 @@ impl Checkout<'_> {
             if above.as_os_str().is_empty() {
                 return;
             }
-            let gone = fault::at(Point::GitDirRemove);
+            let gone = fault::at(Point::GitDirPrune);
             if gone
                 .and_then(|()| fs::remove_dir(self.root.join(above)))
                 .is_err()

@@ -103,7 +103,7 @@ impl Repo {
     pub(super) fn clear_apart(&self) -> Result<(), GitError> {
         remove_any(&self.git_dir().join(APART))?;
         // As git does it: no directory without worktrees in it.
-        let _ = fault::at(Point::GitDirRemove)
+        let _ = fault::at(Point::GitDirPrune)
             .and_then(|()| fs::remove_dir(self.git_dir().join("worktrees")));
         Ok(())
     }

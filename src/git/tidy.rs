@@ -260,6 +260,6 @@ impl Worktrees {
     /// Removes the pool's directory if nothing is left in it.
     fn drop_dir(&self) {
         // Not empty or not there: both are fine.
-        let _ = fault::at(Point::GitDirRemove).and_then(|()| fs::remove_dir(&self.dir));
+        let _ = fault::at(Point::GitDirPrune).and_then(|()| fs::remove_dir(&self.dir));
     }
 }

@@ -5,7 +5,7 @@
 use super::code::code_meaning;
 use super::money;
 use super::text::{elapsed, reason, rfc3339, shown, some};
-use super::words::{account_words, command, stage_name};
+use super::words::{account_words, command, is_active, stage_name};
 use crate::config::Occasion;
 use crate::core::{AccountView, FeatureView, Stage, View};
 use crate::model::{Event, Finding, Record, RunId, Slug, Stamp};
@@ -61,7 +61,7 @@ impl Notification {
         let occasion = occasion(&record.event)?;
         let told = match &record.event {
             Event::RunStarted { .. } => {
-                let open = view.features.iter().filter(|f| f.stage != Stage::Merged);
+                let open = of_the_run(view).filter(|f| f.stage != Stage::Merged);
                 let text = format!("{} to do", some(open.count(), "feature"));
                 Self::new(occasion, at, "a run began", text)
             }
@@ -174,9 +174,15 @@ fn of_feature<'a>(
     features.find(|feature| feature.slug == *slug && fits(feature.stage))
 }
 
+/// Those that the run was asked to do, or is at.
+fn of_the_run(view: &View) -> impl Iterator<Item = &FeatureView> {
+    let features = view.features.iter();
+    features.filter(|feature| !feature.unselected || is_active(feature.stage))
+}
+
 fn finished(view: &View, codes: &[u8], at: Stamp) -> Notification {
     let started = view.run.as_ref().map_or(at, |run| run.started);
-    let features = view.features.iter();
+    let features = of_the_run(view);
     let (merged, open): (Vec<&FeatureView>, Vec<&FeatureView>) =
         features.partition(|f| f.stage == Stage::Merged);
     let fresh = merged.iter().filter(|f| f.since >= started).count();
@@ -260,6 +266,22 @@ mod tests {
         assert_eq!(one.title, "the run has ended: 1 feature needs you");
         assert!(one.text.contains("2 open; "), "{}", one.text);
         assert_eq!(one.json(Path::new("/x"))["codes"], json!([4]));
+    }
+
+    #[test]
+    fn what_a_run_was_not_asked_to_do_is_not_counted() {
+        let mut asked_before = feature("b", Stage::Blocked);
+        asked_before.unselected = true;
+        let mut later = feature("c", Stage::Waiting);
+        later.unselected = true;
+        let view = view_of(vec![feature("a", Stage::Merged), asked_before, later]);
+        let ended = Event::RunEnded {
+            code: 0,
+            codes: vec![0],
+        };
+        let one = told(ended, &view).unwrap();
+        assert_eq!(one.title, "the run has ended: all is merged");
+        assert!(one.text.contains("0 open; "), "{}", one.text);
     }
 
     #[test]

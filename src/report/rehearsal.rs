@@ -4,7 +4,7 @@
 
 use super::agents::AgentHere;
 use super::doctor::{Finding, Urgency};
-use super::text::{elapsed, escaped, last_said, shown, some};
+use super::text::{about_time, elapsed, escaped, last_said, shown, some};
 use crate::config::size_shown;
 use std::fmt::Write as _;
 
@@ -211,9 +211,9 @@ impl Rehearsal {
         match self.foreseen_ms() {
             _ if self.open == 0 => "nothing is to be done".to_owned(),
             Some(ms) => format!(
-                "{todo} to do, {} at once: about {}, going by the {known} of this journal",
+                "{todo} to do, {} at once: {}, going by the {known} of this journal",
                 self.parallel,
-                elapsed(ms)
+                about_time(ms)
             ),
             None => format!(
                 "{todo} to do; how long that takes nobody can say yet: the journal knows {known}"

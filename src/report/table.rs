@@ -167,6 +167,7 @@ pub fn status_json(glance: &Glance<'_>) -> Value {
         "run": safe(to_value(&view.run)),
         "halt": safe(to_value(&view.halt)),
         "ahead": view.ahead.map(rfc3339),
+        "ahead_ms": view.ahead,
         "forecast": glance.live.as_ref().and_then(|_| forecast(view, glance.now)),
         "counts": counts,
         "features": features,
