@@ -315,6 +315,17 @@ fn all_files_are_written_or_none() {
         assert!(!init.err.contains("state"), "{}", init.err);
         assert_eq!(everything(&site), before);
     }
+    // A disk that is full: files may be made, and hold nothing.
+    let site = Site::new();
+    site.write("package.json", "{}");
+    site.write(".gitignore", "here");
+    let before = everything(&site);
+    let harness = env!("CARGO_BIN_EXE_harness");
+    let typed = format!("trap '' XFSZ; ulimit -f 0; exec {harness:?} init --yes --example");
+    let init = site.sh(&site.repo, &typed);
+    assert_eq!(init.code, Some(2), "{}", init.out);
+    assert!(init.err.contains("; nothing is written"), "{}", init.err);
+    assert_eq!(everything(&site), before);
     let site = Site::new();
     site.write("specs", "a file\n");
     let before = everything(&site);

@@ -161,6 +161,40 @@ fn what_happened_while_nobody_was_to_be_told_is_told_to_nobody_later() {
 }
 
 #[test]
+fn only_somebody_who_is_there_cuts_short_what_is_told_of_the_end() {
+    let site = site("");
+    let (here, go) = (site.path("here"), site.path("go"));
+    let command = format!(
+        "touch {here:?}; until test -e {go:?}; do sleep 0.02; done; {}",
+        collects(&site)
+    );
+    let keys = |site: &Site| {
+        site.shell_config(&format!(
+            "verify: {{commands: [\"true\"]}}\nnotify: {{on: [finished], command: {command:?}}}"
+        ));
+    };
+    keys(&site);
+    let run = site.start(&["run"]);
+    site.await_file(&here);
+    signal(&run, "USR1");
+    signal(&run, "HUP");
+    // It is still there: a look at it says so.
+    let status = site.harness(&["status", "--json"]).out;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["live"], true);
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(end(run).code, Some(4));
+    assert_eq!(kinds(&site), ["finished"]);
+    std::fs::remove_file(&go).unwrap();
+    std::fs::remove_file(&here).unwrap();
+    let run = site.start(&["run"]);
+    site.await_file(&here);
+    signal(&run, "INT");
+    assert_eq!(end(run).code, Some(4));
+    assert_eq!(kinds(&site), ["finished"]);
+}
+
+#[test]
 fn a_run_that_breaks_off_says_so() {
     let site = site("");
     let command = collects(&site);

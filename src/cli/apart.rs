@@ -25,8 +25,11 @@ const PENDING: u8 = 1;
 pub(super) fn detach(desk: &Desk) -> Result<u8, Failure> {
     let place = desk.place()?;
     let typed = std::env::args_os().skip(1);
-    let mut args: Vec<OsString> = typed.filter(|arg| arg != "--detach").collect();
-    args.push(APART.into());
+    let its_own = |arg: OsString| match arg == "--detach" {
+        true => APART.into(),
+        false => arg,
+    };
+    let args: Vec<OsString> = typed.map(its_own).collect();
     match runtime()?.block_on(driver::begin_apart(&args))? {
         Begun::No { code } => Ok(code),
         Begun::Yes { run, pid } => {
@@ -117,21 +120,20 @@ pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
         out::err("the run has not ended yet; it still stops\n");
         return Ok(0);
     }
-    let after = place.read()?.state;
-    let run = crate::core::view(&after, driver::wall_clock()).run;
-    if !run.is_some_and(|run| is_of(&holder, &run.id)) {
-        out::out("it has ended before anything was begun\n");
-        return Ok(0);
-    }
-    match after.exit_code() {
-        Some(code) => out::out(&format!(
+    // Another one may have begun since.
+    let mut runs = driver::runs(&place)?.into_iter();
+    let run = runs.find(|run| is_of(&holder, &run.id.0));
+    let code = run.map(|run| run.codes.and_then(|codes| codes.first().copied()));
+    out::out(&match code {
+        None => "it has ended before anything was begun\n".to_owned(),
+        Some(Some(code)) => format!(
             "the run has ended with exit code {code}: {}\n",
             report::code_meaning(code)
-        )),
-        None => {
-            out::out("the run has ended in the middle; `harness run` goes on where it was\n");
+        ),
+        Some(None) => {
+            "the run has ended in the middle; `harness run` goes on where it was\n".to_owned()
         }
-    }
+    });
     Ok(0)
 }
 

@@ -72,7 +72,9 @@ pub async fn begin_apart(args: &[OsString]) -> Result<Begun, DriverError> {
     }
     let run = line
         .strip_prefix(BEGUN)
-        .and_then(|run| run.strip_suffix('\n'));
+        .and_then(|run| run.strip_suffix('\n'))
+        // One that was begun in the same moment is ended all the same.
+        .filter(|_| interrupted.is_none());
     if let Some(run) = run {
         let run = run.to_owned();
         return Ok(Begun::Yes { run, pid });

@@ -12,6 +12,7 @@ use crate::core::{AccountView, State, View, view};
 use crate::fault::{self, Point};
 use crate::model::{Event, FailureKind, Record, RunId, Stamp};
 use crate::report::{Notification, occasion};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -20,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 /// How long the end of a run waits for what is still to be told.
-const LAST: Duration = Duration::from_secs(35);
+const LAST: Duration = Duration::from_secs(120);
 /// The exit code of a run that could not go on.
 const BROKEN_OFF: u8 = 10;
 
@@ -29,6 +30,8 @@ pub(super) struct Notifier {
     crew: Rc<Crew>,
     queue: UnboundedSender<Notice>,
     task: JoinHandle<()>,
+    /// How many are still to be told.
+    untold: Rc<Cell<u64>>,
     closed: Closed,
     /// The last record that was taken in.
     heard: u64,
@@ -49,11 +52,14 @@ impl Notifier {
             return None;
         }
         let (queue, told) = unbounded_channel();
-        let task = tokio::task::spawn_local(tell_all(Rc::clone(crew), told, out.clone()));
+        let untold = Rc::new(Cell::new(0));
+        let telling = tell_all(Rc::clone(crew), told, Rc::clone(&untold), out.clone());
+        let task = tokio::task::spawn_local(telling);
         let mut notifier = Self {
             crew: Rc::clone(crew),
             queue,
             task,
+            untold,
             closed: Closed::default(),
             heard: records.last().map_or(0, |record| record.seq),
         };
@@ -158,7 +164,9 @@ impl Notifier {
             text: secrets.hide(&note.text).into_owned(),
         };
         // Gone is who panicked; the run is told of that already.
-        let _ = self.queue.send(notice.clone());
+        if self.queue.send(notice.clone()).is_ok() {
+            self.untold.set(self.untold.get() + 1);
+        }
         notice
     }
 
@@ -169,8 +177,9 @@ impl Notifier {
             .then(|| self.send(self.heard, &note))
     }
 
-    /// Tells what is left, for a bounded time. What is not told then is told by the next run, if it is still so.
-    pub(super) async fn finish(self) {
+    /// Tells what is left, for a bounded time; gives how many were not told in it. The next run tells them, if they are still
+    /// so.
+    pub(super) async fn finish(self) -> u64 {
         drop(self.queue);
         let mut task = self.task;
         tokio::select! {
@@ -179,6 +188,7 @@ impl Notifier {
             },
             () = tokio::time::sleep(LAST) => task.abort(),
         }
+        self.untold.get()
     }
 }
 
@@ -232,6 +242,7 @@ impl Closed {
 async fn tell_all(
     crew: Rc<Crew>,
     mut notices: UnboundedReceiver<Notice>,
+    untold: Rc<Cell<u64>>,
     out: UnboundedSender<Message>,
 ) {
     let mut failed = BTreeSet::new();
@@ -245,6 +256,7 @@ async fn tell_all(
             }
         }
         remember(&crew, notice.seq);
+        untold.set(untold.get().saturating_sub(1));
     }
 }
 

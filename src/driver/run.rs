@@ -316,8 +316,11 @@ impl Session<'_> {
             return;
         };
         tokio::select! {
-            () = notifier.finish() => {}
-            _ = self.signals.next() => {}
+            untold = notifier.finish() => if untold > 0 {
+                let text = format!("there was no time to tell {untold} of what was to be told; the next run tells what is still so");
+                self.voice.warn(&text);
+            },
+            () = self.signals.impatience() => {}
         }
         while let Ok(message) = self.messages.try_recv() {
             if let Message::Warning(text) = message {

@@ -61,6 +61,17 @@ impl Signals {
     }
 }
 
+impl Signals {
+    /// Somebody who is there does not wait any longer: INT or TERM. A terminal that is closed says nothing of the kind, nor does
+    /// a polite wish to stop that comes once more.
+    pub(super) async fn impatience(&mut self) {
+        tokio::select! {
+            () = one(&mut self.interrupt) => {}
+            () = one(&mut self.terminate) => {}
+        }
+    }
+}
+
 /// Exit code of what has nothing to drain and ends at this wish.
 pub(super) fn exit_code(wish: StopLevel) -> u8 {
     match wish {

@@ -219,7 +219,10 @@ fn request(
     }
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut order = format!("url = \"{}\"\nproto = \"=http,https\"\n", quoted(&url));
-    order += "header = \"Content-Type: application/json\"\n";
+    let is_own = |name: &String| name.eq_ignore_ascii_case("content-type");
+    if !headers.keys().any(is_own) {
+        order += "header = \"Content-Type: application/json\"\n";
+    }
     for (name, text) in headers {
         let text = filled(text, env)?;
         order += &format!("header = \"{name}: {}\"\n", quoted(&text));

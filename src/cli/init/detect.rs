@@ -191,7 +191,8 @@ fn own_word(here: &Here) -> Option<(String, String)> {
             let named = |line: &str| {
                 let rest = line.strip_prefix(name)?;
                 let rest = rest.split_once(':')?;
-                (rest.0.trim().is_empty() && !rest.1.starts_with('=')).then_some(())
+                let is_variable = rest.1.trim_start_matches(':').starts_with('=');
+                (rest.0.trim().is_empty() && !is_variable).then_some(())
             };
             text.lines().any(|line| named(line).is_some())
         });
@@ -579,6 +580,8 @@ mod tests {
             &["make check"],
         ),
         (&[("Makefile", "test := x\n")], &[], &[]),
+        (&[("Makefile", "test ::= x\n")], &[], &[]),
+        (&[("Makefile", "test:: all\n\ttrue\n")], &[], &["make test"]),
         // The project's own word counts, and making ready stays.
         (
             &[

@@ -6,7 +6,7 @@ use super::super::desk::Failure;
 use crate::model::Problem;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file that is about to be written.
 #[derive(Debug)]
@@ -39,11 +39,18 @@ impl Draft {
             Ok(known) => Some(known),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if fs::symlink_metadata(&path).is_ok() {
-                    return Err(refused("add to", name, "it is a link to nothing"));
+                    return Err(refused(
+                        "add to",
+                        name,
+                        "it is a link to nothing; nothing is written",
+                    ));
                 }
                 None
             }
-            Err(error) => return Err(refused("add to", name, &error.to_string())),
+            Err(error) => {
+                let why = format!("{error}; nothing is written");
+                return Err(refused("add to", name, &why));
+            }
         };
         let text = match &known {
             None => text.trim_start().to_owned(),
@@ -60,29 +67,58 @@ impl Draft {
     }
 }
 
-/// Writes them; gives what was written. Nothing is, unless every file can be opened.
+/// Writes them; gives what was written. Where one cannot be, all are as they were.
 ///
 /// # Errors
 /// One cannot be.
 pub(super) fn write<'a>(root: &Path, drafts: &'a [Draft]) -> Result<&'a [Draft], Failure> {
-    let mut opened: Vec<(&Draft, File)> = Vec::new();
-    for draft in drafts {
-        match open(&root.join(&draft.name), draft.is_there) {
-            Ok(file) => opened.push((draft, file)),
-            Err(error) => {
-                for (made, _) in opened.iter().filter(|(draft, _)| !draft.is_there) {
-                    // An empty file that stays is no harm, and this is told of anyway.
-                    let _ = fs::remove_file(root.join(&made.name));
-                }
-                return Err(refused("write", &draft.name, &error.to_string()));
-            }
-        }
+    let mut opened: Vec<Opened<'_>> = Vec::new();
+    let outcome = drafts.iter().try_for_each(|draft| {
+        let path = root.join(&draft.name);
+        let file = open(&path, draft.is_there).map_err(|error| (draft, error))?;
+        let length = file.metadata().map_or(0, |about| about.len());
+        opened.push(Opened {
+            draft,
+            path,
+            file,
+            length,
+        });
+        Ok(())
+    });
+    let outcome = outcome.and_then(|()| {
+        opened.iter_mut().try_for_each(|one| {
+            let written = one.file.write_all(one.draft.text.as_bytes());
+            written.map_err(|error| (one.draft, error))
+        })
+    });
+    outcome.map(|()| drafts).map_err(|(draft, error)| {
+        let stays: Vec<&str> = opened.iter().filter_map(Opened::undo).collect();
+        let why = match stays.as_slice() {
+            [] => format!("{error}; nothing is written"),
+            _ => format!("{error}; look at what is left in {}", stays.join(", ")),
+        };
+        refused("write", &draft.name, &why)
+    })
+}
+
+/// A file that is being written.
+struct Opened<'a> {
+    draft: &'a Draft,
+    path: PathBuf,
+    file: File,
+    /// What it had before.
+    length: u64,
+}
+
+impl Opened<'_> {
+    /// Makes it as it was; its name, if that cannot be done.
+    fn undo(&self) -> Option<&str> {
+        let undone = match self.draft.is_there {
+            true => self.file.set_len(self.length),
+            false => fs::remove_file(&self.path),
+        };
+        undone.is_err().then_some(self.draft.name.as_str())
     }
-    for (draft, file) in &mut opened {
-        let written = file.write_all(draft.text.as_bytes());
-        written.map_err(|error| refused("write", &draft.name, &error.to_string()))?;
-    }
-    Ok(drafts)
 }
 
 fn open(path: &Path, is_there: bool) -> std::io::Result<File> {
@@ -99,7 +135,7 @@ fn open(path: &Path, is_there: bool) -> std::io::Result<File> {
 }
 
 fn refused(act: &str, name: &str, why: &str) -> Failure {
-    let problem = Problem::error(format!("cannot {act} {name}: {why}; nothing is written"));
+    let problem = Problem::error(format!("cannot {act} {name}: {why}"));
     let help = "put that right, then run `harness init` again";
     problem.help(help).into()
 }
