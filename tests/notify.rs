@@ -161,6 +161,19 @@ fn what_happened_while_nobody_was_to_be_told_is_told_to_nobody_later() {
 }
 
 #[test]
+fn who_can_only_be_told_on_a_terminal_that_is_not_there_is_warned() {
+    let site = site("notify: {terminal: true}");
+    let ran = site.harness(&["run"]);
+    assert!(ran.err.contains("nobody is told anything"), "{}", ran.err);
+    site.shell_config(&format!(
+        "verify: {{commands: [\"true\"]}}\nnotify: {{terminal: true, command: {:?}}}",
+        collects(&site)
+    ));
+    let ran = site.harness(&["run"]);
+    assert!(!ran.err.contains("nobody is told anything"), "{}", ran.err);
+}
+
+#[test]
 fn only_somebody_who_is_there_cuts_short_what_is_told_of_the_end() {
     let site = site("");
     let (here, go) = (site.path("here"), site.path("go"));

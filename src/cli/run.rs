@@ -3,11 +3,13 @@
 use super::apart::{Leaving, detach};
 use super::args::RunArgs;
 use super::{Desk, desk::Failure, out, plan, rehearse, terminal};
+use crate::config::Notices;
 use crate::core::{State, view};
 use crate::driver::{self, Audience, Outcome, Ready, preflight};
-use crate::model::{Slug, Stamp, escaped_lines};
+use crate::model::{Problem, Slug, Stamp, escaped_lines};
 use crate::report::{self, Bars, Glance, Heard};
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
@@ -43,6 +45,12 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     }
     let ready = preflight(place, config, desk.env.clone())?;
     super::desk::show(&ready.survey.warnings, desk.colour);
+    if is_mute(&ready.config.notify, leaving.is_some()) {
+        let text =
+            "nobody is told anything: `notify.terminal` is the only way, and there is no terminal";
+        let problem = Problem::warning(text).help("name a `notify.command` or `notify.webhook`");
+        super::desk::show(&[problem], desk.colour);
+    }
     let state_dir = ready.place.state_dir.clone();
     let outcome = match leaving {
         Some(mut leaving) => conduct(ready, &mut leaving)?,
@@ -50,6 +58,13 @@ pub(super) fn run(desk: &Desk, args: RunArgs) -> Result<u8, Failure> {
     };
     show_end(desk, &outcome, &state_dir);
     Ok(outcome.code)
+}
+
+/// Whether a person wants to be told on a terminal alone, and this run has none.
+fn is_mute(notices: &Notices, leaves: bool) -> bool {
+    let another = notices.command.is_some() || notices.webhook.is_some() || notices.desktop;
+    let has_terminal = !leaves && std::io::stderr().is_terminal();
+    notices.terminal && !notices.on.is_empty() && !another && !has_terminal
 }
 
 /// The end of a run in a few lines, and where there is more to read.

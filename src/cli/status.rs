@@ -147,13 +147,16 @@ fn known(desk: &Desk, place: &Place, reading: Reading) -> Result<(State, Vec<Pro
         Ok((loaded, survey))
     };
     match specs() {
+        // A run that is beginning says itself what is odd or wrong.
+        Ok((loaded, survey)) if is_live => {
+            Ok((plan::foreseen(place, &loaded.config, &survey)?, Vec::new()))
+        }
+        Err(_) if is_live => Ok((state, Vec::new())),
         Ok((loaded, survey)) if is_first => {
             let state = plan::foreseen(place, &loaded.config, &survey)?;
             Ok((state, loaded.warnings))
         }
         Ok((_, survey)) => Ok((plan::looked(state, place, &survey), Vec::new())),
-        // A run that is beginning says so itself.
-        Err(_) if is_live => Ok((state, Vec::new())),
         Err(failure) if is_first => Err(failure),
         Err(failure) => {
             let text = format!("the backlog is shown as the last run knew it: {failure}");
@@ -231,7 +234,6 @@ pub(super) fn watch(desk: &Desk, place: &Place, plain: bool) -> Result<Option<Se
         .enable_all()
         .build()
         .map_err(anyhow::Error::new)?;
-    // From before anything is seen: whoever leaves during a look leaves too.
     // From before the first look: who leaves during it is heard, too.
     let mut ends = runtime.block_on(Ends::listen())?;
     let mut bars = Bars::new();
@@ -250,7 +252,6 @@ pub(super) fn watch(desk: &Desk, place: &Place, plain: bool) -> Result<Option<Se
             live,
         };
         let seen = seen(desk, place, reading)?;
-        show(&seen.warnings, desk.colour);
         let glance = seen.glance();
         if plain {
             out::out(&told.look(&glance));
@@ -259,6 +260,7 @@ pub(super) fn watch(desk: &Desk, place: &Place, plain: bool) -> Result<Option<Se
         }
         if seen.live.is_none() {
             bars.finish();
+            show(&seen.warnings, desk.colour);
             return Ok(Some(seen));
         }
         if runtime.block_on(ends.come_within(LOOK_AGAIN)) {

@@ -7,6 +7,7 @@ use super::place::Place;
 use crate::core::State;
 use crate::journal::{self, Mark};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 /// After so many records the state is kept again: whoever looks has no more than that to read.
 pub(super) const MANY: u64 = 2_000;
@@ -15,7 +16,7 @@ pub(super) const MANY: u64 = 2_000;
 pub(super) fn keep(place: &Place, mark: Mark, state: &State) {
     let text = serde_json::to_vec(state);
     if let (Ok(text), Some(maker)) = (text, maker())
-        && let Err(error) = journal::keep(&place.state_dir, &maker, mark, &text)
+        && let Err(error) = journal::keep(&place.state_dir, maker, mark, &text)
     {
         tracing::debug!(%error, "the state is not kept");
     }
@@ -23,13 +24,18 @@ pub(super) fn keep(place: &Place, mark: Mark, state: &State) {
 
 /// What is kept, if it holds for the journal as it stands now.
 pub(super) fn kept(place: &Place) -> Option<(Mark, State)> {
-    let (mark, text) = journal::kept(&place.state_dir, &maker()?)?;
+    let (mark, text) = journal::kept(&place.state_dir, maker()?)?;
     Some((mark, serde_json::from_slice(&text).ok()?))
 }
 
 /// This very program: another one may make another state of the same records. That its file is the same is told by all that
-/// the system knows of it.
-fn maker() -> Option<String> {
+/// the system knows of it. Asked once, and by a run at its beginning: another program may have its place later.
+pub(super) fn maker() -> Option<&'static str> {
+    static MAKER: OnceLock<Option<String>> = OnceLock::new();
+    MAKER.get_or_init(this_program).as_deref()
+}
+
+fn this_program() -> Option<String> {
     let file = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
     let (dev, ino, size) = (file.dev(), file.ino(), file.size());
     let (s, ns) = (file.mtime(), file.mtime_nsec());

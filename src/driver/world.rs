@@ -47,6 +47,8 @@ impl Hands {
         journal: Journal,
         out: mpsc::UnboundedSender<Message>,
     ) -> Self {
+        // From before anybody can put another program in its place.
+        let _ = cache::maker();
         let writer = start_writer(&crew, out.clone());
         Self {
             crew,
