@@ -451,8 +451,18 @@ fn php(here: &Here) -> Option<Part> {
     ))
 }
 
-/// The directory with the most `<feature>/spec.md`, unless that is where they are looked for anyway.
-pub(super) fn specs(root: &Path) -> Option<PathBuf> {
+/// Where specs are to be looked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Specs {
+    /// Below the root.
+    pub(super) dir: PathBuf,
+    /// Why there, if nothing of that can be seen.
+    pub(super) why: Option<&'static str>,
+}
+
+/// The directory with the most `<feature>/spec.md`, unless that is where they are looked for anyway. Without any, where they
+/// can be put without harm.
+pub(super) fn specs(root: &Path) -> Option<Specs> {
     let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for dir in directories(root, DEPTH + 1) {
         if root.join(&dir).join("spec.md").is_file() {
@@ -467,7 +477,28 @@ pub(super) fn specs(root: &Path) -> Option<PathBuf> {
     let most = counts
         .into_iter()
         .max_by_key(|(dir, count)| (*count, std::cmp::Reverse(dir.clone())));
-    most.map(|(dir, _)| dir)
+    let here = Here {
+        path: root.to_owned(),
+    };
+    match most {
+        Some((dir, _)) => Some(Specs { dir, why: None }),
+        None => finds_packages(&here).then(|| Specs {
+            dir: "docs/specs".into(),
+            why: Some(
+                "setuptools would take a directory `specs` for a package; it leaves `docs` alone.",
+            ),
+        }),
+    }
+}
+
+/// Whether each directory here is a package to setuptools (the flat layout of its automatic discovery), which refuses to
+/// install several.
+fn finds_packages(here: &Here) -> bool {
+    let project = here.text("pyproject.toml");
+    let is_its = !project.contains("build-backend") || project.contains("setuptools.build_meta");
+    let is_told =
+        project.contains("[tool.setuptools") || here.has("setup.py") || here.has("setup.cfg");
+    project.contains("[project]") && is_its && !is_told && !here.path.join("src").is_dir()
 }
 
 /// The file that tells agents about the project.
@@ -622,7 +653,7 @@ mod tests {
 
     #[test]
     fn specs_are_found_where_most_of_them_are() {
-        let found = |files: Files<'_>| specs(tree(files).path());
+        let found = |files: Files<'_>| Some(specs(tree(files).path())?.dir);
         assert_eq!(
             found(&[("specs/a/spec.md", ""), ("docs/b/spec.md", "")]),
             None
@@ -634,5 +665,17 @@ mod tests {
         ];
         assert_eq!(found(docs), Some("docs/specs".into()));
         assert_eq!(found(&[("README", "")]), None);
+        let flat = ("pyproject.toml", "[project]\nname = 'shop'\n");
+        let beside = Some(PathBuf::from("docs/specs"));
+        assert_eq!(found(&[flat, ("shop/__init__.py", "")]), beside);
+        assert_eq!(found(&[flat, ("src/shop/__init__.py", "")]), None);
+        assert_eq!(found(&[flat, ("specs/a/spec.md", "")]), None);
+        for more in [
+            "[build-system]\nbuild-backend = 'hatchling.build'",
+            "[tool.setuptools]\npackages = ['shop']",
+        ] {
+            let text = format!("{}{more}\n", flat.1);
+            assert_eq!(found(&[("pyproject.toml", &text)]), None);
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::agent;
 use crate::config::{Kind, Profile};
 use crate::driver::Place;
 use crate::model::{Problem, escaped};
-use detect::Part;
+use detect::{Part, Specs};
 use ignore::Lacking;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -38,7 +38,7 @@ const SECTION: &str = "
 
 ## Features
 
-Features are specified in `specs/<name>/spec.md`. When `HARNESS_OUTBOX` is set, harness has called you to work on one of
+Features are specified in `{specs}/<name>/spec.md`. When `HARNESS_OUTBOX` is set, harness has called you to work on one of
 them in a git worktree of its own: do what its prompt says, change nothing outside of the worktree, and leave merging to
 harness.
 ";
@@ -81,8 +81,8 @@ pub(super) fn init(desk: &Desk, args: &InitArgs) -> Result<u8, Failure> {
     for draft in write::write(root, &drafts)? {
         out::out(&format!("wrote {}\n", escaped(&draft.name)));
     }
-    let specs = detect::specs(root).unwrap_or_else(|| "specs".into());
-    out::out(&next(&parts, &agents, &specs, &file));
+    let specs = detect::specs(root);
+    out::out(&next(&parts, &agents, dir_of(specs.as_ref()), &file));
     Ok(0)
 }
 
@@ -145,9 +145,9 @@ fn drafts(
         }
     };
     let specs = detect::specs(root);
-    fresh(file, config(parts, agents, specs.as_deref()));
+    let dir = dir_of(specs.as_ref());
+    fresh(file, config(parts, agents, specs.as_ref()));
     if args.example {
-        let dir = specs.as_deref().unwrap_or(Path::new("specs"));
         fresh(
             &format!("{}/say-hello/spec.md", dir.display()),
             SPEC.to_owned(),
@@ -161,7 +161,8 @@ fn drafts(
     }
     if args.instructions {
         let name = detect::instructions(root).unwrap_or("AGENTS.md");
-        let draft = Draft::added(root, name, SECTION)?;
+        let section = SECTION.replace("{specs}", &dir.display().to_string());
+        let draft = Draft::added(root, name, &section)?;
         let known = fs::read(root.join(name)).unwrap_or_default();
         if !String::from_utf8_lossy(&known).contains("HARNESS_OUTBOX") {
             drafts.push(draft);
@@ -215,18 +216,23 @@ fn agreed() -> Result<bool, Failure> {
     Ok(read > 0 && matches!(answer.as_str(), "" | "y" | "yes"))
 }
 
+/// Where specs are; where nothing else was found, in the usual place.
+fn dir_of(specs: Option<&Specs>) -> &Path {
+    specs.map_or(Path::new("specs"), |specs| &specs.dir)
+}
+
 /// A harness.yaml of what was found.
-fn config(parts: &[Part], agents: &[Kind], specs: Option<&Path>) -> String {
+fn config(parts: &[Part], agents: &[Kind], specs: Option<&Specs>) -> String {
     let mut text = String::from(
         "# harness: every key is optional; `harness config --origin` shows what is in force.\nversion: 1\n\n\
          run:\n  parallel: auto          # agents at once: a number, or auto\n",
     );
-    if let Some(dir) = specs {
-        let _ = write!(
-            text,
-            "\nspecs:\n  dir: {}\n",
-            quoted(&dir.display().to_string())
-        );
+    if let Some(specs) = specs {
+        if let Some(line) = specs.why {
+            let _ = write!(text, "\n# {line}");
+        }
+        let dir = quoted(&specs.dir.display().to_string());
+        let _ = write!(text, "\nspecs:\n  dir: {dir}\n");
     }
     match agents.first() {
         Some(Kind::Claude) => {}
@@ -333,7 +339,11 @@ mod tests {
             (vec![odd], vec![Kind::Codex, Kind::Claude]),
         ] {
             let dir = tempfile::tempdir().unwrap();
-            let text = config(&parts, &agents, Some(Path::new("docs/specs")));
+            let specs = Specs {
+                dir: "docs/specs".into(),
+                why: Some("because: # it is so"),
+            };
+            let text = config(&parts, &agents, Some(&specs));
             fs::write(dir.path().join("harness.yaml"), text).unwrap();
             let sources = Sources {
                 root: dir.path().to_owned(),
