@@ -4,7 +4,7 @@
 
 use super::kind::{Name, Text, Words};
 use super::resolve::Resolver;
-use crate::model::Problem;
+use crate::model::{Code, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,9 +129,11 @@ impl Resolver<'_> {
         };
         if webhook.as_ref().is_some_and(|url| !is_address(url)) {
             // Not shown: it may be a secret.
-            let message = format!("`{WEBHOOK}`: expected an address that begins with https://");
+            let message =
+                format!("`{WEBHOOK}`: expected an address that begins with https:// or http://");
             let help = "or with a variable that holds one: \"${WEBHOOK_URL}\"";
-            self.problem(WEBHOOK, Problem::error(message).help(help));
+            let problem = Problem::error(message).code(Code::BadValue);
+            self.problem(WEBHOOK, problem.help(help));
         }
         let headers = shape.headers.into_iter();
         let headers: BTreeMap<String, String> =
@@ -141,7 +143,8 @@ impl Resolver<'_> {
             let fits = !name.is_empty() && name.chars().all(is_token);
             if !fits || text.contains(char::is_control) {
                 let message = "`notify.headers`: a header is a name of letters, digits and `-`, and one line of text";
-                self.problem(&format!("notify.headers.{name}"), Problem::error(message));
+                let problem = Problem::error(message).code(Code::BadValue);
+                self.problem(&format!("notify.headers.{name}"), problem);
             }
         }
         Notices {

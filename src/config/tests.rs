@@ -101,7 +101,7 @@ const BAD_FILES: &[(&str, &str)] = &[
     ),
     (
         "notify: {webhook: hooks.example.org/secret}",
-        ":1: `notify.webhook`: expected an address that begins with https:// (or with a variable",
+        ":1: `notify.webhook`: expected an address that begins with https:// or http:// (or with a variable",
     ),
     (
         "notify: {webhook: 'https://x', headers: {'a b': c}}",

@@ -153,20 +153,36 @@ pub(super) fn is_the_accounts(failure: &AgentFailure) -> bool {
 }
 
 impl State {
-    /// Counts the time before `record`, if nothing was at work in it because an account was closed.
+    /// Counts the time before `record`, as far as nothing was at work in it because an account was closed for a while.
     pub(super) fn count_waiting(&mut self, record: &Record) {
-        let mut accounts = self.accounts.values();
-        let is_waiting = self.live().is_some()
-            && accounts.any(|account| account.is_closed(self.last_at))
-            && !self.is_anything_at_work();
-        if let Some(run) = self.run.as_mut().filter(|_| is_waiting) {
-            let slept_ms = match &record.event {
-                Event::Slept { slept_ms } => *slept_ms,
-                _ => 0,
-            };
-            let awake_ms = record.at.since_ms(self.last_at).saturating_sub(slept_ms);
+        let Some(until) = self.waits_until() else {
+            return;
+        };
+        let slept_ms = match &record.event {
+            Event::Slept { slept_ms } => *slept_ms,
+            _ => 0,
+        };
+        let waited_ms = record.at.min(until).since_ms(self.last_at);
+        if let Some(run) = &mut self.run {
+            let awake_ms = waited_ms.saturating_sub(slept_ms);
             run.waited_ms = run.waited_ms.saturating_add(awake_ms);
         }
+    }
+
+    /// Until when nothing but time is waited for, since accounts are closed.
+    fn waits_until(&self) -> Option<Stamp> {
+        let now = self.last_at;
+        let run = self.live().filter(|_| !self.is_anything_at_work())?;
+        let begun = self.in_slots.iter();
+        let mut begun = begun.filter_map(|slug| self.features.get(slug));
+        if begun.any(|feature| self.reopens(run, feature, now).is_none()) {
+            // It pauses only.
+            return None;
+        }
+        let closed = self.accounts.values();
+        let closed = closed.filter(|account| account.is_closed(now));
+        let opens = closed.filter_map(|account| account.closed.as_ref()?.until);
+        opens.max()
     }
 
     /// Takes in what an iteration of `feature` says about the account it used.

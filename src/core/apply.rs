@@ -292,8 +292,9 @@ impl State {
                 usage,
             } => {
                 let used = usage.unwrap_or_default();
-                if let Some(feature) = self.features.get_mut(slug) {
-                    feature.lose_iteration(used);
+                let run = self.run.as_ref();
+                if let (Some(run), Some(feature)) = (run, self.features.get_mut(slug)) {
+                    feature.lose_iteration(run, used);
                 }
                 self.spend(slug, used);
                 self.give_back(slug);

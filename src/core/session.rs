@@ -27,11 +27,10 @@ pub(super) fn resumed(run: &Run, feature: &Feature) -> Option<Session> {
 }
 
 impl Feature {
-    /// Takes in what an iteration that was cut off has used of its conversation.
-    pub(super) fn lose_iteration(&mut self, usage: Usage) {
-        let profile = self.called.profile.as_ref();
-        let mine = self.conversation.as_mut();
-        if let Some(last) = mine.filter(|last| Some(&last.profile) == profile) {
+    /// Takes in what an iteration that was cut off has used of the conversation that it went on with.
+    pub(super) fn lose_iteration(&mut self, run: &Run, usage: Usage) {
+        let is_its = resumed(run, self).is_some();
+        if let Some(last) = self.conversation.as_mut().filter(|_| is_its) {
             last.session.used = last.session.used.plus(usage);
         }
     }

@@ -146,7 +146,9 @@ pub fn is_run(holder: &Holder) -> bool {
 /// # Errors
 /// When it is somebody else's, or cannot be seen from here: in another container, or on another machine.
 pub fn stop(place: &Place, holder: &Holder, now: bool) -> Result<bool, DriverError> {
-    let seen = process::alive(holder.pid, holder.start_time, holder.boot_id.as_deref());
+    // On another machine the number is somebody else's.
+    let is_here = holder.host == Place::this_process("").host;
+    let seen = is_here && process::alive(holder.pid, holder.start_time, holder.boot_id.as_deref());
     if !seen && place.holder().as_ref() == Some(holder) {
         let text = format!(
             "{} is under way as process {} on {}, which cannot be seen from here",

@@ -19,10 +19,12 @@ impl Wakeful {
     pub(super) fn begin(crew: &Crew) -> (Self, Option<String>) {
         let wanted = crew.config.run.keep_awake;
         let path = crew.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
-        let awake = wanted.then(|| Awake::ask(path)).flatten();
         let matters = wanted && process::may_sleep();
-        let missing =
-            (matters && awake.is_none()).then(|| told("systemd-inhibit is not installed"));
+        let (awake, missing) = match wanted.then(|| Awake::ask(path)) {
+            None => (None, None),
+            Some(Ok(awake)) => (Some(awake), None),
+            Some(Err(why)) => (None, matters.then(|| told(&why))),
+        };
         (Self { awake, matters }, missing)
     }
 

@@ -212,20 +212,26 @@ pub(super) fn busy(git_dir: &Path) -> Option<&'static str> {
     }
 }
 
+/// So many files in the way are named.
+const MOST_NAMED: usize = 20;
+
 /// What git said of a checkout that does not let itself be moved forward, in fewer words where they are known.
 pub(super) fn refusal(merged: &Output) -> String {
-    let complaint = merged.complaint();
-    let Some((before, names)) = complaint.split_once(" would be overwritten by merge:;") else {
-        return complaint;
+    let mut lines = merged.stderr.lines();
+    let Some(head) = lines.find(|line| line.ends_with(" would be overwritten by merge:")) else {
+        return merged.complaint();
     };
-    let names: Vec<&str> = names
-        .split("; ")
-        .map(str::trim)
-        .take_while(|name| !name.starts_with("Please "))
-        .filter(|name| !name.is_empty())
+    // Each on a line of its own, behind a tab.
+    let names: Vec<String> = lines
+        .take_while(|line| line.starts_with('\t'))
+        .map(|line| visible(line.trim()))
         .collect();
-    let names = names.join(", ");
-    match before.contains("untracked") {
+    let first = names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>();
+    let names = match names.len().saturating_sub(MOST_NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    };
+    match head.contains("untracked") {
         true => {
             format!("files that git does not know stand where these land: {names}; move them away")
         }

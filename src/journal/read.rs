@@ -155,7 +155,7 @@ pub(super) fn scan_on(
     };
     let mut text = Vec::new();
     reader.seek(SeekFrom::Start(mark.offset())).map_err(io)?;
-    loop {
+    'batches: loop {
         let lengths = next_lines(reader, &mut text).map_err(io)?;
         if lengths.is_empty() {
             return Ok(None);
@@ -188,6 +188,13 @@ pub(super) fn scan_on(
                 .seek(SeekFrom::Start(mark.offset()))
                 .and_then(|_| reader.read_to_end(&mut rest))
                 .map_err(io)?;
+            let again = rest.split_inclusive(|byte| *byte == b'\n').next();
+            let again = again.map(line::parse);
+            if again.is_some_and(|line| line.is_ok_and(|line| line.record.seq == expected)) {
+                // It was being written just now, and only part of that could be seen.
+                reader.seek(SeekFrom::Start(mark.offset())).map_err(io)?;
+                continue 'batches;
+            }
             return Ok(Some(Break {
                 line: expected,
                 offset: mark.offset(),

@@ -281,6 +281,60 @@ fn cut_at_any_byte_no_whole_record_is_lost() {
     }
 }
 
+/// A file of which the last part is seen only at the second look.
+struct Settling {
+    seen: io::Cursor<Vec<u8>>,
+    whole: Vec<u8>,
+    looks: u32,
+}
+
+impl io::Read for Settling {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.seen.read(into)
+    }
+}
+
+impl io::BufRead for Settling {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.seen.fill_buf()
+    }
+    fn consume(&mut self, amount: usize) {
+        self.seen.consume(amount);
+    }
+}
+
+impl io::Seek for Settling {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.looks += 1;
+        if self.looks == 2 {
+            self.seen = io::Cursor::new(self.whole.clone());
+        }
+        self.seen.seek(to)
+    }
+}
+
+#[test]
+fn a_line_that_is_seen_half_written_is_no_damage() {
+    let (_dir, path, records) = journal_of(4);
+    let whole = std::fs::read(&path).unwrap();
+    // A page of it is there already, and the one before it is not.
+    let mut seen = whole.clone();
+    let third = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let third = third.map(|(at, _)| at).nth(1).unwrap() + 1;
+    seen[third..third + 20].fill(0);
+    let mut reader = Settling {
+        seen: io::Cursor::new(seen),
+        whole,
+        looks: 0,
+    };
+    let (mut mark, mut told) = (Mark::default(), Vec::new());
+    let found = read::scan_on(&mut reader, &path, &mut mark, &mut |record| {
+        told.push(record)
+    });
+    assert!(found.unwrap().is_none());
+    assert_eq!(told, records);
+}
+
 #[test]
 fn any_bit_flipped_anywhere_is_damage_in_its_line() {
     let written = Written::night();

@@ -2,7 +2,7 @@
 //!
 //! This file must never know what the program does, and signals nobody whose identity does not hold.
 
-use super::proc_fs::alive;
+use super::proc_fs::{alive, start_time};
 use super::tree::{Killable, signal_one};
 use nix::sys::signal::Signal;
 use nix::unistd::{dup2_stderr, dup2_stdout, setsid};
@@ -47,7 +47,9 @@ pub fn ask(pid: u32, started: Option<u64>, boot: Option<&str>, wish: Wish) -> io
         Wish::Terminate => Signal::SIGTERM,
     };
     let number = i32::try_from(pid).ok().and_then(Killable::new);
-    let Some(number) = number.filter(|_| alive(pid, started, boot)) else {
+    // One that was seen to have a start time is not known again where none can be seen.
+    let is_it = || alive(pid, started, boot) && (started.is_none() || start_time(pid) == started);
+    let Some(number) = number.filter(|_| is_it()) else {
         return Ok(false);
     };
     match signal_one(number, signal) {

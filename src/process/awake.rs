@@ -21,9 +21,11 @@ pub struct Awake {
 }
 
 impl Awake {
-    /// Asks for it; `None`: there is nobody to ask.
-    #[must_use]
-    pub fn ask(path: Option<&OsStr>) -> Option<Self> {
+    /// Asks for it.
+    ///
+    /// # Errors
+    /// Why nobody could be asked, in a few words.
+    pub fn ask(path: Option<&OsStr>) -> Result<Self, String> {
         let own = std::process::id().to_string();
         let (program, args): (&'static str, Vec<&str>) = if cfg!(target_os = "macos") {
             ("caffeinate", vec!["-i", "-w", &own])
@@ -35,14 +37,17 @@ impl Awake {
                 vec![what, "--mode=block", "--who=harness", why, "cat"],
             )
         };
-        let found = which(OsStr::new(program), path, Path::new("/"))?;
+        let found = which(OsStr::new(program), path, Path::new("/"));
+        let found = found.ok_or_else(|| format!("{program} is not installed"))?;
         let mut command = Command::new(found);
         command.args(args).stdin(Stdio::piped());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         // What ends a run politely, Ctrl-C, comes to all of a terminal's foreground.
         command.process_group(0);
-        let child = command.spawn().ok()?;
-        Some(Self { child, program })
+        match command.spawn() {
+            Ok(child) => Ok(Self { child, program }),
+            Err(error) => Err(format!("{program} could not be started: {error}")),
+        }
     }
 
     /// Why the machine is not kept awake any more, if it is not.

@@ -118,6 +118,29 @@ fn a_rung_and_a_retry_begin_anew_an_answer_goes_on() {
 }
 
 #[test]
+fn what_is_lost_in_another_worktree_was_no_part_of_a_conversation() {
+    let mut story = begun(true);
+    story.end("a", said(Some("s1"), 5));
+    // Its worktree becomes another's meanwhile.
+    let move_to = |story: &mut Story, to: WorktreeName| {
+        let feature = story.state.features.get_mut(&slug("a")).unwrap();
+        let from = feature.worktree.replace(to).unwrap();
+        story.state.worktrees.remove(&from);
+        story.state.worktrees.insert(to, slug("a"));
+        from
+    };
+    let first = move_to(&mut story, WorktreeName(7));
+    story.tell(Input::IterationLost {
+        slug: slug("a"),
+        iteration: 2,
+        usage: said(None, 3).usage,
+    });
+    move_to(&mut story, first);
+    story.end("a", said(None, 0));
+    assert_eq!(resumed(&story), Some(("s1".into(), 5)));
+}
+
+#[test]
 fn a_restart_goes_on_with_what_the_last_iteration_told() {
     let mut story = begun(true);
     story.end("a", said(Some("s1"), 5));

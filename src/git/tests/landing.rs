@@ -148,6 +148,25 @@ fn lands_in_a_checkout_and_keeps_changes_that_do_not_overlap() {
 }
 
 #[test]
+fn many_files_in_the_way_are_told_as_such() {
+    let f = Fixture::new();
+    let prepared = f.prepare(&f.pool(), "one", W1);
+    for n in 0..60 {
+        put(&prepared.path, &format!("new-{n:02}.txt"), "feature\n");
+        put(&f.root, &format!("new-{n:02}.txt"), "mine\n");
+    }
+    f.snapshot(&prepared, "one", 1);
+    let outcome = f.publish(&f.candidate("one", Strategy::Merge));
+    let why = in_the_way(&outcome);
+    let head = "files that git does not know stand where these land: new-00.txt, new-01.txt, ";
+    assert!(why.contains(head), "{why}");
+    assert!(
+        why.contains("new-19.txt and 40 more; move them away"),
+        "{why}"
+    );
+}
+
+#[test]
 fn the_users_files_in_the_way_are_left_untouched() {
     let cases: [(&str, &str, bool); 4] = [
         ("b.txt", "edited", false),
