@@ -110,13 +110,11 @@ pub(super) fn show(problems: &[Problem], colour: bool) {
     for problem in problems {
         out::err(&format!("{}\n", render(problem, colour)));
     }
-    let errors = problems.iter().filter(|p| p.severity == Severity::Error);
-    let mut codes: Vec<&str> = errors.map(|problem| problem.code.name()).collect();
-    codes.sort_unstable();
-    codes.dedup();
     // What is not possible now has said why; there is no more to be read about it.
-    codes.retain(|code| *code != Code::NotPossible.name());
-    if let Some(first) = codes.first() {
+    let explained = problems
+        .iter()
+        .filter(|p| p.severity == Severity::Error && p.code != Code::NotPossible);
+    if let Some(first) = explained.map(|problem| problem.code.name()).min() {
         out::err(&format!("`harness explain {first}` says more about it\n"));
     }
 }

@@ -98,8 +98,15 @@ impl Repeat {
 /// The breaker that opens at once, on what harness saw outside of the feature's worktree. It counts nothing.
 pub(super) const TAMPERED: &str = "tampered";
 
+/// Iterations said nothing.
+const STUCK: &str = "stuck";
+/// Iterations changed nothing.
+const IDLE: &str = "idle";
+/// The same failed again and again.
+const REPEAT: &str = "repeat";
+
 /// The names of all breakers.
-pub const BREAKERS: [&str; 4] = ["stuck", "idle", "repeat", TAMPERED];
+pub const BREAKERS: [&str; 4] = [STUCK, IDLE, REPEAT, TAMPERED];
 
 /// Whether a failure is neither the account's nor the service's.
 fn is_its_own(kind: FailureKind) -> bool {
@@ -186,13 +193,13 @@ impl Breakers {
         };
         let all = [
             (self.gate.times >= run.repeat_limit)
-                .then(|| trip(Counter::Gate, "repeat", repeats(&self.gate, "gate"))),
+                .then(|| trip(Counter::Gate, REPEAT, repeats(&self.gate, "gate"))),
             (self.agent.times >= run.repeat_limit)
-                .then(|| trip(Counter::Agent, "repeat", repeats(&self.agent, "agent"))),
+                .then(|| trip(Counter::Agent, REPEAT, repeats(&self.agent, "agent"))),
             (self.silent.times >= stuck_limit)
-                .then(|| trip(Counter::Silent, "stuck", self.silent.words("said nothing"))),
+                .then(|| trip(Counter::Silent, STUCK, self.silent.words("said nothing"))),
             (self.idle.times >= run.idle_limit)
-                .then(|| trip(Counter::Idle, "idle", self.idle.words("changed nothing"))),
+                .then(|| trip(Counter::Idle, IDLE, self.idle.words("changed nothing"))),
         ];
         let mut all = all.into_iter().flatten();
         all.find(|trip| self.half_open != Some(trip.counter))

@@ -11,6 +11,7 @@ mod laying;
 mod lending;
 mod litter;
 mod many;
+mod patch;
 mod planted;
 mod pool;
 mod radar;

@@ -329,7 +329,7 @@ fn a_line_that_is_seen_half_written_is_no_damage() {
     };
     let (mut mark, mut told) = (Mark::default(), Vec::new());
     let found = read::scan_on(&mut reader, &path, &mut mark, &mut |record| {
-        told.push(record)
+        told.push(record);
     });
     assert!(found.unwrap().is_none());
     assert_eq!(told, records);
