@@ -41,9 +41,13 @@ pub(super) fn has(state: &State, run: &Run, slug: &Slug) -> bool {
     let Some(feature) = feature.filter(|feature| granted && feature.rounds >= ROUNDS) else {
         return false;
     };
-    let startable = admits(state, run) && feature.listed && state.is_selected(slug);
+    // Whose account only a person can mend is called no more in this run.
+    let startable = admits(state, run)
+        && feature.listed
+        && state.is_selected(slug)
+        && state.lost_account(run, feature).is_none();
     match feature.phase {
-        Phase::Pending => startable && feature.unmet == 0 && !waits_behind(state, feature),
+        Phase::Pending => startable && feature.unmet == 0 && !waits_behind(state, run, feature),
         Phase::Working { running } => startable || running.is_some(),
         Phase::Queued => !merge::is_held(state, feature) && feature.unmet == 0,
         Phase::Preparing | Phase::Integrating { .. } => true,
@@ -51,13 +55,20 @@ pub(super) fn has(state: &State, run: &Run, slug: &Slug) -> bool {
     }
 }
 
-/// Whether a feature that could start waits for another to end or to land, which may be the one that lets it through.
-fn waits_behind(state: &State, feature: &Feature) -> bool {
-    let queued = |slug: &Slug| {
+/// Whether a feature that could start waits for another to end or to land, which may be the one that lets it through, or
+/// one that does nothing more.
+fn waits_behind(state: &State, run: &Run, feature: &Feature) -> bool {
+    let stays = |slug: &Slug| {
         let other = state.features.get(slug);
-        other.is_some_and(|other| other.phase == Phase::Queued)
+        other.is_some_and(|other| match other.phase {
+            Phase::Queued => true,
+            Phase::Pending | Phase::Working { running: None } => {
+                state.lost_account(run, other).is_some()
+            }
+            _ => false,
+        })
     };
-    let clashes = clash(state, feature).is_some_and(queued);
+    let clashes = clash(state, feature).is_some_and(stays);
     clashes || waits_after(state, feature, &mut None).is_some()
 }
 

@@ -130,7 +130,7 @@ impl Apart {
         let mut options = std::fs::OpenOptions::new();
         let log = fault::at(Point::RunLogOpen)
             .and_then(|()| options.create(true).append(true).open(run_log))
-            .or_else(|_| std::fs::File::open("/dev/null"));
+            .or_else(|_| std::fs::File::create("/dev/null"));
         let _ = log.and_then(|log| process::print_into(&log));
     }
 }

@@ -14,7 +14,11 @@ use crate::model::{AgentChoice, OnLimit};
 use crate::process;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+/// How often it is looked who holds a lock, where what stands there is nobody who lives.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// State directory of a repository that did not use harness-loop.
 const STATE_DIR: &str = ".harness";
 /// State directory of harness-loop; used where it exists.
@@ -119,11 +123,24 @@ impl Place {
     /// The living process that holds the lock, if any.
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
-        let holder = journal::read_holder(&self.state_dir)?;
-        let is_there = journal::is_held(&self.state_dir).unwrap_or_else(|| {
+        let lives = |holder: &Holder| {
             process::alive(holder.pid, holder.start_time, holder.boot_id.as_deref())
-        });
-        is_there.then_some(holder)
+        };
+        let mut looks = 1;
+        loop {
+            let is_held = journal::is_held(&self.state_dir);
+            let holder = journal::read_holder(&self.state_dir);
+            match is_held {
+                Some(false) => return None,
+                None => return holder.filter(lives),
+                // Who has just taken it has yet to write so; who is not seen from here stays.
+                Some(true) if looks < LOOKS && !holder.as_ref().is_some_and(lives) => {
+                    std::thread::sleep(BETWEEN_LOOKS);
+                    looks += 1;
+                }
+                Some(true) => return holder,
+            }
+        }
     }
 
     /// The run that lives here. Whoever else holds the lock has it for a while, a rehearsal for one; nothing is worked on then.

@@ -11,11 +11,18 @@ impl Repo {
     /// repository's (behind a link, in a submodule) it leaves alone as well.
     ///
     /// # Errors
-    /// git could not be run.
+    /// git failed.
     pub fn ignores(&self, path: &Path) -> Result<bool, GitError> {
         let git = self.git().at(self.root());
         let asked = git.call(["check-ignore", "-q", "--no-index", "--"]);
-        Ok(asked.arg(path).run()?.code != 1)
+        let asked = asked.arg(path).run()?;
+        let is_elsewhere = ["beyond a symbolic link", "is in submodule"];
+        match asked.code {
+            0 => Ok(true),
+            1 => Ok(false),
+            _ if is_elsewhere.iter().any(|why| asked.stderr.contains(why)) => Ok(true),
+            _ => Err(asked.failed()),
+        }
     }
 
     /// A tracked file that a line of the root's `.gitignore` would name, if there is one.

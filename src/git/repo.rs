@@ -325,6 +325,9 @@ impl Repo {
             let variable = format!("GIT_{role}_IDENT");
             let only = ["-c", "user.useConfigOnly=true"];
             let asked = self.git().call(["var", &variable]).options(only).run()?;
+            if asked.code < 0 {
+                return Err(asked.failed());
+            }
             if asked.code != 0 {
                 env.push((format!("GIT_{role}_NAME").into(), FALLBACK_NAME.into()));
                 env.push((format!("GIT_{role}_EMAIL").into(), FALLBACK_EMAIL.into()));

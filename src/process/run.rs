@@ -20,8 +20,9 @@ use tokio::process::Child;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::time::{Instant, sleep, timeout};
 
-/// What outlives the direct child gets this long between TERM and KILL.
-const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
+/// What outlives the direct child gets this long between TERM and KILL: a git that holds a lock
+/// must come to remove it, on a busy machine too.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(400);
 /// Between two looks at a supervisor that should have ended.
 const SUPERVISORS_MOMENT: Duration = Duration::from_millis(50);
 /// Between two looks at what is awaited though the direct child has exited.

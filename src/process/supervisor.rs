@@ -37,8 +37,9 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// What outlives the command gets this long between TERM and KILL.
-const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
+/// What outlives the command gets this long between TERM and KILL: a git that holds a lock
+/// must come to remove it, on a busy machine too.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(400);
 /// After this long a killed process hangs in the kernel, and waiting for it would hang harness.
 const GIVE_UP: Duration = Duration::from_secs(5);
 /// Between two looks at processes that were just killed.

@@ -2,8 +2,11 @@
 //!
 //! It reads names of files and a few of them, runs nothing, and never writes. What it cannot know it leaves out.
 
+mod specs;
+
+pub(super) use specs::{Specs, specs};
+
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -451,56 +454,6 @@ fn php(here: &Here) -> Option<Part> {
     ))
 }
 
-/// Where specs are to be looked for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Specs {
-    /// Below the root.
-    pub(super) dir: PathBuf,
-    /// Why there, if nothing of that can be seen.
-    pub(super) why: Option<&'static str>,
-}
-
-/// The directory with the most `<feature>/spec.md`, unless that is where they are looked for anyway. Without any, where they
-/// can be put without harm.
-pub(super) fn specs(root: &Path) -> Option<Specs> {
-    let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    for dir in directories(root, DEPTH + 1) {
-        if root.join(&dir).join("spec.md").is_file() {
-            *counts.entry(dir.parent()?.to_owned()).or_default() += 1;
-        }
-    }
-    counts.retain(|dir, _| !dir.as_os_str().is_empty());
-    let usual = Path::new("specs");
-    if counts.contains_key(usual) {
-        return None;
-    }
-    let most = counts
-        .into_iter()
-        .max_by_key(|(dir, count)| (*count, std::cmp::Reverse(dir.clone())));
-    let here = Here {
-        path: root.to_owned(),
-    };
-    match most {
-        Some((dir, _)) => Some(Specs { dir, why: None }),
-        None => finds_packages(&here).then(|| Specs {
-            dir: "docs/specs".into(),
-            why: Some(
-                "setuptools would take a directory `specs` for a package; it leaves `docs` alone.",
-            ),
-        }),
-    }
-}
-
-/// Whether each directory here is a package to setuptools (the flat layout of its automatic discovery), which refuses to
-/// install several.
-fn finds_packages(here: &Here) -> bool {
-    let project = here.text("pyproject.toml");
-    let is_its = !project.contains("build-backend") || project.contains("setuptools.build_meta");
-    let is_told =
-        project.contains("[tool.setuptools") || here.has("setup.py") || here.has("setup.cfg");
-    project.contains("[project]") && is_its && !is_told && !here.path.join("src").is_dir()
-}
-
 /// The file that tells agents about the project.
 pub(super) fn instructions(root: &Path) -> Option<&'static str> {
     let here = Here {
@@ -513,9 +466,9 @@ pub(super) fn instructions(root: &Path) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    type Files<'a> = &'a [(&'a str, &'a str)];
+    pub(super) type Files<'a> = &'a [(&'a str, &'a str)];
 
-    fn tree(files: Files<'_>) -> tempfile::TempDir {
+    pub(super) fn tree(files: Files<'_>) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = dir.path().join(name);
@@ -649,33 +602,5 @@ mod tests {
         assert_eq!(dirs, [Path::new("web"), Path::new("services/api")]);
         fs::write(dir.path().join("Makefile"), "test:\n").unwrap();
         assert_eq!(parts(dir.path()).len(), 1);
-    }
-
-    #[test]
-    fn specs_are_found_where_most_of_them_are() {
-        let found = |files: Files<'_>| Some(specs(tree(files).path())?.dir);
-        assert_eq!(
-            found(&[("specs/a/spec.md", ""), ("docs/b/spec.md", "")]),
-            None
-        );
-        let docs: Files<'_> = &[
-            ("docs/specs/a/spec.md", ""),
-            ("docs/specs/b/spec.md", ""),
-            ("x/c/spec.md", ""),
-        ];
-        assert_eq!(found(docs), Some("docs/specs".into()));
-        assert_eq!(found(&[("README", "")]), None);
-        let flat = ("pyproject.toml", "[project]\nname = 'shop'\n");
-        let beside = Some(PathBuf::from("docs/specs"));
-        assert_eq!(found(&[flat, ("shop/__init__.py", "")]), beside);
-        assert_eq!(found(&[flat, ("src/shop/__init__.py", "")]), None);
-        assert_eq!(found(&[flat, ("specs/a/spec.md", "")]), None);
-        for more in [
-            "[build-system]\nbuild-backend = 'hatchling.build'",
-            "[tool.setuptools]\npackages = ['shop']",
-        ] {
-            let text = format!("{}{more}\n", flat.1);
-            assert_eq!(found(&[("pyproject.toml", &text)]), None);
-        }
     }
 }

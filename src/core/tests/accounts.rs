@@ -95,6 +95,38 @@ fn a_pause_beside_a_closed_account_is_no_waiting() {
     assert_eq!(waited(&story), begun);
 }
 
+#[test]
+fn who_waits_behind_one_that_is_called_no_more_holds_up_nobody() {
+    let locked = |profile: &str, name: &str| FeatureSpec {
+        locks: vec!["db".into()],
+        ..of(profile, name)
+    };
+    let all = vec![locked("one", "c"), of("two", "b")];
+    let mut story = Story::with(settings(2), all.clone());
+    story.prepare();
+    let features = Some([all, vec![locked("two", "a")]].concat());
+    story.tell(Input::Looked(Backlog {
+        features,
+        ..Backlog::default()
+    }));
+    assert_eq!(story.stage("a"), Stage::Waiting);
+    // It has the right of way, and `b` is to let it through.
+    let later = story.now.plus_ms(HOUR_MS);
+    story.state.merging.right_of_way.insert(slug("a"), later);
+    story.state.features.get_mut(&slug("a")).unwrap().rounds = 2;
+    story
+        .state
+        .features
+        .get_mut(&slug("b"))
+        .unwrap()
+        .gives_way_to = Some(slug("a"));
+    story.end("b", claim());
+    assert!(story.asked().is_none(), "c may end yet");
+    story.end("c", failed(FailureKind::Auth, None));
+    let (_, _, _, members) = story.asked().expect("nobody comes before b");
+    assert_eq!(members, [slug("b")]);
+}
+
 fn many(names: &[&str]) -> Vec<FeatureSpec> {
     names.iter().map(|name| feature(name, &[])).collect()
 }

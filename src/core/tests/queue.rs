@@ -695,6 +695,24 @@ fn who_clashed_twice_goes_first() {
 }
 
 #[test]
+fn who_cannot_be_called_any_more_holds_up_nobody() {
+    let mut story = a_goes_first();
+    let logged_out = AgentFailure::new(FailureKind::Auth, "log in");
+    story.end(
+        "a",
+        IterationReport {
+            ending: Ending::Exited { code: 1 },
+            failure: Some(logged_out),
+            note: String::new(),
+            changed: false,
+            ..report()
+        },
+    );
+    let (_, _, _, members) = story.asked().unwrap();
+    assert_eq!(names(&members), ["b"]);
+}
+
+#[test]
 fn two_with_the_right_of_way_never_wait_for_each_other() {
     let mut story = a_goes_first();
     let until = story.state.merging.right_of_way[&slug("a")];

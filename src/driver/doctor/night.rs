@@ -59,8 +59,10 @@ pub(super) fn sleep(scene: &Scene<'_>) -> Found {
     if !process::may_sleep() {
         return Ok(Vec::new());
     }
-    let wanted = scene.config.is_ok_and(|config| config.run.keep_awake);
-    let (what, remedy) = if !wanted {
+    let Ok(config) = scene.config else {
+        return Ok(Vec::new());
+    };
+    let (what, remedy) = if !config.run.keep_awake {
         (
             "this machine may fall asleep during a run: run.keep_awake is off",
             "see that it stays awake, or switch it on",
