@@ -363,6 +363,7 @@ fn a_pipe_in_the_place_of_a_log_is_not_waited_for() {
     std::fs::remove_file(&log).unwrap();
     mkfifo(&log, Mode::S_IRWXU).unwrap();
     let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "Which colour");
     seat.press("/asks\r");
     seat.await_words(&site, "only /asks");
     seat.await_words(&site, "nothing yet");
