@@ -6,15 +6,18 @@
 
 mod support;
 
+use harness::ui::Terminal;
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
-use nix::sys::termios::{Termios, tcgetattr};
+use nix::sys::stat::Mode;
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::mkfifo;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use support::{Site, end, signal};
@@ -32,6 +35,12 @@ struct Seat {
 
 impl Seat {
     fn take(site: &Site, args: &[&str]) -> Self {
+        let mut command = site.program(env!("CARGO_BIN_EXE_harness"));
+        command.args(args);
+        Self::before(site, command, ["24", "80"])
+    }
+
+    fn before(site: &Site, mut command: Command, [rows, columns]: [&str; 2]) -> Self {
         // Not handed on to what other tests start meanwhile: they would hold the terminal.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let master = posix_openpt(flags).unwrap();
@@ -42,7 +51,7 @@ impl Seat {
         options.custom_flags(OFlag::O_NOCTTY.bits());
         let slave = options.open(ptsname_r(&master).unwrap()).unwrap();
         let mut sized = site.program("stty");
-        sized.args(["rows", "24", "cols", "80"]);
+        sized.args(["rows", rows, "cols", columns]);
         assert!(
             sized
                 .stdin(slave.try_clone().unwrap())
@@ -52,8 +61,7 @@ impl Seat {
         );
         let before = tcgetattr(&slave).unwrap();
         let end_of = || Stdio::from(slave.try_clone().unwrap());
-        let mut command = site.program(env!("CARGO_BIN_EXE_harness"));
-        command.args(args).env("TERM", "xterm-256color");
+        command.env("TERM", "xterm-256color");
         command.stdin(end_of()).stdout(end_of()).stderr(end_of());
         // A group of its own: it stops all of it, when it is to be stopped.
         let child = command.process_group(0).spawn().unwrap();
@@ -136,6 +144,15 @@ impl Seat {
     /// Waits for what the terminal is told.
     fn await_told(&self, site: &Site, told: &str) {
         site.await_that(told, || self.text().contains(told));
+    }
+
+    fn await_stopped(&self, site: &Site) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        site.await_that("it is stopped", || {
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            let state = stat.rsplit(')').next();
+            state.is_some_and(|rest| rest.starts_with(" T"))
+        });
     }
 
     fn press(&mut self, keys: &str) {
@@ -298,14 +315,7 @@ fn it_is_stopped_and_goes_on() {
     let mut seat = Seat::take(&site, &["ui"]);
     seat.await_words(&site, "Which colour");
     seat.press("\u{1a}");
-    let stat = format!("/proc/{}/stat", seat.child.id());
-    let is_stopped = || {
-        let stat = std::fs::read_to_string(&stat).unwrap_or_default();
-        stat.rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.starts_with(" T"))
-    };
-    site.await_that("it is stopped", is_stopped);
+    seat.await_stopped(&site);
     seat.assert_as_before();
     assert!(seat.text().ends_with("\u{1b}[?25h"), "{:?}", seat.text());
     seat.shown.lock().unwrap().clear();
@@ -314,6 +324,78 @@ fn it_is_stopped_and_goes_on() {
     seat.await_words(&site, "Which colour");
     seat.press("q");
     assert_eq!(seat.left(&site), Some(0));
+}
+
+#[test]
+fn after_a_stop_from_outside_keys_come_one_by_one_again() {
+    let site = morning();
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "Which colour");
+    let raw = tcgetattr(&seat.terminal).unwrap();
+    signal(&seat.child, "STOP");
+    seat.await_stopped(&site);
+    // As a shell does.
+    tcsetattr(&seat.terminal, SetArg::TCSANOW, &seat.before).unwrap();
+    seat.shown.lock().unwrap().clear();
+    signal(&seat.child, "CONT");
+    seat.await_told(&site, "\u{1b}[?1049h");
+    assert_eq!(tcgetattr(&seat.terminal).unwrap(), raw);
+    seat.await_words(&site, "Which colour");
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
+}
+
+#[test]
+fn a_terminal_without_a_size_is_refused_with_what_gives_it_one() {
+    let site = morning();
+    let mut command = site.program(env!("CARGO_BIN_EXE_harness"));
+    command.arg("ui");
+    let seat = Seat::before(&site, command, ["0", "0"]);
+    seat.await_told(&site, "`stty rows 24 cols 80`");
+    assert!(!seat.text().contains("\u{1b}[?1049h"), "{:?}", seat.text());
+    assert_eq!(end(seat.child).code, Some(2));
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_log_is_not_waited_for() {
+    let site = morning();
+    let log = site.repo.join(".harness/asks.log");
+    std::fs::remove_file(&log).unwrap();
+    mkfifo(&log, Mode::S_IRWXU).unwrap();
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "Which colour");
+    seat.press("/asks\r");
+    seat.await_words(&site, "only /asks");
+    seat.await_words(&site, "nothing yet");
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
+}
+
+/// Says to this very program that it is the one that panics.
+const PANICS: &str = "HARNESS_TEST_PANICS";
+const LOST: i32 = 7;
+
+#[test]
+fn a_panic_gives_the_terminal_back() {
+    if std::env::var_os(PANICS).is_some() {
+        let terminal = Terminal::enter(true).unwrap();
+        let panicked = std::thread::spawn(|| panic!("on purpose")).join();
+        let code = match panicked.is_err() && Terminal::is_lost() {
+            true => LOST,
+            false => 1,
+        };
+        // Not by being dropped.
+        std::mem::forget(terminal);
+        std::process::exit(code);
+    }
+    let site = Site::new();
+    let this = std::env::current_exe().unwrap();
+    let mut command = site.program(this.to_str().unwrap());
+    command.args(["--exact", "a_panic_gives_the_terminal_back", "--nocapture"]);
+    command.env(PANICS, "1");
+    let seat = Seat::before(&site, command, ["24", "80"]);
+    seat.await_told(&site, "on purpose");
+    assert_eq!(seat.left(&site), Some(LOST));
 }
 
 #[test]

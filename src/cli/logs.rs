@@ -6,6 +6,7 @@ use crate::core::{Stage, State, view};
 use crate::driver::{self, Place, Watch, wall_clock};
 use crate::model::{Problem, Slug};
 use crate::report::{LogFile, Logs, logs_json};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,13 +37,13 @@ pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
         }
     };
     let path = file(reading.state.last_iteration(&slug));
-    if !path.is_file() && !args.follow {
+    if log_file(path.clone()).is_none() && !args.follow {
         let text = format!("`{slug}` has no log yet");
         return Err(Problem::error(text)
             .help("it gets one when its first iteration ends")
             .into());
     }
-    let mut shown = print_from(&path, 0);
+    let mut shown = print_from(&path, 0, !args.follow);
     if !args.follow {
         return Ok(0);
     }
@@ -71,15 +72,11 @@ pub(super) fn logs(desk: &Desk, args: &LogsArgs) -> Result<u8, Failure> {
         let over = ended || live.is_none();
         let path = file(iteration);
         if path != current {
-            shown = print_from(&current, shown);
+            print_from(&current, shown, true);
             current = path;
-            shown = if shown == 0 {
-                0
-            } else {
-                print_from(&current, 0)
-            };
+            shown = 0;
         }
-        shown = print_from(&current, shown);
+        shown = print_from(&current, shown, over);
         if over {
             return Ok(0);
         }
@@ -121,6 +118,12 @@ fn log_file(path: PathBuf) -> Option<LogFile> {
     data.is_file().then_some(LogFile { path, bytes })
 }
 
+/// Opens such a file, and gives its length. Nothing else is opened: a pipe would keep this waiting for whoever writes to it.
+pub(super) fn open_log(path: &Path) -> Option<(File, u64)> {
+    let log = log_file(path.to_owned())?;
+    Some((File::open(log.path).ok()?, log.bytes))
+}
+
 /// Whether nothing more will be added, and the last iteration's number.
 fn progress(state: &State, slug: &Slug) -> (bool, u32) {
     let view = view(state, wall_clock());
@@ -138,9 +141,10 @@ fn progress(state: &State, slug: &Slug) -> (bool, u32) {
     (ended, state.last_iteration(slug))
 }
 
-/// Prints what stands in the file after `from`; returns where it ends.
-fn print_from(path: &Path, from: u64) -> u64 {
-    let Ok(mut file) = std::fs::File::open(path) else {
+/// Prints what stands in the file after `from`; returns up to where. `all`: also the beginning of a character whose end has not
+/// been written yet.
+fn print_from(path: &Path, from: u64, all: bool) -> u64 {
+    let Some((mut file, _)) = open_log(path) else {
         return from;
     };
     let mut bytes = Vec::new();
@@ -150,7 +154,41 @@ fn print_from(path: &Path, from: u64) -> u64 {
     if read.is_err() {
         return from;
     }
+    if !all {
+        bytes.truncate(whole_characters(&bytes));
+    }
     let text = String::from_utf8_lossy(&bytes);
     out::out(&text);
     from + u64::try_from(bytes.len()).unwrap_or(0)
+}
+
+/// How many bytes there are without the beginning of a character at their end.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let last = bytes.utf8_chunks().last();
+    let odd = last.map_or(&[][..], |chunk| chunk.invalid());
+    match std::str::from_utf8(odd) {
+        Err(error) if error.error_len().is_none() => bytes.len() - odd.len(),
+        _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_characters;
+
+    #[test]
+    fn a_character_is_not_printed_before_it_ends() {
+        let text = "größer 日本 👩".as_bytes();
+        for end in 0..=text.len() {
+            let whole = whole_characters(&text[..end]);
+            assert!(std::str::from_utf8(&text[..whole]).is_ok(), "{end}");
+            assert!(end - whole < 4, "{end}");
+        }
+        assert_eq!(whole_characters(text), text.len());
+        // What can never become a character is not waited for.
+        for odd in [&b"a\xff"[..], b"\xc3(", b"\x80", b""] {
+            assert_eq!(whole_characters(odd), odd.len(), "{odd:?}");
+        }
+        assert_eq!(whole_characters(b"\xffab\xe6\x97"), 3);
+    }
 }

@@ -88,7 +88,13 @@ pub(super) fn is_terminal() -> bool {
 /// Whether the terminal that stdout was is not there any more.
 #[cfg(feature = "ui")]
 pub(super) fn is_gone() -> bool {
-    terminal_size::terminal_size_of(std::io::stdout()).is_none()
+    !is_terminal()
+}
+
+/// Whether the terminal that stdout is says how large it is; a serial line does not.
+#[cfg(feature = "ui")]
+pub(super) fn has_size() -> bool {
+    terminal_size::terminal_size_of(std::io::stdout()).is_some()
 }
 
 /// Columns of the terminal; 100 when there is none.

@@ -2,6 +2,7 @@
 
 use super::args::StatusArgs;
 use super::desk::{Failure, show};
+use super::logs::open_log;
 use super::{Desk, out, plan, terminal};
 use crate::agent;
 use crate::config::{Flags, Kind};
@@ -210,8 +211,7 @@ fn last_line(text: &str) -> Option<String> {
 
 /// A file, or the end of a long one without the line that it begins in; and whether it is all.
 fn printed(path: &Path) -> Option<(String, bool)> {
-    let mut file = std::fs::File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
+    let (mut file, length) = open_log(path)?;
     let is_whole = length <= WHOLE_BYTES;
     let from = match is_whole {
         true => 0,

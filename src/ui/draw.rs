@@ -144,8 +144,12 @@ fn areas(screen: &mut Screen, area: Rect) -> (Option<Rect>, Option<Rect>) {
 fn draw_pane(screen: &mut Screen, area: Rect, buf: &mut Buffer) {
     draw_tabs(screen, area, buf);
     let text = below_first(area);
-    let (theme, pane) = (screen.theme, screen.pane);
+    let theme = screen.theme;
     let (width, height) = (usize::from(text.width), usize::from(text.height));
+    screen.pane_columns = width;
+    if height == 0 {
+        return;
+    }
     let reader = screen.reader_mut();
     reader.lay(width, height);
     if reader.is_empty() {
@@ -158,13 +162,8 @@ fn draw_pane(screen: &mut Screen, area: Rect, buf: &mut Buffer) {
     for (row, (line, look, goes_on)) in (0..).zip(reader.in_sight()) {
         let indent = if goes_on { INDENT.min(width / 4) } else { 0 };
         let room = width.saturating_sub(indent);
-        let line = match pane {
-            // Names of features are told apart by their ends; what stands behind them is cut first.
-            Pane::Graph => cut(line.trim_end(), room),
-            _ => cut(line, room),
-        };
         let x = text.x + u16::try_from(indent).unwrap_or(0);
-        buf.set_string(x, text.y + row, line, theme.look(look));
+        buf.set_string(x, text.y + row, cut(line, room), theme.look(look));
     }
 }
 
@@ -196,7 +195,8 @@ fn draw_tabs(screen: &Screen, area: Rect, buf: &mut Buffer) {
     let reader = screen.reader();
     let mut right = reader.place();
     if screen.pane == Pane::Log && !reader.follows() {
-        right = format!("{right}, End follows");
+        let comma = if right.is_empty() { "" } else { ", " };
+        right = format!("{right}{comma}End follows");
     }
     let right = if right.is_empty() {
         right

@@ -22,6 +22,8 @@ pub(super) struct Footer {
 impl Footer {
     pub(super) fn of(screen: &Screen, area: Rect) -> Self {
         let (text, bad) = match (&screen.mode, &screen.message) {
+            // Why it was not given.
+            (Mode::Answer(..), Some((text, true))) => (text.clone(), true),
             (Mode::Answer(slug, _), _) => {
                 let rows = screen.facts.rows.iter();
                 let asked = rows.clone().find(|row| row.slug == *slug);

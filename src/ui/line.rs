@@ -17,6 +17,14 @@ pub(super) struct Line {
 const NEW_LINE: char = '↵';
 
 impl Line {
+    /// A line that was typed already, with the cursor at its end.
+    pub(super) fn of(text: String) -> Self {
+        Self {
+            cursor: text.len(),
+            text,
+        }
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }

@@ -64,8 +64,10 @@ pub(super) struct Reader {
     top: usize,
     /// Rows in sight, as of when it was last drawn.
     height: usize,
-    /// For which width `rows` holds.
+    /// For which width `rows` was made.
     width: usize,
+    /// Whether `rows` is of an earlier text.
+    is_old: bool,
     /// For each row: its line, and where in that it begins and ends.
     rows: Vec<(usize, usize, usize)>,
 }
@@ -82,6 +84,7 @@ impl Reader {
             top: 0,
             height: 1,
             width: 0,
+            is_old: false,
             rows: Vec::new(),
         }
     }
@@ -108,7 +111,7 @@ impl Reader {
         self.blank = false;
         if is_other {
             self.page = page;
-            self.width = 0;
+            self.is_old = true;
         }
         is_other
     }
@@ -121,14 +124,24 @@ impl Reader {
     /// Makes rows for a width, and puts the part in sight where it must be. To be called before rows are read.
     pub(super) fn lay(&mut self, width: usize, height: usize) {
         self.height = height.max(1);
-        if width != self.width {
-            // The line at the top stays there.
+        if self.is_old || width != self.width {
+            // The line at the top stays there; in the same width, its row does.
             let line = self.rows.get(self.top).map(|(line, ..)| *line);
+            let row = match line.filter(|_| width == self.width) {
+                Some(line) => self.top - self.first_row(line),
+                None => 0,
+            };
             self.width = width;
+            self.is_old = false;
             self.rows = self.rows_for(width);
             if let Some(line) = line {
-                self.top = self.rows.partition_point(|(other, ..)| *other < line);
+                let (first, next) = (self.first_row(line), self.first_row(line + 1));
+                self.top = (first + row).min(next.saturating_sub(1)).max(first);
             }
+        }
+        if self.last_top() == 0 {
+            // All of it is in sight, and so is what is added.
+            self.follows = self.grows;
         }
         if self.follows {
             self.top = self.last_top();
@@ -147,6 +160,11 @@ impl Reader {
             }
         }
         rows
+    }
+
+    /// The first row of a line; if there is no such line, the end.
+    fn first_row(&self, line: usize) -> usize {
+        self.rows.partition_point(|(other, ..)| *other < line)
     }
 
     fn last_top(&self) -> usize {
@@ -249,6 +267,38 @@ mod tests {
             (first(&reader).as_str(), reader.place().as_str()),
             ("line 0 has words", "")
         );
+    }
+
+    #[test]
+    fn a_text_that_is_wholly_in_sight_follows_again() {
+        let mut reader = Reader::new(false, true);
+        reader.take(page(20));
+        reader.lay(40, 10);
+        reader.scroll(-5);
+        reader.lay(40, 10);
+        assert!(!reader.follows());
+        reader.lay(40, 30);
+        assert!(reader.follows());
+        reader.take(page(50));
+        reader.lay(40, 30);
+        assert_eq!(first(&reader), "line 20 has words");
+    }
+
+    #[test]
+    fn a_new_text_leaves_who_reads_in_the_middle_of_a_line_where_they_are() {
+        let mut reader = Reader::new(true, false);
+        reader.take(page(100));
+        reader.lay(10, 4);
+        reader.scroll(31);
+        let row = first(&reader);
+        assert!(!row.starts_with("line"), "{row}");
+        reader.take(page(120));
+        reader.lay(10, 4);
+        assert_eq!(first(&reader), row);
+        // Another way to lay it out begins with the line.
+        reader.turn_wrapping();
+        reader.lay(10, 4);
+        assert!(first(&reader).starts_with("line "), "{}", first(&reader));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::key::Key;
 use super::line::Line;
 use super::screen::{Focus, Intent, Mode, Pane, Screen, Verb};
+use crate::model::Slug;
 
 /// Steps that stand for all the way.
 const ALL_THE_WAY: isize = isize::MAX;
@@ -45,18 +46,25 @@ impl Screen {
                     None
                 }
             },
-            Mode::Answer(slug, mut line) => match key {
-                Key::Enter => Some(Intent::Do(Verb::Unblock(slug, line.text().to_owned()))),
-                Key::Esc => {
-                    self.message = Some(("nothing was done".to_owned(), false));
-                    None
-                }
-                key => {
-                    line.press(key);
-                    self.mode = Mode::Answer(slug, line);
-                    None
-                }
-            },
+            Mode::Answer(slug, line) => self.answer(slug, line, key),
+        }
+    }
+
+    fn answer(&mut self, slug: Slug, mut line: Line, key: &Key) -> Option<Intent> {
+        self.message = None;
+        match key {
+            Key::Enter if !line.text().trim().is_empty() => {
+                Some(Intent::Do(Verb::Unblock(slug, line.text().to_owned())))
+            }
+            Key::Esc => {
+                self.message = Some(("nothing was done".to_owned(), false));
+                None
+            }
+            key => {
+                line.press(key);
+                self.mode = Mode::Answer(slug, line);
+                None
+            }
         }
     }
 

@@ -102,6 +102,8 @@ pub struct Wanted {
     pub pane: Pane,
     /// Of the log: what the agent prints instead.
     pub output: bool,
+    /// Of the graph: for how many columns; the others are wrapped or cut when they are drawn.
+    pub columns: Option<usize>,
 }
 
 /// What keys are for at the moment.
@@ -152,6 +154,8 @@ pub struct Screen {
     pub(super) shows_list: bool,
     /// Whether there was room for the text when it was last drawn.
     pub(super) shows_pane: bool,
+    /// Columns of the text when it was last drawn.
+    pub(super) pane_columns: usize,
     pub(super) stale: bool,
 }
 
@@ -178,6 +182,7 @@ impl Screen {
             is_small: false,
             shows_list: true,
             shows_pane: true,
+            pane_columns: 0,
             stale: true,
         }
     }
@@ -217,6 +222,7 @@ impl Screen {
             slug: self.selected.clone(),
             pane: self.pane,
             output: self.output && self.pane == Pane::Log,
+            columns: (self.pane == Pane::Graph).then_some(self.pane_columns),
         })
     }
 
@@ -239,10 +245,10 @@ impl Screen {
         }
     }
 
-    /// Asks a person about something that can be done.
+    /// Asks a person about something that can be done; for an answer, which may have been begun.
     pub fn ask(&mut self, verb: Verb) {
         self.mode = match verb {
-            Verb::Unblock(slug, _) => Mode::Answer(slug, Line::default()),
+            Verb::Unblock(slug, begun) => Mode::Answer(slug, Line::of(begun)),
             verb => Mode::Confirm(verb),
         };
         self.stale = true;

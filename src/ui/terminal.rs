@@ -63,6 +63,8 @@ impl Terminal {
     /// When it is gone.
     pub fn take(&mut self) -> io::Result<()> {
         TAKEN.store(true, Ordering::SeqCst);
+        // Whoever stopped this program has set the modes anew, and it would be believed that they still are those of here.
+        let _ = disable_raw_mode();
         enable_raw_mode()?;
         execute!(
             io::stdout(),

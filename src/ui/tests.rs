@@ -137,7 +137,7 @@ fn selected(screen: &Screen) -> String {
 
 /// Whoever changes the picture on purpose writes it anew with `HARNESS_PICTURES=write`, and looks at what that changed.
 fn is_as_in(name: &str, expected: &str, picture: &str) {
-    if std::env::var_os("HARNESS_PICTURES").is_some() {
+    if std::env::var_os("HARNESS_PICTURES").is_some_and(|value| value == "write") {
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui/tests");
         std::fs::write(dir.join(name), picture).unwrap();
         return;
@@ -400,8 +400,56 @@ fn an_answer_is_typed_below_the_question() {
     );
     let answer = Verb::Unblock(billing, "Adyen, as in\n\u{1b}[2Jspec 4".to_owned());
     assert_eq!(press(&mut screen, &[Key::Enter]), [Intent::Do(answer)]);
-    screen.ask(asked);
+    screen.ask(asked.clone());
     assert_eq!(press(&mut screen, &[Key::Char('q'), Key::Esc]), []);
+    // Nothing is no answer.
+    screen.ask(asked);
+    assert_eq!(
+        press(&mut screen, &[Key::Enter, Key::Char(' '), Key::Enter]),
+        []
+    );
+    assert!(drawn(&mut screen, 80, 24).contains("billing asks: "));
+}
+
+#[test]
+fn an_answer_that_could_not_be_given_is_not_lost() {
+    let mut screen = view();
+    let begun = Verb::Unblock(slug("billing"), "Adyen, as in spec 4".to_owned());
+    screen.tell("the disk is full", true);
+    screen.ask(begun.clone());
+    let picture = drawn(&mut screen, 80, 24);
+    assert!(
+        picture.contains("the disk is full") && picture.contains("Adyen, as in spec 4"),
+        "{picture}"
+    );
+    press(&mut screen, &[Key::Left, Key::Right]);
+    assert!(drawn(&mut screen, 80, 24).contains("billing asks: "));
+    assert_eq!(press(&mut screen, &[Key::Enter]), [Intent::Do(begun)]);
+}
+
+#[test]
+fn a_graph_is_wanted_for_the_columns_it_gets() {
+    let mut screen = view();
+    press(&mut screen, &typed("4"));
+    for (columns, rows, room) in [(60, 24, 60), (80, 24, 80), (110, 30, 60)] {
+        drawn(&mut screen, columns, rows);
+        assert_eq!(screen.wanted().unwrap().columns, Some(room));
+    }
+    press(&mut screen, &typed("1"));
+    assert_eq!(screen.wanted().unwrap().columns, None);
+}
+
+#[test]
+fn a_text_without_a_row_of_its_own_is_not_drawn() {
+    let mut screen = view();
+    drawn(&mut screen, 80, 5);
+    press(&mut screen, &[Key::Enter]);
+    screen.doubt(Some("not up to date".to_owned()));
+    screen.tell("asked to stop", false);
+    let picture = drawn(&mut screen, 80, 5);
+    let rows: Vec<&str> = picture.lines().collect();
+    assert_eq!(rows[3], "asked to stop", "{picture}");
+    assert!(!picture.contains("iteration 1"), "{picture}");
 }
 
 #[test]

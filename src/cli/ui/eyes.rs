@@ -38,7 +38,9 @@ pub(super) struct Eyes<'a> {
     basis: Option<Basis>,
     /// How many pictures there were.
     pictures: u64,
-    /// When the picture was made, and what that took.
+    /// Why there could not be another one.
+    trouble: Option<String>,
+    /// When the picture was made or could not be, and what that took.
     made: Option<(Instant, Duration)>,
     /// Where worktrees are, as the configuration says.
     pub(super) worktrees: Option<PathBuf>,
@@ -55,6 +57,7 @@ impl<'a> Eyes<'a> {
             seen: None,
             basis: None,
             pictures: 0,
+            trouble: None,
             made: None,
             worktrees: None,
             target: None,
@@ -81,10 +84,13 @@ impl<'a> Eyes<'a> {
         if anew || self.target.is_none() {
             self.read_settings();
         }
-        self.seen = Some(seen(self.desk, self.place, reading)?);
+        let seen = seen(self.desk, self.place, reading);
+        // What could not be seen is not tried more often than what could.
         self.basis = Some(basis);
-        self.pictures += 1;
         self.made = Some((Instant::now(), begun.elapsed()));
+        self.trouble = seen.as_ref().err().map(trouble);
+        self.seen = Some(seen?);
+        self.pictures += 1;
         Ok(true)
     }
 
@@ -113,6 +119,11 @@ impl<'a> Eyes<'a> {
         }
         let usual = if basis.live.is_some() { LIVE } else { IDLE };
         self.basis.as_ref() != Some(basis) || age >= usual
+    }
+
+    /// Why the picture is not up to date, in words.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
     }
 
     /// Another number for each picture.

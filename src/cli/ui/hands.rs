@@ -27,11 +27,16 @@ pub(super) fn may(eyes: &Eyes<'_>, place: &Place, verb: Verb, screen: &mut Scree
     }
 }
 
-/// Does it, and says what came of it.
+/// Does it, and says what came of it. An answer that could not be given is not lost: it can be sent again.
 pub(super) fn act(eyes: &mut Eyes<'_>, place: &Place, verb: Verb, screen: &mut Screen) {
-    match done(eyes, place, verb) {
+    match done(eyes, place, verb.clone()) {
         Ok(words) => screen.tell(&words, false),
-        Err(failure) => screen.tell(&desk::words(&failure), true),
+        Err(failure) => {
+            screen.tell(&desk::words(&failure), true);
+            if let Verb::Unblock(..) = verb {
+                screen.ask(verb);
+            }
+        }
     }
 }
 

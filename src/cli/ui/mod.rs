@@ -29,6 +29,14 @@ pub(super) fn ui(desk: &Desk) -> Result<u8, Failure> {
             "this is no terminal that a screen could be drawn on",
         ));
     }
+    if !out::has_size() {
+        return Err(Problem::error(
+            "this terminal does not say how large it is: nothing can be drawn on it",
+        )
+        .code(Code::Usage)
+        .help("`stty rows 24 cols 80` tells it; so much is there on most terminals")
+        .into());
+    }
     show::show(desk, &place)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Reads only.
 
+use super::super::logs::open_log;
 use super::eyes::Eyes;
 use crate::core::{FeatureView, graph, queue};
 use crate::driver::{Place, work_of, worktree_of};
@@ -14,8 +15,6 @@ use std::time::SystemTime;
 
 /// How much of the end of a log is shown.
 const LOG_BYTES: u64 = 512 << 10;
-/// Columns of the graph: whoever draws it cuts it.
-const GRAPH_COLUMNS: usize = 500;
 
 /// A text that can be made at once; `None`: the difference, which takes longer.
 pub(super) fn page(eyes: &Eyes<'_>, place: &Place, wanted: &Wanted) -> Option<Page> {
@@ -25,7 +24,7 @@ pub(super) fn page(eyes: &Eyes<'_>, place: &Place, wanted: &Wanted) -> Option<Pa
         let text = graph_text(
             &graph(glance.view),
             glance.live.is_some(),
-            GRAPH_COLUMNS,
+            wanted.columns.unwrap_or_default(),
             false,
         );
         return Some(of_lines("", &text, graph_look));
@@ -128,14 +127,18 @@ fn log(eyes: &Eyes<'_>, place: &Place, slug: &Slug, output: bool) -> Page {
         false => format!("none yet; what its agent prints in iteration {iteration}"),
     };
     let printed = end_of(&printed, &title, |_| Look::Plain);
-    printed.unwrap_or_else(|| said("nothing yet: a log begins when the first iteration ends"))
+    printed.unwrap_or_else(|| {
+        said(match output {
+            true => "nothing yet: what its agent prints stands here while it works and afterwards",
+            false => "nothing yet: a log begins when the first iteration ends",
+        })
+    })
 }
 
 /// The end of a file, from the beginning of a line on; `None`: there is nothing in it.
 fn end_of(path: &Path, title: &str, look: fn(&str) -> Look) -> Option<Page> {
-    let mut file = std::fs::File::open(path).ok()?;
-    let meta = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let from = meta.len().saturating_sub(LOG_BYTES);
+    let (mut file, length) = open_log(path)?;
+    let from = length.saturating_sub(LOG_BYTES);
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
     file.take(LOG_BYTES).read_to_end(&mut bytes).ok()?;

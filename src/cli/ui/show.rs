@@ -10,6 +10,7 @@ use super::pages::{self, Origin, Question};
 use crate::driver::{Place, continued, suspend};
 use crate::model::Slug;
 use crate::ui::{self, Event, Intent, Page, Pane, Screen, Terminal, Theme, Wanted};
+use std::io;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -33,8 +34,15 @@ pub(super) fn show(desk: &Desk, place: &Place) -> Result<u8, Failure> {
     let runtime = runtime.map_err(anyhow::Error::new)?;
     let ended = runtime.block_on(async {
         let mut stage = Stage::new(desk, place, eyes)?;
-        stage.play().await;
-        Ok(0)
+        match stage.play().await {
+            // Nobody is left to be told.
+            Err(_) if out::is_gone() => Ok(0),
+            ended => ended.map(|()| 0).map_err(|error| {
+                anyhow::Error::new(error)
+                    .context("the screen could not be drawn any more; the run is not concerned")
+                    .into()
+            }),
+        }
     });
     // Whoever still reads what has changed is not waited for.
     runtime.shutdown_background();
@@ -96,16 +104,16 @@ impl<'a> Stage<'a> {
         })
     }
 
-    async fn play(&mut self) {
+    /// # Errors
+    /// When the terminal cannot be drawn on any more.
+    async fn play(&mut self) -> io::Result<()> {
         let mut clock = interval(LOOK_AGAIN);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.screen.know(self.eyes.facts());
         loop {
             self.turn_pages();
             while self.screen.is_stale() {
-                if self.terminal.draw(&mut self.screen).is_err() {
-                    return;
-                }
+                self.terminal.draw(&mut self.screen)?;
                 // Whether there is room for a text is known only now.
                 self.turn_pages();
             }
@@ -115,8 +123,8 @@ impl<'a> Stage<'a> {
                     let mut next = event;
                     // All that has come already, before anything is drawn: resizing sends hundreds.
                     while let Some(event) = next {
-                        if self.take(event).await {
-                            return;
+                        if self.take(event).await? {
+                            return Ok(());
                         }
                         next = self.keys.try_recv().ok();
                     }
@@ -129,19 +137,18 @@ impl<'a> Stage<'a> {
                     }
                 }
                 _ = clock.tick() => {
-                    if out::is_gone() || Terminal::is_lost() {
-                        return;
+                    if out::is_gone() {
+                        return Ok(());
+                    }
+                    if Terminal::is_lost() {
+                        return Err(io::Error::other("a part of this program panicked"));
                     }
                     self.look(false);
                 }
-                _ = self.goes_on.recv() => {
-                    if self.again().is_err() {
-                        return;
-                    }
-                }
-                _ = interrupt.recv() => return,
-                _ = terminate.recv() => return,
-                _ = hangup.recv() => return,
+                _ = self.goes_on.recv() => self.again()?,
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                _ = hangup.recv() => return Ok(()),
             }
         }
     }
@@ -149,7 +156,7 @@ impl<'a> Stage<'a> {
     fn look(&mut self, anew: bool) {
         match self.eyes.look(anew) {
             Ok(is_other) => {
-                self.screen.doubt(None);
+                self.screen.doubt(self.eyes.trouble());
                 if is_other {
                     self.screen.know(self.eyes.facts());
                 }
@@ -159,41 +166,40 @@ impl<'a> Stage<'a> {
     }
 
     /// Whether a person is done with it.
-    async fn take(&mut self, event: Event) -> bool {
+    async fn take(&mut self, event: Event) -> io::Result<bool> {
         let key = match event {
-            Event::Gone => return true,
+            Event::Gone => return Ok(true),
             Event::Resized => {
                 self.screen.spoil();
-                return false;
+                return Ok(false);
             }
             Event::Key(key) => key,
         };
         match self.screen.press(&key) {
-            None => false,
-            Some(Intent::Leave) => true,
+            None => {}
+            Some(Intent::Leave) => return Ok(true),
             Some(Intent::Suspend) => {
                 self.terminal.leave();
                 suspend();
                 // Until it goes on; where it was not stopped, at once.
                 let _ = timeout(STOPPED, self.goes_on.recv()).await;
-                self.again().is_err()
+                self.again()?;
             }
             Some(Intent::LookAgain) => {
                 self.diff.last = None;
                 self.look(true);
-                self.again().is_err()
+                self.again()?;
             }
             Some(Intent::MayI(verb)) => {
                 self.look(false);
                 hands::may(&self.eyes, self.place, verb, &mut self.screen);
-                false
             }
             Some(Intent::Do(verb)) => {
                 hands::act(&mut self.eyes, self.place, verb, &mut self.screen);
                 self.look(true);
-                false
             }
         }
+        Ok(false)
     }
 
     fn again(&mut self) -> std::io::Result<()> {
