@@ -326,6 +326,7 @@ fn all_files_are_written_or_none() {
     assert_eq!(init.code, Some(2), "{}", init.out);
     assert!(init.err.contains("; nothing is written"), "{}", init.err);
     assert_eq!(everything(&site), before);
+    assert!(!site.repo.join("specs").exists());
     let site = Site::new();
     site.write("specs", "a file\n");
     let before = everything(&site);

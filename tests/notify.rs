@@ -161,6 +161,19 @@ fn what_happened_while_nobody_was_to_be_told_is_told_to_nobody_later() {
 }
 
 #[test]
+fn what_cannot_keep_a_log_is_told_all_the_same() {
+    let site = site("");
+    let command = collects(&site);
+    site.shell_config(&format!(
+        "verify: {{commands: [\"true\"]}}\nnotify: {{command: {command:?}}}"
+    ));
+    // Nothing can be made in its place.
+    std::fs::create_dir_all(site.repo.join(".harness/notify.log/in the way")).unwrap();
+    assert_eq!(site.harness(&["run"]).code, Some(4));
+    assert_eq!(kinds(&site), ["needs_human", "finished"]);
+}
+
+#[test]
 fn who_can_only_be_told_on_a_terminal_that_is_not_there_is_warned() {
     let site = site("notify: {terminal: true}");
     let ran = site.harness(&["run"]);

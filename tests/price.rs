@@ -95,6 +95,7 @@ fn job(dir: &Path, kept: &Kept) -> Job {
         env: [("PATH".into(), path)].into(),
         stdin: Vec::new(),
         output: dir.join("output.log"),
+        needs_output: true,
         output_cap: 1 << 20,
         timeout: Duration::from_secs(60),
         idle_timeout: None,

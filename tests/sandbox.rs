@@ -316,6 +316,7 @@ fn job(dir: &Path, backend: &Backend, script: &str) -> Job {
         env: [("PATH".into(), std::env::var_os("PATH").unwrap())].into(),
         stdin: Vec::new(),
         output: dir.join("output.log"),
+        needs_output: true,
         output_cap: 1 << 20,
         timeout: Duration::from_secs(60),
         idle_timeout: None,

@@ -360,6 +360,7 @@ fn prepare(call: &Call<'_>) -> Result<(PrivateTemp, Job), AgentError> {
             Vec::new()
         },
         output: dir.join("output.log"),
+        needs_output: true,
         output_cap: call.output_cap,
         timeout: call.timeout,
         idle_timeout: call.idle_timeout,

@@ -66,6 +66,7 @@ pub async fn version(
         env,
         stdin: Vec::new(),
         output: place.join("output"),
+        needs_output: true,
         output_cap: OUTPUT_CAP,
         timeout: PATIENCE,
         idle_timeout: None,

@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The option of the process that goes on; a person types `--detach`.
 const APART: &str = "--apart";
@@ -111,12 +112,16 @@ pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
         out::out(NOTHING_TO_STOP);
         return Ok(0);
     };
-    let before = place.read()?.state;
+    // It only chooses the words: a run is stopped whatever its journal is like.
+    let before = place
+        .read()
+        .map_or_else(|_| State::new(), |read| read.state);
     out::out(&ask_to_stop(&place, &before, &holder, args.now)?);
     if args.no_wait {
         return Ok(0);
     }
-    if !runtime()?.block_on(ended(&place, &holder)) {
+    let ended = runtime()?.block_on(ended(&place, &holder));
+    if !ended.map_err(anyhow::Error::new)? {
         out::err("the run has not ended yet; it still stops\n");
         return Ok(0);
     }
@@ -170,14 +175,16 @@ fn asked(holder: &Holder, stopping: Option<StopLevel>, now: bool) -> String {
 }
 
 /// Waits until nobody, or somebody else, holds the lock; `false`: the person does not wait.
-async fn ended(place: &Place, holder: &Holder) -> bool {
+async fn ended(place: &Place, holder: &Holder) -> std::io::Result<bool> {
+    // All the time: the first listener takes the default action away for good.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     while place.holder().as_ref() == Some(holder) {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return false,
+            _ = interrupt.recv() => return Ok(false),
             () = tokio::time::sleep(LOOK_AGAIN / 3) => {}
         }
     }
-    true
+    Ok(true)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -119,6 +119,14 @@ pub struct Notices {
 }
 
 impl Resolver<'_> {
+    /// As [`Self::problem`], with the line but not what stands in it: that may be a secret.
+    fn hidden_problem(&mut self, key: &str, problem: Problem) {
+        self.problem(key, problem);
+        if let Some(problem) = self.problems.last_mut() {
+            (problem.source_line, problem.columns) = (None, None);
+        }
+    }
+
     /// A web address must be one, and a header one line.
     pub(super) fn notices(&mut self, shape: Notify) -> Notices {
         const WEBHOOK: &str = "notify.webhook";
@@ -133,7 +141,7 @@ impl Resolver<'_> {
                 format!("`{WEBHOOK}`: expected an address that begins with https:// or http://");
             let help = "or with a variable that holds one: \"${WEBHOOK_URL}\"";
             let problem = Problem::error(message).code(Code::BadValue);
-            self.problem(WEBHOOK, problem.help(help));
+            self.hidden_problem(WEBHOOK, problem.help(help));
         }
         let headers = shape.headers.into_iter();
         let headers: BTreeMap<String, String> =
@@ -144,7 +152,7 @@ impl Resolver<'_> {
             if !fits || text.contains(char::is_control) {
                 let message = "`notify.headers`: a header is a name of letters, digits and `-`, and one line of text";
                 let problem = Problem::error(message).code(Code::BadValue);
-                self.problem(&format!("notify.headers.{name}"), problem);
+                self.hidden_problem(&format!("notify.headers.{name}"), problem);
             }
         }
         Notices {

@@ -265,6 +265,23 @@ const BAD_FILES: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn what_may_be_a_secret_is_not_quoted() {
+    for text in [
+        "notify: {webhook: hooks.example/T/s3cret}",
+        "notify: {webhook: 'https://x', headers: {'X Token': s3cret}}",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("harness.yaml"), text).unwrap();
+        let sources = Sources {
+            root: dir.path().to_owned(),
+            ..Sources::default()
+        };
+        let problems = load(&sources).unwrap_err();
+        assert!(!format!("{problems:?}").contains("s3cret"), "{problems:?}");
+    }
+}
+
+#[test]
 fn bad_files_are_refused_at_their_line() {
     for (yaml, expected) in BAD_FILES {
         let problems = refused(yaml, &[]);

@@ -71,6 +71,7 @@ async fn is_new(crew: &Crew, make: &Path) -> bool {
         env: agent::base_env(&crew.env, &[]),
         stdin: Vec::new(),
         output: output.clone(),
+        needs_output: true,
         output_cap: ANSWER_BYTES,
         timeout: ASK,
         idle_timeout: None,

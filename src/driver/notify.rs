@@ -64,6 +64,8 @@ impl Notifier {
             heard: records.last().map_or(0, |record| record.seq),
         };
         match told_through(crew) {
+            // The journal was cut since.
+            Some(seq) if seq > notifier.heard => remember(crew, notifier.heard),
             Some(seq) => notifier.catch_up(records, seq, state),
             None => remember(crew, notifier.heard),
         }

@@ -124,6 +124,7 @@ fn job(
         env,
         stdin: stdin.into_bytes(),
         output: crew.place.state_dir.join("notify.log"),
+        needs_output: false,
         output_cap: OUTPUT_BYTES,
         timeout,
         idle_timeout: None,

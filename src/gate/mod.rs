@@ -173,6 +173,7 @@ fn job(checks: &Checks, n: usize, command: &str) -> Job {
         env: checks.env.clone(),
         stdin: Vec::new(),
         output: part.into(),
+        needs_output: true,
         output_cap: OUTPUT_CAP_BYTES,
         timeout: checks.timeout,
         idle_timeout: None,

@@ -104,6 +104,18 @@ impl Log {
         })
     }
 
+    /// One that keeps nothing, since it could not be made.
+    pub(super) fn lost(path: &Path, why: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            file: None,
+            room: 0,
+            dropped: 0,
+            ends_in_newline: true,
+            error: Some(why),
+        }
+    }
+
     fn write(&mut self, bytes: &[u8]) {
         let fits = usize::try_from(self.room).map_or(bytes.len(), |room| room.min(bytes.len()));
         let (kept, dropped) = bytes.split_at(fits);

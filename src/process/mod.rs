@@ -79,6 +79,8 @@ pub struct Job {
     /// Raw stdout and stderr go here, interleaved as they come, without [`Job::secrets`]. Whatever stood there (also a link) is
     /// replaced by a new file.
     pub output: PathBuf,
+    /// Whether it is not started where `output` cannot be made. Else what it prints is lost, and that is told with its end.
+    pub needs_output: bool,
     /// At most this many bytes are written to `output`; what follows is read and dropped, and one line
     /// at the end says how much.
     pub output_cap: u64,

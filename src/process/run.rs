@@ -100,8 +100,16 @@ fn start(job: &Job) -> Result<(Leader, Log), String> {
     // Listening begins before the child exists, so that its end cannot be missed.
     let child_ends = unix::signal(SignalKind::child())
         .map_err(|error| format!("cannot listen for the end of child processes: {error}"))?;
-    let log = Log::create(&job.output, job.output_cap)
-        .map_err(|error| format!("cannot create {}: {error}", job.output.display()))?;
+    let log = match Log::create(&job.output, job.output_cap) {
+        Ok(log) => log,
+        Err(error) => {
+            let why = format!("cannot create {}: {error}", job.output.display());
+            if job.needs_output {
+                return Err(why);
+            }
+            Log::lost(&job.output, why)
+        }
+    };
     let Started { child, pid, link } = keeper::start(job)?;
     let leader = Leader {
         tree: Tree::new(pid, job.token.clone(), link),

@@ -30,18 +30,21 @@ impl Tried {
     /// What a person should know of it.
     #[must_use]
     pub fn finding(&self) -> Finding {
-        let command = shown(&self.command, COMMAND_COLUMNS);
         let took = elapsed(self.took_ms);
+        let command = match shown(&self.command, COMMAND_COLUMNS) {
+            none if none.is_empty() => none,
+            command => format!(": {command}"),
+        };
         let (urgency, what, remedy) = match &self.failed {
             None => (
                 Urgency::Note,
-                format!("{} passed in {took}: {command}", self.what),
+                format!("{} passed in {took}{command}", self.what),
                 "",
             ),
             Some(tail) => (
                 Urgency::Error,
                 format!(
-                    "{} failed after {took}: {command}: {}",
+                    "{} failed after {took}{command}: {}",
                     self.what,
                     shown(last_said(tail), 200)
                 ),

@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 const MOST_NAMED: usize = 8;
 
 /// Links below each other before it says that there are more.
-const DEEPEST: usize = 100;
+const DEEPEST: usize = 50;
 /// Links below each other that are moved in.
 const DEEPEST_INDENT: usize = 20;
 

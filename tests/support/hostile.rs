@@ -145,6 +145,7 @@ impl Bench {
             env: [("PATH".into(), std::env::var_os("PATH").unwrap())].into(),
             stdin: Vec::new(),
             output: self.dir.path().join("output.log"),
+            needs_output: true,
             output_cap: 1 << 20,
             timeout: Duration::from_secs(120),
             idle_timeout: None,

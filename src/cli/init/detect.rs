@@ -365,7 +365,10 @@ fn python(here: &Here) -> Option<Part> {
 }
 
 fn go(here: &Here) -> Option<Part> {
-    let file = here.first(&["go.work", "go.mod"])?;
+    // Where a workspace has no module of its own, the modules below are parts.
+    let file = here
+        .first(&["go.work", "go.mod"])
+        .filter(|_| here.has("go.mod"))?;
     Some(part(
         format!("Go ({file})"),
         &[],

@@ -75,11 +75,20 @@ pub(super) fn write<'a>(root: &Path, drafts: &'a [Draft]) -> Result<&'a [Draft],
     let mut opened: Vec<Opened<'_>> = Vec::new();
     let outcome = drafts.iter().try_for_each(|draft| {
         let path = root.join(&draft.name);
-        let file = open(&path, draft.is_there).map_err(|error| (draft, error))?;
+        let above = path.ancestors().skip(1);
+        let dirs: Vec<PathBuf> = above
+            .take_while(|dir| !dir.exists())
+            .map(Path::to_owned)
+            .collect();
+        let file = open(&path, draft.is_there).map_err(|error| {
+            remove_empty(&dirs);
+            (draft, error)
+        })?;
         let length = file.metadata().map_or(0, |about| about.len());
         opened.push(Opened {
             draft,
             path,
+            dirs,
             file,
             length,
         });
@@ -105,6 +114,8 @@ pub(super) fn write<'a>(root: &Path, drafts: &'a [Draft]) -> Result<&'a [Draft],
 struct Opened<'a> {
     draft: &'a Draft,
     path: PathBuf,
+    /// Directories that were made for it, the innermost first.
+    dirs: Vec<PathBuf>,
     file: File,
     /// What it had before.
     length: u64,
@@ -117,7 +128,16 @@ impl Opened<'_> {
             true => self.file.set_len(self.length),
             false => fs::remove_file(&self.path),
         };
+        remove_empty(&self.dirs);
         undone.is_err().then_some(self.draft.name.as_str())
+    }
+}
+
+/// Removes directories that nothing has been put into.
+fn remove_empty(dirs: &[PathBuf]) {
+    for dir in dirs {
+        // One that somebody uses meanwhile stays.
+        let _ = fs::remove_dir(dir);
     }
 }
 

@@ -66,8 +66,7 @@ impl<'a> Eyes<'a> {
 
     /// Takes a look; whether there is another picture. What cannot be looked at keeps the last picture.
     pub(super) fn look(&mut self, anew: bool) -> Result<bool, Failure> {
-        self.journal.look()?;
-        let live = self.place.run();
+        let (_, live) = self.journal.look()?;
         let basis = Basis {
             seq: self.journal.state().seq(),
             live: live.as_ref().map(|holder| holder.pid),

@@ -154,9 +154,21 @@ fn a_chain_of_thousands_is_told_as_far_as_anybody_reads() {
         .map(|(name, next)| waiting(name, vec![Wait::Dependencies(vec![slug(next)])]))
         .collect();
     features.push(feature("f4999", Stage::Working));
-    let text = told(features, &QueueView::default(), true, "f0");
+    let text = told(features.clone(), &QueueView::default(), true, "f0");
     assert_eq!(text.lines().count(), DEEPEST + 2);
-    assert!(text.ends_with("f101, and so on [more]\n"), "{text}");
+    let last = format!("f{}, and so on [more]\n", DEEPEST + 1);
+    assert!(text.ends_with(&last), "{text}");
+    // No deeper than readers go by themselves: 128 levels, serde_json for one.
+    let (view, heard) = (view_of(features), BTreeMap::new());
+    let glance = Glance {
+        view: &view,
+        now: Stamp(0),
+        live: None,
+        heard: &heard,
+    };
+    let json = why_json(&glance, &QueueView::default(), &slug("f0")).unwrap();
+    let read: Value = serde_json::from_str(&json.to_string()).unwrap();
+    assert_eq!(read, json);
 }
 
 #[test]
