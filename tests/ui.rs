@@ -424,6 +424,19 @@ fn a_picture_that_is_not_true_any_more_says_so() {
 }
 
 #[test]
+fn specs_that_do_not_read_are_told_beside_what_the_last_run_knew() {
+    let site = morning();
+    site.spec("new", "depends_on: nobody");
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "as the last run knew it");
+    site.spec("new", "");
+    seat.press("\u{c}");
+    seat.await_that_gone(&site, "as the last run knew it");
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
+}
+
+#[test]
 fn without_a_terminal_it_names_what_helps() {
     let mut site = morning();
     let ran = site.harness(&["ui"]);

@@ -82,7 +82,7 @@ pub(super) struct Seen {
     live: Option<String>,
     heard: BTreeMap<Slug, Heard>,
     /// What is odd about the configuration, where that was read.
-    warnings: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
 }
 
 impl Seen {

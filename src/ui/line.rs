@@ -66,14 +66,15 @@ impl Line {
             show(&self.text[self.cursor..]),
         );
         let mut head = head.as_str();
+        let mut at = columns(head);
         // The cursor has a column of its own.
-        while columns(head) + 1 > most {
+        while at + 1 > most {
             let Some(first) = head.chars().next() else {
                 break;
             };
+            at -= char_columns(first);
             head = &head[first.len_utf8()..];
         }
-        let at = columns(head);
         let mut text = head.to_owned();
         let mut room = most.saturating_sub(at);
         for c in tail.chars() {

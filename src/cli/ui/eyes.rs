@@ -38,7 +38,7 @@ pub(super) struct Eyes<'a> {
     basis: Option<Basis>,
     /// How many pictures there were.
     pictures: u64,
-    /// Why there could not be another one.
+    /// Why there could not be another one, or what is odd about it.
     trouble: Option<String>,
     /// When the picture was made or could not be, and what that took.
     made: Option<(Instant, Duration)>,
@@ -87,7 +87,10 @@ impl<'a> Eyes<'a> {
         // What could not be seen is not tried more often than what could.
         self.basis = Some(basis);
         self.made = Some((Instant::now(), begun.elapsed()));
-        self.trouble = seen.as_ref().err().map(trouble);
+        self.trouble = match &seen {
+            Ok(seen) => seen.warnings.first().map(|odd| on_one_line(&odd.message)),
+            Err(failure) => Some(trouble(failure)),
+        };
         self.seen = Some(seen?);
         self.pictures += 1;
         Ok(true)
@@ -120,7 +123,7 @@ impl<'a> Eyes<'a> {
         self.basis.as_ref() != Some(basis) || age >= usual
     }
 
-    /// Why the picture is not up to date, in words.
+    /// Why the picture is not to be relied on, in words.
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.clone()
     }
@@ -174,7 +177,10 @@ impl<'a> Eyes<'a> {
 
 /// What keeps a look from being a true one, in words.
 pub(super) fn trouble(failure: &Failure) -> String {
-    let words = format!("not up to date: {}", desk::words(failure));
-    let words: Vec<&str> = words.split_whitespace().collect();
+    on_one_line(&format!("not up to date: {}", desk::words(failure)))
+}
+
+fn on_one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
     report::on_screen(&words.join(" "))
 }
