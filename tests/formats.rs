@@ -16,8 +16,8 @@ use harness::journal::{self, Journal, JournalError};
 use harness::learnings::Memory;
 use harness::model::{
     BudgetUnit, Command, Ending, Event, Evidence, FailureKind, Finding, InfraKind, MergeVerdict,
-    OnHalt, OnLimit, ParkReason, ProcessTier, Record, Relation, SandboxTier, SkipReason, Stamp,
-    StopLevel, Trial, WriteJob, Writing,
+    Oid, OnHalt, OnLimit, ParkReason, ProcessTier, Record, Relation, SandboxTier, SkipReason,
+    Stamp, StopLevel, Trial, WriteJob, Writing,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +45,7 @@ variants!(KINDS, kind, Event {
     IterationStarted => "iteration_started", IterationEnded => "iteration_ended",
     IterationLost => "iteration_lost", Claimed => "claimed", Blocked => "blocked", Unblocked => "unblocked",
     Tripped => "tripped", Escalated => "escalated", Failed => "failed", Undone => "undone", Retried => "retried",
+    Skipped => "skipped", Approved => "approved",
     AttemptStarted => "attempt_started", Built => "built", Clashed => "clashed", Deferred => "deferred",
     GaveWay => "gave_way", RightOfWayEnded => "right_of_way_ended", Gated => "gated", Split => "split",
     Verified => "verified", Rejected => "rejected", Held => "held", AttemptPostponed => "attempt_postponed",
@@ -65,11 +66,11 @@ variants!(MERGES, merge, MergeVerdict { Resolved => "resolved", Unresolved => "u
 variants!(INFRA, infra, InfraKind { Setup => "setup", System => "system" });
 variants!(SKIPS, skip, SkipReason {
     IterationsUsedUp => "iterations_used_up", Setup => "setup", Spawn => "spawn",
-    BudgetUsedUp => "budget_used_up", SpecRemoved => "spec_removed", Undone => "undone",
+    BudgetUsedUp => "budget_used_up", SpecRemoved => "spec_removed", Undone => "undone", LeftOut => "left_out",
 });
 variants!(PARKS, park, ParkReason {
     Conflict => "conflict", Red => "red", BaseBroken => "base_broken", Dependency => "dependency",
-    Infra => "infra",
+    Infra => "infra", Review => "review",
 });
 variants!(FINDINGS, finding, Finding {
     Budget => "budget", CacheDropped => "cache_dropped", PromptChanged => "prompt_changed",
@@ -85,7 +86,9 @@ variants!(LIMITS, on_limit, OnLimit { Wait => "wait", Halt => "halt", Switch => 
 variants!(HALTS, halt, OnHalt { Isolate => "isolate", Stop => "stop" });
 variants!(TIERS, tier, ProcessTier { Groups => "groups", Supervisor => "supervisor", Cgroup => "cgroup" });
 variants!(SANDBOXES, sandbox, SandboxTier { Off => "off", Landlock => "landlock", Bwrap => "bwrap" });
-variants!(COMMANDS, command, Command { Retry => "retry", Unblock => "unblock" });
+variants!(COMMANDS, command, Command {
+    Retry => "retry", Unblock => "unblock", Skip => "skip", Approve => "approve",
+});
 
 /// Where the words of an enum stand: in the fixture of an event, the places at which values of the enum stand.
 const PLACES: &[(&[&str], &str, &str)] = &[
@@ -355,6 +358,14 @@ fn commands_in_an_inbox_read_as_they_always_did() {
             "unblock" => Command::Unblock {
                 slug: auth(),
                 answer: "the new one".into(),
+            },
+            "skip" => Command::Skip {
+                slug: auth(),
+                why: "not tonight".into(),
+            },
+            "approve" => Command::Approve {
+                slug: auth(),
+                tip: Oid::parse(&"a".repeat(40)).unwrap(),
             },
             name => panic!("what does inbox-{name}.json mean?"),
         };

@@ -35,6 +35,8 @@ mod people;
 mod purse;
 #[path = "simulation/repository.rs"]
 mod repository;
+#[path = "simulation/wishes.rs"]
+mod wishes;
 #[path = "simulation/world.rs"]
 mod world;
 

@@ -85,10 +85,14 @@ pub(super) enum Args {
     Recover(RecoverArgs),
     /// Take back what a feature landed, with one commit; not verified before the next run
     Undo(UndoArgs),
-    /// Put a tripped, failed, parked or blocked feature back in the queue
+    /// Put a tripped, failed, parked or blocked feature back in the queue, or one that was left out
     Retry(RetryArgs),
-    /// Answer a blocked feature
+    /// Answer a blocked feature, or say what is to be changed of one that waits for a review
     Unblock(UnblockArgs),
+    /// Leave features out until `retry`; what an agent is doing for one is stopped and kept
+    Skip(SkipArgs),
+    /// Let features land that wait for a review, as their branches stand now
+    Approve(ApproveArgs),
     /// Start nothing new (writes the HALT file)
     Pause(PauseArgs),
     /// Go on (removes the HALT file)
@@ -293,6 +297,32 @@ pub(super) struct UnblockArgs {
     /// The answer; it stands in the next prompt
     #[arg(short, long, value_name = "TEXT")]
     pub(super) message: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SkipArgs {
+    /// Which features
+    #[arg(required = true, add = ArgValueCandidates::new(shell::slugs))]
+    pub(super) slugs: Vec<String>,
+    /// Why; it stands in the feature's log and in the report
+    #[arg(
+        short,
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) message: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ApproveArgs {
+    /// Which features
+    #[arg(required_unless_present = "all", add = ArgValueCandidates::new(shell::slugs))]
+    pub(super) slugs: Vec<String>,
+    /// Every one that waits for a review
+    #[arg(long, conflicts_with = "slugs")]
+    pub(super) all: bool,
 }
 
 /// Why, where nobody says why.

@@ -1,34 +1,25 @@
-//! `retry`, `unblock`, `pause`, `resume`: what each does, and the words in which it says so.
+//! `retry`, `unblock`, `skip`, `approve`, `pause`, `resume`: what each does, and the words in which it says so.
 
-use super::args::{PauseArgs, RetryArgs, UnblockArgs};
-use super::{Desk, desk::Failure, features, known, out};
+use super::args::{ApproveArgs, PauseArgs, RetryArgs, SkipArgs, UnblockArgs};
+use super::{Desk, desk::Failure, features, known, out, plan};
+use crate::config::Flags;
 use crate::core::{Stage, State, view};
-use crate::driver::{DriverError, Given, Place, give, wall_clock};
+use crate::driver::{DriverError, Given, Place, branch_tip, give, survey, wall_clock};
 use crate::learnings::Memory;
-use crate::model::{Command, Problem, Slug};
+use crate::model::{Command, FeatureSpec, Oid, Problem, Slug};
 
-/// Who can be put back in the queue, and what is said of the others.
-const RETRIED: ([Stage; 4], &str) = (
-    [Stage::Tripped, Stage::Failed, Stage::Parked, Stage::Blocked],
-    "is not tripped, failed, parked or blocked",
-);
-/// Who can be answered, and what is said of the others.
-const ANSWERED: ([Stage; 1], &str) = ([Stage::Blocked], "is not blocked");
+/// What is said of features to which a command does not apply.
+const NOT_RETRIED: &str = "is not tripped, failed, parked, blocked or left out";
+const NOT_ANSWERED: &str = "is not blocked, and does not wait for a review";
+const NOT_SKIPPED: &str = "cannot be left out";
+const NOT_REVIEWED: &str = "does not wait for a review";
 
 pub(super) fn retry(desk: &Desk, args: &RetryArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let state = place.read()?.state;
-    let slugs: Vec<Slug> = if args.all {
-        view(&state, wall_clock())
-            .features
-            .into_iter()
-            .filter(|f| matches!(f.stage, Stage::Tripped | Stage::Parked | Stage::Failed))
-            .map(|feature| feature.slug)
-            .collect()
-    } else {
-        let names = features(desk, &place, &state);
-        let names = args.slugs.iter().map(|typed| known(typed, &names));
-        names.collect::<Result<_, _>>()?
+    let slugs = match args.all {
+        true => at(&state, &[Stage::Tripped, Stage::Parked, Stage::Failed]),
+        false => named(desk, &place, &state, &args.slugs)?,
     };
     for slug in &slugs {
         out::out(&retry_one(&place, &state, slug)?);
@@ -39,16 +30,48 @@ pub(super) fn retry(desk: &Desk, args: &RetryArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Features at one of these stages.
+fn at(state: &State, stages: &[Stage]) -> Vec<Slug> {
+    let features = view(state, wall_clock()).features.into_iter();
+    let found = features.filter(|feature| stages.contains(&feature.stage));
+    found.map(|feature| feature.slug).collect()
+}
+
+/// Features by their names as typed.
+fn named(
+    desk: &Desk,
+    place: &Place,
+    state: &State,
+    typed: &[String],
+) -> Result<Vec<Slug>, Failure> {
+    let names = features(desk, place, state);
+    typed.iter().map(|typed| known(typed, &names)).collect()
+}
+
 /// Puts a feature back in the queue.
 pub(super) fn retry_one(place: &Place, state: &State, slug: &Slug) -> Result<String, Failure> {
     may_retry(state, slug)?;
-    let given = give(place, Command::Retry { slug: slug.clone() })?;
-    told(slug, given, "is back in the queue", RETRIED.1)
+    let given = give(place, Command::Retry { slug: slug.clone() }, None)?;
+    told(
+        slug,
+        given,
+        "is back in the queue; `harness run` works on it",
+        NOT_RETRIED,
+    )
 }
 
 /// Whether a feature can be put back in the queue.
 pub(super) fn may_retry(state: &State, slug: &Slug) -> Result<(), Failure> {
-    stands(state, slug, &RETRIED.0, RETRIED.1)
+    let stages = [
+        Stage::Tripped,
+        Stage::Failed,
+        Stage::Parked,
+        Stage::Blocked,
+        Stage::Review,
+        Stage::LeftOut,
+    ];
+    let stands = stage(state, slug).is_some_and(|stage| stages.contains(&stage));
+    applies(slug, stands || state.is_being_left_out(slug), NOT_RETRIED)
 }
 
 pub(super) fn unblock(desk: &Desk, args: UnblockArgs) -> Result<u8, Failure> {
@@ -60,7 +83,7 @@ pub(super) fn unblock(desk: &Desk, args: UnblockArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Answers a blocked feature.
+/// Answers a blocked feature, or sends back one that waits for a review.
 pub(super) fn answer(
     place: &Place,
     state: &State,
@@ -77,41 +100,154 @@ pub(super) fn answer(
         slug: slug.clone(),
         answer,
     };
-    let given = give(place, command)?;
-    told(slug, given, "is answered and back in the queue", ANSWERED.1)
+    let given = give(place, command, None)?;
+    let done = "is answered and back in the queue; `harness run` works on it";
+    told(slug, given, done, NOT_ANSWERED)
 }
 
-/// Whether a feature waits for an answer.
+/// Whether a feature waits for words of a person.
 pub(super) fn may_answer(state: &State, slug: &Slug) -> Result<(), Failure> {
-    stands(state, slug, &ANSWERED.0, ANSWERED.1)
+    applies(slug, state.asks_a_person(slug), NOT_ANSWERED)
 }
 
-/// Whether the feature is where the command applies; a living run would take the wish and ignore it.
-fn stands(state: &State, slug: &Slug, stages: &[Stage], not: &str) -> Result<(), Failure> {
-    let view = view(state, wall_clock());
-    let stage = view
-        .features
-        .iter()
-        .find(|f| f.slug == *slug)
-        .map(|f| f.stage);
-    if stage.is_some_and(|stage| stages.contains(&stage)) {
+pub(super) fn skip(desk: &Desk, args: &SkipArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let state = place.read()?.state;
+    for slug in &named(desk, &place, &state, &args.slugs)? {
+        out::out(&skip_one(desk, &place, slug, &args.message)?);
+    }
+    Ok(0)
+}
+
+/// Leaves a feature out.
+pub(super) fn skip_one(
+    desk: &Desk,
+    place: &Place,
+    slug: &Slug,
+    why: &str,
+) -> Result<String, Failure> {
+    let (state, specs) = as_it_is_now(desk, place)?;
+    is_skippable(&state, slug)?;
+    let command = Command::Skip {
+        slug: slug.clone(),
+        why: why.to_owned(),
+    };
+    let given = give(place, command, specs)?;
+    let done = format!("is left out; `harness retry {slug}` takes it up again");
+    told(slug, given, &done, NOT_SKIPPED)
+}
+
+/// Whether a feature can be left out.
+pub(super) fn may_skip(desk: &Desk, place: &Place, slug: &Slug) -> Result<(), Failure> {
+    is_skippable(&as_it_is_now(desk, place)?.0, slug)
+}
+
+/// What is known, and where no run lives to look at them, the specs as they are: one that is new may be left out before any
+/// run has seen it.
+fn as_it_is_now(desk: &Desk, place: &Place) -> Result<(State, Option<Vec<FeatureSpec>>), Failure> {
+    let reading = place.read()?;
+    if reading.live.is_some() {
+        return Ok((reading.state, None));
+    }
+    let loaded = desk.load(place, Flags::default());
+    match loaded.and_then(|loaded| Ok(survey(place, &loaded.config)?)) {
+        Ok(survey) => {
+            let state = plan::looked(reading.state, place, &survey);
+            Ok((state, Some(survey.features)))
+        }
+        // Whom the last run knew can be left out all the same.
+        Err(_) if reading.state.has_run() => Ok((reading.state, None)),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn is_skippable(state: &State, slug: &Slug) -> Result<(), Failure> {
+    if state.may_be_skipped(slug) {
         return Ok(());
     }
-    Err(Problem::error(format!("`{slug}` {not}"))
-        .help("`harness status` shows where it stands")
-        .into())
+    let problem = match stage(state, slug) {
+        Some(Stage::Merged) => Problem::error(format!("`{slug}` has landed"))
+            .help(format!("`harness undo {slug}` takes it back")),
+        Some(Stage::LeftOut) => Problem::error(format!("`{slug}` is left out already"))
+            .help(format!("`harness retry {slug}` takes it up again")),
+        _ if state.is_being_left_out(slug) => {
+            Problem::error(format!("`{slug}` is being left out already"))
+        }
+        _ => Problem::error(format!("`{slug}` may be landing at this moment"))
+            .help("`harness status` shows where it stands"),
+    };
+    Err(problem.into())
+}
+
+pub(super) fn approve(desk: &Desk, args: &ApproveArgs) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let state = place.read()?.state;
+    let slugs = match args.all {
+        true => at(&state, &[Stage::Review]),
+        false => named(desk, &place, &state, &args.slugs)?,
+    };
+    for slug in &slugs {
+        let tip = may_approve(&place, &state, slug)?;
+        out::out(&approve_one(&place, &state, slug, tip)?);
+    }
+    if slugs.is_empty() {
+        out::out("nothing waits for a review\n");
+    }
+    Ok(0)
+}
+
+/// Lets a feature land as it stood at `tip`.
+pub(super) fn approve_one(
+    place: &Place,
+    state: &State,
+    slug: &Slug,
+    tip: Oid,
+) -> Result<String, Failure> {
+    applies(slug, state.reviewed(slug).is_some(), NOT_REVIEWED)?;
+    let done = format!("is approved at {}; `harness run` lands it", tip.short());
+    let slug = slug.clone();
+    let command = Command::Approve {
+        slug: slug.clone(),
+        tip,
+    };
+    told(&slug, give(place, command, None)?, &done, NOT_REVIEWED)
+}
+
+/// Whether a feature waits for a review: then the commit that its branch stands at, which is what there is to see.
+pub(super) fn may_approve(place: &Place, state: &State, slug: &Slug) -> Result<Oid, Failure> {
+    applies(slug, state.reviewed(slug).is_some(), NOT_REVIEWED)?;
+    branch_tip(place, slug)?.ok_or_else(|| {
+        Problem::error(format!("the branch harness/{slug} is not there any more"))
+            .help(format!("`harness recover {slug}` lists what was kept"))
+            .into()
+    })
+}
+
+fn stage(state: &State, slug: &Slug) -> Option<Stage> {
+    let view = view(state, wall_clock());
+    let mut features = view.features.iter();
+    let found = features.find(|feature| feature.slug == *slug);
+    found.map(|feature| feature.stage)
+}
+
+/// An error if the feature is not where a command applies; a living run would take the wish and ignore it.
+fn applies(slug: &Slug, does: bool, not: &str) -> Result<(), Failure> {
+    match does {
+        true => Ok(()),
+        false => Err(Problem::error(format!("`{slug}` {not}"))
+            .help("`harness status` shows where it stands")
+            .into()),
+    }
 }
 
 fn told(slug: &Slug, given: Given, done: &str, not: &str) -> Result<String, Failure> {
     match given {
-        Given::Done => Ok(format!("{slug} {done}; `harness run` works on it\n")),
+        Given::Done => Ok(format!("{slug} {done}\n")),
         Given::Left { to_a_run: true } => Ok(format!(
             "{slug}: the living run takes it at its next turn\n"
         )),
         Given::Left { to_a_run: false } => Ok(format!("{slug}: the next run takes it\n")),
-        Given::NotApplicable => Err(Problem::error(format!("`{slug}` {not}"))
-            .help("`harness status` shows where it stands")
-            .into()),
+        Given::NotApplicable => applies(slug, false, not).map(|()| String::new()),
     }
 }
 

@@ -132,12 +132,9 @@ fn progress(state: &State, slug: &Slug) -> (bool, u32) {
         .iter()
         .find(|feature| feature.slug == *slug)
         .map(|feature| feature.stage);
-    let ended = matches!(
-        stage,
-        None | Some(
-            Stage::Merged | Stage::Blocked | Stage::Tripped | Stage::Parked | Stage::Failed
-        )
-    );
+    let ended = stage.is_none_or(|stage| {
+        stage.needs_a_person() || matches!(stage, Stage::Merged | Stage::LeftOut)
+    });
     (ended, state.last_iteration(slug))
 }
 

@@ -99,6 +99,8 @@ pub fn main() -> u8 {
         Args::Undo(args) => undo::undo(&desk, &args),
         Args::Retry(args) => command::retry(&desk, &args),
         Args::Unblock(args) => command::unblock(&desk, args),
+        Args::Skip(args) => command::skip(&desk, &args),
+        Args::Approve(args) => command::approve(&desk, &args),
         Args::Pause(args) => command::pause(&desk, &args),
         Args::Resume => command::resume(&desk),
         Args::Clean(args) => clean::clean(&desk, &args),

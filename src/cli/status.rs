@@ -138,7 +138,7 @@ pub(super) fn seen(desk: &Desk, place: &Place, reading: Reading) -> Result<Seen,
 /// What the journal knows; where no run lives to look at the specs, with these as they are now.
 fn known(desk: &Desk, place: &Place, reading: Reading) -> Result<(State, Vec<Problem>), Failure> {
     let (state, is_live) = (reading.state, reading.live.is_some());
-    let is_first = state.seq() == 0;
+    let is_first = !state.has_run();
     if is_live && !is_first {
         return Ok((state, Vec::new()));
     }

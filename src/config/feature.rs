@@ -41,6 +41,8 @@ pub struct FeatureKeys {
     pub budget: Budget,
     /// Verify commands.
     pub verify: Vec<String>,
+    /// Whether a person must have seen it before it lands.
+    pub review: Option<bool>,
 }
 
 /// Another feature's name, and where it stands.
@@ -111,6 +113,7 @@ impl FeatureKeys {
             },
             budget: shape.budget.resolved(),
             verify: shape.verify.0,
+            review: shape.review,
         }
     }
 

@@ -90,6 +90,7 @@ impl Resolver<'_> {
                 parallel_gates: shape.merge.parallel_gates,
                 max_conflict_rounds: shape.merge.max_conflict_rounds,
                 max_red_rounds: shape.merge.max_red_rounds,
+                review: shape.merge.review,
                 publish: matches!(shape.merge.publish, shape::Publish::Auto),
                 regenerate: self.regenerate(shape.merge.regenerate),
             },

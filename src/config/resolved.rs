@@ -311,6 +311,8 @@ pub struct Merge {
     pub max_conflict_rounds: u32,
     /// How often a merge that fails without conflicting goes back to its agent.
     pub max_red_rounds: u32,
+    /// Whether a person must have seen a feature before it lands that does not say so itself.
+    pub review: bool,
     /// Whether the target is moved as features land.
     pub publish: bool,
     /// Kinds of files that are made by a command.

@@ -114,6 +114,8 @@ pub(super) struct Feature {
     pub budget: FeatureBudget,
     /// Commands it must pass besides those of `verify.commands`.
     pub verify: Words,
+    /// true: it lands only after `harness approve`; instead of merge.review.
+    pub review: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -250,6 +252,8 @@ pub(super) struct Merge {
     /// How often a merge that fails without conflicting goes back to its agent.
     #[schemars(range(min = 0, max = 100))]
     pub max_red_rounds: u32,
+    /// true: a feature lands only after `harness approve`, unless it says `review: false` itself.
+    pub review: bool,
     /// auto moves the target as features land, manual leaves that to you.
     pub publish: Publish,
     /// Files that a command makes (lock files, snapshots): where both sides changed them they are made anew
@@ -420,6 +424,7 @@ impl Default for Merge {
             parallel_gates: 1,
             max_conflict_rounds: 3,
             max_red_rounds: 2,
+            review: false,
             publish: Publish::Auto,
             regenerate: Vec::new(),
         }

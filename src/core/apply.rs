@@ -56,7 +56,9 @@ impl State {
             | Event::Escalated { .. }
             | Event::Failed { .. }
             | Event::Undone { .. }
-            | Event::Retried { .. } => self.apply_verdict(&record.event, at),
+            | Event::Retried { .. }
+            | Event::Skipped { .. }
+            | Event::Approved { .. } => self.apply_verdict(&record.event, at),
             event => {
                 self.note_empty(event);
                 self.apply_merge(event, at);

@@ -114,7 +114,11 @@ impl State {
                 self.adjust_dependents(slug, 1);
             }
             Event::Parked { slug, why } => {
-                self.unjudged.remove(slug);
+                self.judged(slug);
+                let phase = self.features.get(slug).map(|feature| &feature.phase);
+                if let Some(Phase::Integrating { attempt }) = phase {
+                    self.give_up(*attempt, at);
+                }
                 self.set_phase(slug, Phase::Parked { why: why.clone() }, at);
                 let text = park_text(slug, why);
                 self.log(slug, None, "not merged".to_owned(), text, Vec::new(), at);
@@ -440,6 +444,9 @@ impl State {
 
     pub(super) fn land(&mut self, slug: &Slug, commit: Option<Oid>, at: Stamp) {
         self.set_phase(slug, Phase::Merged { commit }, at);
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.skip = None;
+        }
         self.unjudged.remove(slug);
         if let Some(worktree) = self.features.get_mut(slug).and_then(|f| f.worktree.take()) {
             self.worktrees.remove(&worktree);

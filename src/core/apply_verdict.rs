@@ -20,7 +20,7 @@ impl State {
                 self.begin_again(slug, Phase::Pending, at);
             }
             Event::Claimed { slug, summary } => {
-                self.unjudged.remove(slug);
+                self.judged(slug);
                 let seq = self.seq;
                 if let Some(feature) = self.features.get_mut(slug) {
                     feature.claimed = feature.claimed.or(Some((at, seq)));
@@ -55,11 +55,52 @@ impl State {
             }
             Event::Escalated { .. } => self.escalated(event, at),
             Event::Failed { slug, why } => {
-                self.unjudged.remove(slug);
+                self.judged(slug);
                 self.set_phase(slug, Phase::Failed { why: why.clone() }, at);
+                if let SkipReason::LeftOut { text, .. } = why {
+                    self.left_out(slug, text, at);
+                }
             }
             _ => self.apply_wish(event, at),
         }
+    }
+
+    /// Nothing is left to be said of its last report. Whether it is left out is still to be.
+    pub(super) fn judged(&mut self, slug: &Slug) {
+        let feature = self.features.get(slug);
+        if feature.is_none_or(|feature| feature.skip.is_none()) {
+            self.unjudged.remove(slug);
+        }
+    }
+
+    /// A person wants it left out.
+    fn skipped(&mut self, slug: &Slug, text: &str, at: Stamp) {
+        let Some(feature) = self.features.get_mut(slug) else {
+            return;
+        };
+        if !feature.is_at_rest() || feature.has_claim_or_worse() {
+            feature.skip = Some(text.to_owned());
+            self.unjudged.insert(slug.clone());
+            return;
+        }
+        let why = SkipReason::LeftOut {
+            text: text.to_owned(),
+            done: feature.is_done(),
+        };
+        self.set_phase(slug, Phase::Failed { why }, at);
+        self.left_out(slug, text, at);
+    }
+
+    fn left_out(&mut self, slug: &Slug, text: &str, at: Stamp) {
+        if let Some(feature) = self.features.get_mut(slug) {
+            feature.skip = None;
+        }
+        self.unjudged.remove(slug);
+        let text = match text {
+            "" => "A person left it out.".to_owned(),
+            why => format!("A person left it out: {why}"),
+        };
+        self.log(slug, None, "left out".to_owned(), text, Vec::new(), at);
     }
 
     /// A landed feature is to be done from its beginning, now or later.
@@ -71,6 +112,7 @@ impl State {
             feature.forgive();
             feature.allow_again();
             feature.marker = false;
+            feature.approved = None;
             feature.fresh = true;
             feature.empty = false;
             feature.handback = None;
@@ -128,27 +170,43 @@ impl State {
                 };
                 self.undone(slug, commit.as_ref(), why, phase, at);
             }
-            Event::Retried { slug } => {
-                let parked = self
-                    .features
-                    .get(slug)
-                    .is_some_and(|feature| matches!(feature.phase, Phase::Parked { .. }));
+            Event::Retried { slug } => self.retried(slug, at),
+            Event::Skipped { slug, why } => self.skipped(slug, why, at),
+            Event::Approved { slug, tip } => {
                 if let Some(feature) = self.features.get_mut(slug) {
-                    feature.forgive();
-                    feature.allow_again();
-                    if parked {
-                        feature.handback = None;
-                    }
+                    feature.approved = Some(tip.clone());
+                    feature.not_before = at;
                 }
-                let phase = if parked {
-                    Phase::Queued
-                } else {
-                    Phase::Pending
-                };
-                self.set_phase(slug, phase, at);
+                self.set_phase(slug, Phase::Queued, at);
             }
             _ => {}
         }
+    }
+
+    fn retried(&mut self, slug: &Slug, at: Stamp) {
+        let Some(feature) = self.features.get_mut(slug) else {
+            return;
+        };
+        // Who was to be left out stays, and is worked on as before.
+        if feature.skip.take().is_some() && !feature.is_halted() {
+            return;
+        }
+        let done = match &feature.phase {
+            Phase::Failed {
+                why: SkipReason::LeftOut { done, .. },
+            } => *done,
+            _ => feature.is_done(),
+        };
+        feature.forgive();
+        feature.allow_again();
+        if done {
+            feature.handback = None;
+        }
+        let phase = match done {
+            true => Phase::Queued,
+            false => Phase::Pending,
+        };
+        self.set_phase(slug, phase, at);
     }
 
     /// A feature's halt; with `on_halt: stop` it is the run's as well.
@@ -158,7 +216,7 @@ impl State {
             Phase::Tripped { breaker, why } => format!("{slug}: breaker `{breaker}`: {why}"),
             _ => String::new(),
         };
-        self.unjudged.remove(slug);
+        self.judged(slug);
         self.set_phase(slug, phase, at);
         if let Some(feature) = self.features.get_mut(slug) {
             feature.last = None;

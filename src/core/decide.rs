@@ -5,9 +5,10 @@
 
 use super::decide_merge::{built, gated, landed, published, rewound, run_begins};
 use super::feature::Phase;
+use super::queue::AttemptStage;
 use super::state::State;
 use crate::model::{
-    Backlog, Command, Event, FeatureSpec, Input, ParkReason, Slug, WriteJob, Writing,
+    Backlog, Command, Event, FeatureSpec, Input, Oid, ParkReason, Slug, WriteJob, Writing,
 };
 use std::collections::BTreeSet;
 
@@ -197,23 +198,31 @@ fn looked(state: &State, backlog: Backlog) -> Vec<Event> {
                 ),
                 None => arrived.contains(&slug),
             };
-            // A landing that failed may have landed: then it is done by its merge, and has yet to be published.
-            let in_the_queue = matches!(
-                phase(state, &slug),
-                Some(
-                    Phase::Queued
-                        | Phase::Parked {
-                            why: ParkReason::Infra { .. }
-                        }
-                )
-            );
-            let may_have_landed = state.merging.infra > 0 && in_the_queue;
-            if idle && !may_have_landed && !state.is_marker_going(&slug) {
+            if idle && !may_have_landed(state, &slug) && !state.is_marker_going(&slug) {
                 events.push(Event::FoundDone { slug });
             }
         }
     }
     events
+}
+
+/// Whether it is being landed, or that failed, and it may have landed: then it is done by its merge, and has yet to be
+/// published.
+fn may_have_landed(state: &State, slug: &Slug) -> bool {
+    match phase(state, slug) {
+        Some(Phase::Integrating { attempt }) => {
+            let attempt = state.merging.attempts.get(attempt);
+            let landing = attempt.is_some_and(|it| matches!(it.stage, AttemptStage::Landing(_)));
+            landing || state.merging.infra > 0
+        }
+        Some(
+            Phase::Queued
+            | Phase::Parked {
+                why: ParkReason::Infra { .. },
+            },
+        ) => state.merging.infra > 0,
+        _ => false,
+    }
 }
 
 fn changes(state: &State, features: Vec<FeatureSpec>) -> (Vec<FeatureSpec>, Vec<Slug>) {
@@ -239,20 +248,62 @@ fn changes(state: &State, features: Vec<FeatureSpec>) -> (Vec<FeatureSpec>, Vec<
 fn commanded(state: &State, command: Command) -> Vec<Event> {
     match command {
         Command::Retry { slug } => {
-            let fits = state
-                .features
-                .get(&slug)
-                .is_some_and(super::feature::Feature::is_halted);
+            let feature = state.features.get(&slug);
+            let fits = feature.is_some_and(|feature| feature.is_halted() || feature.skip.is_some());
             one(fits, Event::Retried { slug })
         }
         Command::Unblock { slug, answer } => {
-            let fits = matches!(phase(state, &slug), Some(Phase::Blocked { .. }));
+            let fits = state.asks_a_person(&slug);
             one(fits, Event::Unblocked { slug, answer })
+        }
+        Command::Skip { slug, why } => {
+            let fits = state.may_be_skipped(&slug);
+            one(fits, Event::Skipped { slug, why })
+        }
+        Command::Approve { slug, tip } => {
+            let fits = state.reviewed(&slug).is_some();
+            one(fits, Event::Approved { slug, tip })
         }
     }
 }
 
 impl State {
+    /// Whether it waits for words of a person: blocked, or ready to be reviewed.
+    #[must_use]
+    pub fn asks_a_person(&self, slug: &Slug) -> bool {
+        let is_blocked = matches!(phase(self, slug), Some(Phase::Blocked { .. }));
+        is_blocked || self.reviewed(slug).is_some()
+    }
+
+    /// Where the branch of a feature stood that waits for a person's review.
+    #[must_use]
+    pub fn reviewed(&self, slug: &Slug) -> Option<&Oid> {
+        match phase(self, slug)? {
+            Phase::Parked {
+                why: ParkReason::Review { tip },
+            } => Some(tip),
+            _ => None,
+        }
+    }
+
+    /// Whether a person can leave it out: it is there, has not landed as far as is known, and is not left out already.
+    #[must_use]
+    pub fn may_be_skipped(&self, slug: &Slug) -> bool {
+        let Some(feature) = self.features.get(slug) else {
+            return false;
+        };
+        let gone = !feature.listed && feature.phase == Phase::Pending;
+        let left_out = feature.skip.is_some() || feature.is_left_out();
+        !gone && !left_out && !feature.is_merged() && !may_have_landed(self, slug)
+    }
+
+    /// Whether a person wants it left out, and something is still under way for it.
+    #[must_use]
+    pub fn is_being_left_out(&self, slug: &Slug) -> bool {
+        let feature = self.features.get(slug);
+        feature.is_some_and(|feature| feature.skip.is_some())
+    }
+
     /// Whether a report of this iteration still counts.
     #[must_use]
     pub fn awaits_iteration(&self, slug: &Slug, iteration: u32) -> bool {

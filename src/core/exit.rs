@@ -19,7 +19,7 @@ pub fn exit_codes(state: &State) -> Vec<u8> {
         if !state.is_selected(slug) || (!feature.listed && feature.phase == Phase::Pending) {
             continue;
         }
-        open |= !feature.is_merged() && !is_taken_back(feature);
+        open |= !feature.is_merged() && !is_unwanted(feature);
         holds.extend(own_code(feature));
     }
     let withheld = state
@@ -81,10 +81,10 @@ fn could_go_on(state: &State) -> bool {
     })
 }
 
-/// Whether a person took it back and did not ask for it again: that it is not there is their wish.
-fn is_taken_back(feature: &Feature) -> bool {
+/// Whether a person took it back or left it out, and did not ask for it again: that it is not there is their wish.
+fn is_unwanted(feature: &Feature) -> bool {
     let why = SkipReason::Undone;
-    feature.phase == Phase::Failed { why }
+    feature.is_left_out() || feature.phase == Phase::Failed { why }
 }
 
 /// The code one feature calls for. Pending work calls for 1 only when nothing explains it better.
@@ -93,7 +93,7 @@ fn own_code(feature: &Feature) -> Option<u8> {
         Phase::Tripped { .. } => Some(5),
         Phase::Blocked { .. } => Some(4),
         Phase::Parked { .. } => Some(8),
-        Phase::Failed { .. } if is_taken_back(feature) => None,
+        Phase::Failed { .. } if is_unwanted(feature) => None,
         Phase::Failed {
             why: SkipReason::BudgetUsedUp { .. },
         } => Some(7),

@@ -84,6 +84,10 @@ pub(super) struct Feature {
     pub(super) gives_way_to: Option<Slug>,
     /// It fails as this tip does, and waits until another one stands there.
     pub(super) held_on: Option<Oid>,
+    /// A person wants it left out, for this reason, and something is still under way for it.
+    pub(super) skip: Option<String>,
+    /// The commit of its branch that a person has let through.
+    pub(super) approved: Option<Oid>,
 }
 
 /// What judging needs of the last report.
@@ -184,6 +188,8 @@ impl Feature {
             deferred: false,
             gives_way_to: None,
             held_on: None,
+            skip: None,
+            approved: None,
         }
     }
 
@@ -200,6 +206,46 @@ impl Feature {
                 | Phase::Parked { .. }
                 | Phase::Failed { .. }
         )
+    }
+
+    /// Whether a person left it out.
+    pub(super) fn is_left_out(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Failed {
+                why: SkipReason::LeftOut { .. }
+            }
+        )
+    }
+
+    /// Whether its agent's claim stands.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Queued | Phase::Parked { .. })
+    }
+
+    /// Whether nothing is under way for it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        !matches!(
+            self.phase,
+            Phase::Preparing
+                | Phase::Working { running: Some(_) }
+                | Phase::Integrating { .. }
+                | Phase::Merged { .. }
+        )
+    }
+
+    /// Whether its last report says something that is still to be judged and that stays true when it is left out.
+    pub(super) fn has_claim_or_worse(&self) -> bool {
+        let last = self.last.as_ref().filter(|_| self.may_begin());
+        last.is_some_and(|last| {
+            let claims = last.done.is_some() && last.blocked.is_none();
+            claims || last.tampered.is_some()
+        })
+    }
+
+    /// Whether a person must still see it before it lands, its branch standing at `tip`.
+    pub(super) fn awaits_review(&self, tip: Option<&Oid>) -> bool {
+        self.spec.review && (self.approved.is_none() || self.approved.as_ref() != tip)
     }
 
     /// Its place in the merge queue.

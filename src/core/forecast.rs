@@ -3,7 +3,8 @@
 //! It reads the picture only. A forecast that is wrong is worse than none: whatever makes the past a bad measure of what
 //! is to come gives none.
 
-use super::view::{FeatureView, RunView, Stage, View, Wait};
+use super::stage::Stage;
+use super::view::{FeatureView, RunView, View, Wait};
 use crate::model::Stamp;
 use serde::Serialize;
 
@@ -92,6 +93,8 @@ fn will_land(feature: &FeatureView) -> bool {
         | Stage::Blocked
         | Stage::Tripped
         | Stage::Parked
-        | Stage::Failed => false,
+        | Stage::Failed
+        | Stage::Review
+        | Stage::LeftOut => false,
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! It reads the picture only.
 
-use super::view::{FeatureView, Stage, View};
+use super::stage::Stage;
+use super::view::{FeatureView, View};
 use crate::model::Slug;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

@@ -149,11 +149,20 @@ fn judge(state: &State, run: &Run) -> Option<Event> {
         if leads && stale && !is_landing(attempt) {
             return Some(postponed(number, "what it builds on has changed"));
         }
+        if let Some(slug) = left_out(state, attempt) {
+            return Some(postponed(number, &format!("{slug} is left out")));
+        }
         first &= !leads;
         let AttemptStage::Built(chain) = &attempt.stage else {
             continue;
         };
+        let review = to_review(state, attempt, chain);
+        if chain.steps.len() > 1 && review.is_some() {
+            return review;
+        }
         let event = match outlook(state, run, attempt, chain) {
+            Outlook::Green(_) if review.is_some() && leads => return review,
+            Outlook::Green(_) if review.is_some() => continue,
             Outlook::Green(how) => Event::Verified {
                 attempt: number,
                 commit: chain.commit.clone(),
@@ -169,6 +178,35 @@ fn judge(state: &State, run: &Run) -> Option<Event> {
         return Some(event);
     }
     None
+}
+
+/// The member of an attempt that a person wants left out. What is being landed has been decided.
+fn left_out<'a>(state: &State, attempt: &'a Attempt) -> Option<&'a Slug> {
+    let mut members = attempt.members.iter().filter(|_| !is_landing(attempt));
+    members.find(|slug| state.is_being_left_out(slug))
+}
+
+/// The first of a chain that a person must see before it lands: as its branch stands there, and not as it stood when it
+/// was reviewed.
+fn to_review(state: &State, attempt: &Attempt, chain: &Chain) -> Option<Event> {
+    let mut steps = chain.steps.iter().filter(|step| {
+        let feature = state.features.get(&step.slug);
+        let tip = Some(&step.candidate.branch_tip);
+        let features = attempt.what == Trial::Features;
+        features && feature.is_some_and(|feature| feature.awaits_review(tip))
+    });
+    steps.next().map(|step| Event::Parked {
+        slug: step.slug.clone(),
+        why: ParkReason::Review {
+            tip: step.candidate.branch_tip.clone(),
+        },
+    })
+}
+
+/// Whether a person must see it before it lands, as far as is known before its merge is built.
+fn is_unseen(state: &State, slug: &Slug) -> bool {
+    let feature = state.features.get(slug);
+    feature.is_some_and(|feature| feature.awaits_review(feature.tip.as_ref()))
 }
 
 fn red_event(number: u32, attempt: &Attempt, chain: &Chain, red: Red, base_is_red: bool) -> Event {
@@ -253,6 +291,8 @@ fn start(state: &State, run: &Run, now: Stamp) -> Option<Event> {
         return None;
     }
     let onto = match attempts.values().next_back() {
+        // What a person must see lands later, whatever its gate says.
+        Some(last) if last.members.iter().any(|slug| is_unseen(state, slug)) => return None,
         Some(last) => &last.chain()?.commit,
         None => &run.tip,
     };
@@ -263,7 +303,7 @@ fn start(state: &State, run: &Run, now: Stamp) -> Option<Event> {
 /// The features of the next chain.
 fn members(state: &State, run: &Run, now: Stamp) -> Vec<Slug> {
     let merging = &state.merging;
-    let may = |slug: &&Slug| is_eligible(state, run, slug, now);
+    let may = |slug: &&Slug| is_eligible(state, run, slug, now) && !is_unseen(state, slug);
     for group in &merging.groups {
         let members: Vec<Slug> = group.iter().filter(may).cloned().collect();
         if !members.is_empty() {
@@ -276,7 +316,13 @@ fn members(state: &State, run: &Run, now: Stamp) -> Vec<Slug> {
     } else {
         merging.batch(run.settings.merge.batch)
     };
-    queued(state).filter(may).take(batch).cloned().collect()
+    let members: Vec<Slug> = queued(state).filter(may).take(batch).cloned().collect();
+    if !members.is_empty() {
+        return members;
+    }
+    // Alone, since it does not land yet: whether it could is what a person is told.
+    let mut unseen = queued(state).filter(|slug| is_eligible(state, run, slug, now));
+    unseen.next().cloned().into_iter().collect()
 }
 
 /// Whether what has landed is known to fail by itself.

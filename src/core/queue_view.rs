@@ -23,6 +23,8 @@ pub struct QueueView {
     pub waiting: Vec<QueuedView>,
     /// Done, but a person must say how they go on.
     pub parked: Vec<Slug>,
+    /// Done and ready: a person must see them before they land.
+    pub review: Vec<Slug>,
     /// Landed, not in the target yet.
     pub unpublished: Vec<Slug>,
     /// Why not, if something is in the way.
@@ -135,11 +137,14 @@ pub fn queue(state: &State, now: Stamp) -> QueueView {
         .collect();
     let parked = |feature: &&Feature| matches!(feature.phase, Phase::Parked { .. });
     let parked = state.features.values().filter(parked);
+    let parked = parked.map(|feature| feature.spec.slug.clone());
+    let (review, parked) = parked.partition(|slug| state.reviewed(slug).is_some());
     QueueView {
         target: run.target.clone(),
         attempts,
         waiting,
-        parked: parked.map(|feature| feature.spec.slug.clone()).collect(),
+        parked,
+        review,
         unpublished: state.unpublished().map(|(slug, _)| slug.clone()).collect(),
         publish_waits: publish_waits(state, run),
         broken_base: base_failure(state, run).map(|red| red.command.clone()),

@@ -82,7 +82,7 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
         Phase::Working { running: None } | Phase::Pending
     );
     if !idle {
-        return None;
+        return left_out(slug, feature);
     }
     // Before anything it says: whoever reaches into what is not its own is not believed, nor called again.
     let tampered = feature.last.as_ref().and_then(|last| last.tampered.clone());
@@ -91,12 +91,16 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
         return Some(Event::Tripped { slug, breaker, why });
     }
     if let Some(last) = feature.last.as_ref().filter(|last| !last.stopped) {
-        if let Some(question) = last.blocked.clone() {
-            return Some(Event::Blocked { slug, question });
+        match (last.blocked.clone(), last.done.clone()) {
+            // Of what is left out nothing is asked; that it is done stays true.
+            (Some(_), _) if feature.skip.is_some() => {}
+            (Some(question), _) => return Some(Event::Blocked { slug, question }),
+            (None, Some(summary)) => return Some(Event::Claimed { slug, summary }),
+            (None, None) => {}
         }
-        if let Some(summary) = last.done.clone() {
-            return Some(Event::Claimed { slug, summary });
-        }
+    }
+    if feature.skip.is_some() {
+        return left_out(slug, feature);
     }
     let breakers = &run.settings.breakers;
     if let Some(trip) = feature.breakers.trip(breakers, feature.spec.stuck) {
@@ -118,6 +122,14 @@ fn verdict(run: &Run, slug: &Slug, feature: &Feature) -> Option<Event> {
     } else {
         return None;
     };
+    Some(Event::Failed { slug, why })
+}
+
+/// What a person wants left out is, as soon as nothing is under way for it.
+fn left_out(slug: Slug, feature: &Feature) -> Option<Event> {
+    let text = feature.skip.clone().filter(|_| feature.is_at_rest())?;
+    let done = feature.is_done();
+    let why = SkipReason::LeftOut { text, done };
     Some(Event::Failed { slug, why })
 }
 

@@ -193,6 +193,18 @@ impl State {
         Some((self.run.as_ref()?.target.as_str(), landed))
     }
 
+    /// Whether a run has ever begun.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// Why nothing new is started, if a person wants that.
+    #[must_use]
+    pub fn halt(&self) -> Option<&str> {
+        self.halt.as_deref()
+    }
+
     /// Whether a run has ended (or never began).
     #[must_use]
     pub fn exit_code(&self) -> Option<u8> {

@@ -18,6 +18,7 @@ mod ladder;
 mod queue;
 mod session;
 mod time;
+mod wishes;
 
 /// A run being told what happens.
 struct Story {

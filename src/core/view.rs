@@ -13,10 +13,10 @@ use super::merge::base_failure;
 use super::plan::plan;
 use super::queue::{AttemptStage, Publishing};
 use super::schedule::{admits, clash, hopeless_features, over_for_now, waits_after};
+use super::stage::{Stage, stage};
 use super::state::{Run, State};
 use crate::model::{
-    Budget, Containment, FeatureSpec, Finding, Oid, ParkReason, SkipReason, Slug, Stamp, StopLevel,
-    Usage, WorktreeName,
+    Budget, Containment, FeatureSpec, Finding, Oid, Slug, Stamp, StopLevel, Usage, WorktreeName,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,6 +119,9 @@ pub struct FeatureView {
     pub waits: Vec<Wait>,
     /// Why the merge queue gave it back to its agent, which has not been done with it since.
     pub sent_back: Option<SentBack>,
+    /// Why a person wants it left out, while something is still under way for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<String>,
     /// What it depends on.
     pub depends_on: Vec<Slug>,
     /// Length of the longest chain of features that begins with it.
@@ -148,38 +151,6 @@ pub struct SentBack {
     pub paths: Vec<String>,
     /// Which round this is, from 1.
     pub round: u32,
-}
-
-/// Where a feature stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// For dependencies, a slot or time.
-    Waiting,
-    /// A dependency will not merge without a person.
-    Skipped,
-    /// Its worktree is being made ready.
-    Preparing,
-    /// The agent is at work.
-    Working,
-    /// Between two iterations.
-    Between,
-    /// Claimed, waiting for its turn to merge.
-    Queued,
-    /// Its candidate is being gated.
-    Gating,
-    /// The target is being moved.
-    Landing,
-    /// In the target.
-    Merged,
-    /// Needs an answer.
-    Blocked,
-    /// A breaker is open.
-    Tripped,
-    /// Done, not merged.
-    Parked,
-    /// Given up for this run.
-    Failed,
 }
 
 /// What a waiting feature waits for.
@@ -335,6 +306,7 @@ fn feature_view(
         last_words: feature.last_words.clone(),
         detail,
         waits: waits(state, feature, (hopeless, over), now),
+        skip: feature.skip.clone(),
         sent_back: feature.handback.as_ref().map(|back| SentBack {
             red: back.red.as_ref().map(|red| red.command.clone()),
             paths: feature.conflicts.clone(),
@@ -355,49 +327,6 @@ fn feature_view(
             Some(run) => BudgetView::new(allowed(&run.settings, feature), &feature.spent),
             None => BudgetView::default(),
         },
-    }
-}
-
-fn stage(feature: &Feature, hopeless: bool) -> (Stage, Option<String>) {
-    match &feature.phase {
-        Phase::Pending if hopeless => (Stage::Skipped, None),
-        Phase::Pending => {
-            let text = feature.infra_text.clone();
-            (Stage::Waiting, (feature.infra > 0).then_some(text))
-        }
-        Phase::Preparing => (Stage::Preparing, None),
-        Phase::Working { running: Some(_) } => (Stage::Working, None),
-        Phase::Working { running: None } => (Stage::Between, None),
-        Phase::Queued => (Stage::Queued, None),
-        Phase::Integrating { .. } => (Stage::Gating, None),
-        Phase::Merged { .. } => (Stage::Merged, None),
-        Phase::Blocked { question } => (Stage::Blocked, Some(question.clone())),
-        Phase::Tripped { breaker, why } => (Stage::Tripped, Some(format!("{breaker}: {why}"))),
-        Phase::Parked { why } => (Stage::Parked, Some(park_words(why))),
-        Phase::Failed { why } => (Stage::Failed, Some(skip_words(why))),
-    }
-}
-
-fn park_words(why: &ParkReason) -> String {
-    match why {
-        ParkReason::Conflict { paths } => format!("conflicts in {}", paths.join(", ")),
-        ParkReason::Red { red } => format!("`{}` fails on the merge", red.command),
-        ParkReason::BaseBroken { red } => {
-            format!("`{}` fails on what it would land on", red.command)
-        }
-        ParkReason::Dependency { slug } => format!("{slug} is not merged any more"),
-        ParkReason::Infra { text } => format!("merging kept failing: {text}"),
-    }
-}
-
-fn skip_words(why: &SkipReason) -> String {
-    match why {
-        SkipReason::IterationsUsedUp { cap } => format!("its {cap} iterations are used up"),
-        SkipReason::BudgetUsedUp { .. } => "its budget is used up".to_owned(),
-        SkipReason::Setup { text } => format!("its worktree could not be made ready: {text}"),
-        SkipReason::Spawn { text } => format!("the agent could not be run: {text}"),
-        SkipReason::SpecRemoved => "its spec was removed".to_owned(),
-        SkipReason::Undone => "a person took it back after it had landed".to_owned(),
     }
 }
 

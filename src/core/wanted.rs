@@ -43,9 +43,10 @@ fn slot_effect(run: &Run, slug: &Slug, feature: &Feature) -> Option<Effect> {
             attempt: feature.prepare_attempts,
             fresh: feature.fresh,
         }),
+        // What a person wants left out is stopped.
         Phase::Working {
             running: Some(iteration),
-        } => Some(Effect::Iterate {
+        } if feature.skip.is_none() => Some(Effect::Iterate {
             slug: slug.clone(),
             worktree,
             iteration,

@@ -13,7 +13,7 @@ pub(super) fn ending_words(report: &IterationReport) -> String {
         Ending::TimedOut => " (stopped: its time was up)".to_owned(),
         Ending::IdleTimedOut => " (stopped: no output for too long)".to_owned(),
         Ending::OverLimit { what } => format!(" (stopped: it used more than it may: {what})"),
-        Ending::Stopped => " (stopped with the run)".to_owned(),
+        Ending::Stopped => " (stopped)".to_owned(),
         Ending::NotStarted { .. } => " (not started)".to_owned(),
     }
 }
@@ -86,6 +86,11 @@ pub(super) fn park_text(slug: &Slug, why: &ParkReason) -> String {
             format!("The feature is done, but {slug}, which it depends on, is not merged any more.")
         }
         ParkReason::Infra { text } => format!("Merging kept failing: {text}"),
+        ParkReason::Review { tip } => format!(
+            "The feature is done, and a person must see it before it lands ({}): `harness approve {slug}` lets it \
+             land.",
+            tip.short()
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a person asks of a run: `retry`, `unblock`. A living run finds the wish in its inbox; without
+//! What a person asks of a run: `retry`, `unblock`, `skip`, `approve`. A living run finds the wish in its inbox; without
 //! one, the wish goes straight into the journal.
 
 use super::apart::is_run;
@@ -12,7 +12,9 @@ use crate::fault::{self, Point};
 use crate::git::{Cleaned, Worktrees};
 use crate::journal::{Held, Journal, JournalError, Lock};
 use crate::learnings::Memory;
-use crate::model::{Command, Effect, EffectKey, Input, Record, Stamp};
+use crate::model::{
+    Backlog, Command, Effect, EffectKey, FeatureSpec, Input, Oid, Record, Slug, Stamp,
+};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -30,11 +32,15 @@ pub enum Given {
     NotApplicable,
 }
 
-/// Gives a command.
+/// Gives a command. `specs` are those that stand there now: without a run, nobody else has looked at them since the last one.
 ///
 /// # Errors
 /// When the journal or the inbox cannot be written.
-pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
+pub fn give(
+    place: &Place,
+    command: Command,
+    specs: Option<Vec<FeatureSpec>>,
+) -> Result<Given, DriverError> {
     let memory = Memory::open(&place.state_dir)?;
     let holder = Place::this_process("a command");
     let lock = match Lock::take(&place.state_dir, &holder) {
@@ -48,8 +54,16 @@ pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
     let (journal, contents) = place.journal()?;
     let mut engine = Engine::replay(&contents.records);
     let mut desk = Desk::new(journal, memory);
-    let wish = Input::Commanded(command).into();
     let now = engine.state().journal_time(wall_clock());
+    if specs.is_some() {
+        let backlog = Backlog {
+            halt: engine.state().halt().map(str::to_owned),
+            features: specs,
+            done: None,
+        };
+        engine.note(&mut desk, vec![Input::Looked(backlog).into()], now)?;
+    }
+    let wish = Input::Commanded(command).into();
     let records = engine.note(&mut desk, vec![wish], now)?;
     settle(&mut engine, &mut desk)?;
     drop(lock);
@@ -58,6 +72,14 @@ pub fn give(place: &Place, command: Command) -> Result<Given, DriverError> {
     } else {
         Given::Done
     })
+}
+
+/// Where the branch of a feature stands; `None`: it has none.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn branch_tip(place: &Place, slug: &Slug) -> Result<Option<Oid>, DriverError> {
+    Ok(place.repo.branch_tip(slug)?)
 }
 
 /// Records that everything is written that the journal calls for.

@@ -43,7 +43,7 @@ mod world;
 
 pub use apart::{Apart, Begun, begin_apart, is_run, stop};
 pub use clock::wall_clock;
-pub use command::{Given, clean_up, give};
+pub use command::{Given, branch_tip, clean_up, give};
 pub use costs::charges;
 pub use crew::prompt_for;
 pub use damage::{forgotten, mend_journal};

@@ -4,7 +4,7 @@
 //! and no merge drivers, so what a work tree contains is asked of the git program.
 
 use super::error::{GitError, visible};
-use super::repo::{Repo, to_path};
+use super::repo::{Repo, branch_of, to_path};
 use crate::model::{Oid, Slug};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -46,6 +46,14 @@ impl Repo {
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
             Err(error) => Err(GitError::read(format!("read {refname}"))(error)),
         }
+    }
+
+    /// Where the branch of a feature stands; `None` when it has none.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn branch_tip(&self, slug: &Slug) -> Result<Option<Oid>, GitError> {
+        self.tip(&branch_of(slug))
     }
 
     /// The branch that a name stands for: itself, unless it is an alias (a symbolic ref). Landing must

@@ -218,6 +218,21 @@ pub enum Event {
         /// Which.
         slug: Slug,
     },
+    /// A person wants it left out. What is under way for it is stopped first.
+    Skipped {
+        /// Which.
+        slug: Slug,
+        /// The person's reason; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
+    },
+    /// A person has reviewed it: it may land as it stands.
+    Approved {
+        /// Which.
+        slug: Slug,
+        /// The commit of its branch that the person has seen.
+        tip: Oid,
+    },
     /// A chain of merges is about to be built and gated.
     AttemptStarted {
         /// Which attempt: from 1, never reused.

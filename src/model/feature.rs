@@ -50,6 +50,9 @@ pub struct FeatureSpec {
     /// Verify commands of this feature, run after those of harness.yaml.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verify: Vec<String>,
+    /// Whether a person must have seen it before it lands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review: bool,
 }
 
 /// The agent profile and model of a feature, when they differ from the run's.
@@ -117,6 +120,7 @@ impl FeatureSpec {
             stuck: StuckRule::default(),
             budget: Budget::default(),
             verify: Vec::new(),
+            review: false,
         }
     }
 }

@@ -449,12 +449,27 @@ pub enum Command {
         /// Which.
         slug: Slug,
     },
-    /// Answer a blocked feature.
+    /// Answer a blocked feature, or say what is to be changed of one that waits for a review.
     Unblock {
         /// Which.
         slug: Slug,
         /// The answer; it stands in the next prompt.
         answer: String,
+    },
+    /// Leave a feature out until a person has it tried again.
+    Skip {
+        /// Which.
+        slug: Slug,
+        /// The person's reason; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
+    },
+    /// Let a feature land that waits for a person's review.
+    Approve {
+        /// Which.
+        slug: Slug,
+        /// The commit of its branch that the person has seen: no other lands by this.
+        tip: Oid,
     },
 }
 

@@ -3,7 +3,7 @@
 //! This file never says what follows from it.
 
 use super::bare::bare;
-use super::{Slug, Spending};
+use super::{Oid, Slug, Spending};
 use serde::{Deserialize, Serialize};
 
 /// Whose fault a failure outside the agent was.
@@ -46,6 +46,15 @@ pub enum SkipReason {
     /// A person took it back after it had landed.
     #[serde(deserialize_with = "bare")]
     Undone,
+    /// A person left it out.
+    LeftOut {
+        /// The person's reason; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+        /// Whether its agent had claimed it: then it is the merge queue that goes on with it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        done: bool,
+    },
 }
 
 /// What an attempt is for.
@@ -132,5 +141,10 @@ pub enum ParkReason {
     Infra {
         /// The last failure.
         text: String,
+    },
+    /// A person must have seen it before it lands, and has not.
+    Review {
+        /// Where its branch stood when it was found to be ready.
+        tip: Oid,
     },
 }

@@ -185,8 +185,8 @@ fn look(stage: Stage, live: bool) -> Look {
         Stage::Merged => Look::Landed,
         Stage::Preparing | Stage::Working | Stage::Between => Look::AtWork,
         Stage::Queued | Stage::Gating | Stage::Landing => Look::Merging,
-        Stage::Blocked | Stage::Tripped | Stage::Parked | Stage::Failed => Look::NeedsYou,
-        Stage::Waiting | Stage::Skipped => Look::Waits,
+        stage if stage.needs_a_person() => Look::NeedsYou,
+        _ => Look::Waits,
     }
 }
 

@@ -79,6 +79,8 @@ fn slug(event: &Event) -> Option<&Slug> {
         | Event::Failed { slug, .. }
         | Event::Undone { slug, .. }
         | Event::Retried { slug }
+        | Event::Skipped { slug, .. }
+        | Event::Approved { slug, .. }
         | Event::Clashed { slug, .. }
         | Event::Deferred { slug, .. }
         | Event::GaveWay { slug, .. }
@@ -216,6 +218,10 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
             reason(why, REASON_COLUMNS),
             shown(&to.words(), 60)
         ),
+        Event::Failed {
+            why: SkipReason::LeftOut { text, .. },
+            ..
+        } => format!("{} (again: {})", left_out(text), retry(slug)),
         Event::Failed { why, .. } => {
             format!("given up: {} (again: {})", given_up(why), retry(slug))
         }
@@ -226,6 +232,8 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
             ..
         } => undone(commit.as_ref(), *requeue, why),
         Event::Retried { .. } => "back in the queue, with fresh breakers".to_owned(),
+        Event::Skipped { why, .. } => with_reason("to be left out", why),
+        Event::Approved { tip, .. } => format!("approved as it stands at {}", tip.short()),
         event => return merge_line::member(event, slug),
     })
 }
@@ -233,11 +241,19 @@ fn feature_text(event: &Event, slug: &Slug) -> Option<String> {
 fn undone(commit: Option<&Oid>, requeue: bool, why: &str) -> String {
     let how = commit.map_or(String::new(), |commit| format!(" by {}", commit.short()));
     let again = if requeue { ", to be done again" } else { "" };
-    let why = match shown(why, NOTE_COLUMNS) {
-        empty if empty.is_empty() => empty,
-        why => format!(": {why}"),
-    };
-    format!("taken back{how}{again}{why}")
+    with_reason(&format!("taken back{how}{again}"), why)
+}
+
+/// `left out: not tonight`.
+fn left_out(why: &str) -> String {
+    with_reason("left out", why)
+}
+
+pub(super) fn with_reason(what: &str, why: &str) -> String {
+    match shown(why, NOTE_COLUMNS) {
+        empty if empty.is_empty() => what.to_owned(),
+        why => format!("{what}: {why}"),
+    }
 }
 
 fn began(iteration: u32, rung: Option<&AgentChoice>) -> String {
@@ -260,7 +276,7 @@ fn ended(iteration: u32, report: &IterationReport) -> String {
             "was stopped after {took}, it used more than it may ({})",
             shown(what, 80)
         ),
-        Ending::Stopped => format!("was stopped with the run after {took}"),
+        Ending::Stopped => format!("was stopped after {took}"),
         Ending::NotStarted { why } => {
             return format!(
                 "#{iteration} could not be started: {}",
@@ -311,6 +327,7 @@ fn given_up(why: &SkipReason) -> String {
         }
         SkipReason::SpecRemoved => "its spec was removed".to_owned(),
         SkipReason::Undone => "a person took it back".to_owned(),
+        SkipReason::LeftOut { text, .. } => left_out(text),
     }
 }
 

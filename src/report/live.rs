@@ -351,6 +351,7 @@ fn overall_line(glance: &Glance<'_>, columns: usize) -> Line<'static> {
         (Stage::Tripped, RED),
         (Stage::Parked, RED),
         (Stage::Failed, RED),
+        (Stage::Review, RED),
         (Stage::Skipped, YELLOW),
     ] {
         if let Some(number) = counts.get(&stage) {

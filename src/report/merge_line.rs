@@ -4,7 +4,7 @@
 
 use super::line::{NOTE_COLUMNS, REASON_COLUMNS, said};
 use super::text::{elapsed, last_said, names, reason, shown};
-use super::words::{NOTHING_TO_MERGE, retry};
+use super::words::{NOTHING_TO_MERGE, approve, retry};
 use crate::model::{Event, Evidence, Ground, ParkReason, Red, Relation, Slug, Trial};
 
 /// About one feature in the queue.
@@ -165,6 +165,11 @@ fn parked(why: &ParkReason, slug: &Slug) -> String {
         ParkReason::Infra { text } => format!(
             "parked: merging kept failing: {} (again: {again})",
             reason(text, REASON_COLUMNS)
+        ),
+        ParkReason::Review { tip } => format!(
+            "ready for review at {} (it lands after: {})",
+            tip.short(),
+            approve(slug)
         ),
     }
 }

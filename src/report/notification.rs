@@ -186,10 +186,13 @@ fn finished(view: &View, codes: &[u8], at: Stamp) -> Notification {
     let (merged, open): (Vec<&FeatureView>, Vec<&FeatureView>) =
         features.partition(|f| f.stage == Stage::Merged);
     let fresh = merged.iter().filter(|f| f.since >= started).count();
+    let (left_out, open): (Vec<&FeatureView>, Vec<&FeatureView>) =
+        open.into_iter().partition(|f| f.stage == Stage::LeftOut);
     let needy = open.iter().filter(|f| command(f).is_some()).count();
     let code = codes.first().copied().unwrap_or(0);
     let title = match (code, needy) {
-        (0, _) => "the run has ended: all is merged".to_owned(),
+        (0, _) if left_out.is_empty() => "the run has ended: all is merged".to_owned(),
+        (0, _) => "the run has ended: all is merged but what is left out".to_owned(),
         (_, 0) => format!("the run has ended with exit code {code}"),
         (_, 1) => "the run has ended: 1 feature needs you".to_owned(),
         (_, needy) => format!("the run has ended: {} need you", some(needy, "feature")),

@@ -4,7 +4,7 @@
 
 use super::money;
 use super::text::{names, padded, shown, some};
-use super::words::stage_name;
+use super::words::stage_shown;
 use crate::core::{Because, FeatureView, Planned, RunView, Stage, View};
 use crate::model::{Budget, Slug};
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ fn notes(plan: &Planned, feature: Option<&FeatureView>) -> String {
     }
     if let Some(feature) = feature {
         if feature.stage != Stage::Waiting {
-            parts.push(stage_name(feature.stage).to_owned());
+            parts.push(stage_shown(feature.stage, true).to_owned());
         }
         parts.extend(agent(feature));
         if feature.title != plan.slug.as_str() {

@@ -1,7 +1,7 @@
 //! The merge queue for people and programs.
 
 use super::text::{branch, elapsed, escaped, names, some};
-use super::words::retry;
+use super::words::{approve, retry};
 use crate::core::{AttemptStep, AttemptView, QueueView, QueueWait, QueuedView};
 use crate::model::{Slug, Stamp, Trial};
 use serde_json::{Value, json};
@@ -38,6 +38,9 @@ pub fn queue_text(queue: &QueueView, live: bool, now: Stamp) -> String {
             "parked: {slug}; `harness status` says why, then: {}",
             retry(slug)
         );
+    }
+    for slug in &queue.review {
+        let _ = writeln!(out, "ready for review: {slug}; then: {}", approve(slug));
     }
     if !queue.unpublished.is_empty() {
         let slugs = names(queue.unpublished.iter().map(Slug::as_str));

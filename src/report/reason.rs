@@ -83,6 +83,10 @@ names! {
     Parked = "parked",
     /// It was given up.
     Failed = "failed",
+    /// It is done, and a person must see it before it lands.
+    Review = "review",
+    /// A person left it out.
+    LeftOut = "left_out",
     /// Its reasons were told above.
     AsTold = "as_told",
     /// There is more than is told.

@@ -17,10 +17,7 @@ const TITLE_COLUMNS: usize = 60;
 
 /// Whether a feature waits for a person.
 fn needs_you(stage: Option<Stage>) -> bool {
-    matches!(
-        stage,
-        Some(Stage::Blocked | Stage::Tripped | Stage::Parked | Stage::Failed)
-    )
+    stage.is_some_and(Stage::needs_a_person)
 }
 
 /// Features that wait for a person at the end of a run.

@@ -5,7 +5,7 @@
 use super::Glance;
 use super::code::codes_text;
 use super::money;
-use super::text::style::{BOLD, GREEN, RED, YELLOW};
+use super::text::style::{BOLD, DIM, GREEN, RED, YELLOW};
 use super::text::{branch, count, cut, elapsed, escaped, names, padded, reason, rfc3339, shown};
 use super::words::{
     about, account_words, asleep, command, contained, forecast_words, is_active, overall,
@@ -46,6 +46,7 @@ pub fn status(glance: &Glance<'_>, width: usize, colour: bool) -> String {
     page.list("Needs you", RED, &pick(&|f| command(f).is_some()));
     let waiting = pick(&|f| matches!(f.stage, Stage::Waiting | Stage::Skipped) && !f.unselected);
     page.list("Waiting", YELLOW, &waiting);
+    page.list("Left out", DIM, &pick(&|f| f.stage == Stage::LeftOut));
     let merged = pick(&|f| f.stage == Stage::Merged);
     if merged.len() <= MAX_MERGED {
         page.list("Merged", GREEN, &merged);
@@ -221,7 +222,9 @@ impl Page<'_> {
         );
         let stage = stage_shown(feature.stage, glance.live.is_some());
         match feature.stage {
-            Stage::Waiting | Stage::Skipped | Stage::Merged => format!("  {slug}  {words}"),
+            Stage::Waiting | Stage::Skipped | Stage::Merged | Stage::LeftOut => {
+                format!("  {slug}  {words}")
+            }
             stage_now if is_active(stage_now) => {
                 let iteration = format!("#{}", feature.iteration);
                 let time = match &glance.live {

@@ -31,13 +31,19 @@ pub fn summary(view: &View, state_dir: &Path) -> String {
         .iter()
         .filter(is_merged)
         .partition(|f| f.since >= run.started && f.commit.is_some());
-    let open = view.features.len() - fresh.len() - earlier.len();
+    let left_out = view.features.iter().filter(|f| f.stage == Stage::LeftOut);
+    let left_out = left_out.count();
+    let open = view.features.len() - fresh.len() - earlier.len() - left_out;
     let _ = writeln!(
         out,
-        "merged {} in this run; {} merged before, {} open",
+        "merged {} in this run; {} merged before, {} open{}",
         some(fresh.len(), "feature"),
         count(earlier.len()),
-        count(open)
+        count(open),
+        match left_out {
+            0 => String::new(),
+            n => format!(", {} left out", count(n)),
+        }
     );
     rows(&mut out, &fresh, |f| {
         if f.empty {

@@ -35,6 +35,7 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
         detail: None,
         waits: Vec::new(),
         sent_back: None,
+        skip: None,
         depends_on: Vec::new(),
         chain: 1,
         commit: (stage == Stage::Merged).then(|| oid('a')),
@@ -695,7 +696,7 @@ fn the_log_tells_of_the_run() {
 22:15:30  *              halted: no reason given; nothing new is started (remove the HALT file to go on)
 22:15:30  *              resumed: the HALT file is gone
 22:15:30  *              stopping: nothing new is started, running agents may finish
-22:15:30  *              run ended: 5 (a breaker tripped, or a feature tampered with what is not its own), 8 (done but not in your branch: a conflict needs a person, or the checkout is still in the way)
+22:15:30  *              run ended: 5 (a breaker tripped, or a feature tampered with what is not its own), 8 (done but not in your branch: a conflict or a review needs a person, or the checkout is still in the way)
 
 "
     );

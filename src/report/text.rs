@@ -245,6 +245,15 @@ fn timestamp(at: Stamp) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }
 
+/// A word of a command that is to be pasted into a shell.
+pub(super) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", escaped(text).replace('\'', "'\\''")),
+    }
+}
+
 /// `refs/heads/main` as `main`.
 pub(super) fn branch(target: &str) -> String {
     shown(target.strip_prefix("refs/heads/").unwrap_or(target), 60)

@@ -3,12 +3,13 @@
 //! Says what the picture holds; it must never guess a reason that is not in it.
 
 use super::Glance;
-use super::line::REASON_COLUMNS;
+use super::line::{REASON_COLUMNS, with_reason};
 use super::queue::waiting_words;
 use super::reason::Reason;
 use super::text::{branch, count, elapsed, escaped, names, reason, shown};
 use super::words::{
-    account_words, command, is_active, is_interrupted, stage_name, stage_shown, wait_text,
+    account_words, command, is_active, is_interrupted, left_out_words, stage_name, stage_shown,
+    unblock, wait_text, what_it_changes,
 };
 use crate::core::{FeatureView, QueueView, QueueWait, Stage, Wait};
 use crate::model::Slug;
@@ -136,8 +137,14 @@ impl<'a> Teller<'a> {
                 }
             }
             Stage::Queued => self.queued(&mut link, feature),
+            Stage::Review => link.because.extend(self.ways_on(slug)),
             Stage::Merged => link.because.extend(self.unpublished(slug)),
             _ => {}
+        }
+        if let Some(why) = &feature.skip {
+            let text = with_reason("a person wants it left out: it is being stopped", why);
+            link.because
+                .push(Link::new(Some(slug), Reason::LeftOut, text));
         }
         if let Some(back) = &feature.sent_back {
             let text = match &back.red {
@@ -304,6 +311,21 @@ impl<'a> Teller<'a> {
         link.because.extend(self.no_run());
     }
 
+    /// What else a person can do about one that waits for their review.
+    fn ways_on(&self, slug: &Slug) -> Vec<Link> {
+        let run = self.glance.view.run.as_ref();
+        let target = run.map_or("HEAD", |run| &run.target);
+        let way = |text: &str, command: String| {
+            let mut link = Link::new(Some(slug), Reason::Review, text.to_owned());
+            link.command = Some(command);
+            link
+        };
+        vec![
+            way("what it changes", what_it_changes(target, slug)),
+            way("to have it changed", unblock(slug)),
+        ]
+    }
+
     fn unpublished(&self, slug: &Slug) -> Option<Link> {
         let run = self.glance.view.run.as_ref()?;
         if !run.unpublished.contains(slug) {
@@ -361,6 +383,17 @@ pub(super) fn first_reason(glance: &Glance<'_>, feature: &FeatureView) -> (Reaso
         Stage::Tripped => (Reason::Tripped, detail()),
         Stage::Parked => (Reason::Parked, detail()),
         Stage::Failed => (Reason::Failed, detail()),
+        Stage::Review => (
+            Reason::Review,
+            match detail() {
+                plain if plain == stage => "done, and waits for a review".to_owned(),
+                said => format!("done, and waits for a {said}"),
+            },
+        ),
+        Stage::LeftOut => (
+            Reason::LeftOut,
+            format!("left out {}", left_out_words(feature)),
+        ),
     }
 }
 

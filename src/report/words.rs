@@ -3,14 +3,14 @@
 //!
 //! Never lays anything out.
 
-use super::line::REASON_COLUMNS;
-use super::text::{about_time, count, elapsed, grouped, names, reason, shown};
+use super::line::{REASON_COLUMNS, with_reason};
+use super::text::{about_time, count, elapsed, grouped, names, reason, shell_word, shown};
 use crate::core::{AccountView, Because, FeatureView, Forecast, RunView, Stage, View, Wait};
 use crate::model::{Containment, FailureKind, ProcessTier, SandboxTier, Slug, Stamp};
 use std::fmt::Write as _;
 
 /// Stages in the order in which counts are told.
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 15] = [
     Stage::Merged,
     Stage::Working,
     Stage::Between,
@@ -22,8 +22,10 @@ const STAGES: [Stage; 13] = [
     Stage::Tripped,
     Stage::Parked,
     Stage::Failed,
+    Stage::Review,
     Stage::Waiting,
     Stage::Skipped,
+    Stage::LeftOut,
 ];
 
 /// Instead of the commit that brought a feature, where none did.
@@ -45,15 +47,18 @@ pub(super) fn stage_name(stage: Stage) -> &'static str {
         Stage::Tripped => "tripped",
         Stage::Parked => "parked",
         Stage::Failed => "failed",
+        Stage::Review => "review",
+        Stage::LeftOut => "left_out",
     }
 }
 
 /// The stage as it is to be shown: without a living run nothing is being worked on. What is only queued
 /// stays so.
 pub(super) fn stage_shown(stage: Stage, live: bool) -> &'static str {
-    match is_interrupted(stage, live) {
-        true => "interrupted",
-        false => stage_name(stage),
+    match stage {
+        _ if is_interrupted(stage, live) => "interrupted",
+        Stage::LeftOut => "left out",
+        _ => stage_name(stage),
     }
 }
 
@@ -80,6 +85,7 @@ pub(super) fn command(feature: &FeatureView) -> Option<String> {
     match feature.stage {
         Stage::Blocked => Some(unblock(&feature.slug)),
         Stage::Tripped | Stage::Parked | Stage::Failed => Some(retry(&feature.slug)),
+        Stage::Review => Some(approve(&feature.slug)),
         _ => None,
     }
 }
@@ -92,6 +98,17 @@ pub(super) fn unblock(slug: &Slug) -> String {
 /// The command that puts a feature back in the queue.
 pub(super) fn retry(slug: &Slug) -> String {
     format!("harness retry {slug}")
+}
+
+/// The command that shows what a feature changes of its target.
+pub(super) fn what_it_changes(target: &str, slug: &Slug) -> String {
+    let target = target.strip_prefix("refs/heads/").unwrap_or(target);
+    format!("git diff {}...harness/{slug}", shell_word(target))
+}
+
+/// The command that lets a feature land.
+pub(super) fn approve(slug: &Slug) -> String {
+    format!("harness approve {slug}")
 }
 
 /// Why it is not being worked on, for one that waits or is skipped; not wholly escaped.
@@ -201,6 +218,8 @@ pub(super) fn about(
             Some(commit) => format!("{} {}", commit.short(), feature.title),
             None => feature.title.clone(),
         },
+        Stage::LeftOut => left_out_words(feature),
+        _ if feature.skip.is_some() => "a person wants it left out: it is being stopped".to_owned(),
         _ => [feature.detail.as_ref(), output, Some(&feature.last_words)]
             .into_iter()
             .flatten()
@@ -217,6 +236,11 @@ pub(super) fn about(
         Stage::Tripped | Stage::Parked | Stage::Failed => reason(&text, columns),
         _ => shown(&text, columns),
     }
+}
+
+/// `by a person: not tonight`.
+pub(super) fn left_out_words(feature: &FeatureView) -> String {
+    with_reason("by a person", feature.detail.as_deref().unwrap_or_default())
 }
 
 /// `on claude/opus after 3 iterations in a row said nothing`, of a feature that is worked on by a rung of the ladder.

@@ -288,7 +288,8 @@ impl Scanner {
                 Ok(slug) => {
                     problems.extend(reserved(&slug).map(|problem| problem.file(&shown)));
                     let yaml = self.config.features.get(&slug);
-                    let (mut feature, references) = merged(slug.clone(), &shown, spec, yaml);
+                    let (mut feature, references) =
+                        merged(slug.clone(), &shown, spec, yaml, self.config.merge.review);
                     let own = labels(spec, yaml);
                     routes::assign(&self.config.routes, &mut feature, &own);
                     all_labels.extend(own);
@@ -364,12 +365,13 @@ impl Look {
 }
 
 /// A feature as spec and harness.yaml describe it together, and where it names others: lists are joined,
-/// for single values the spec's wins.
+/// for single values the spec's wins. `review` is what counts where neither says anything of it.
 fn merged(
     slug: Slug,
     shown: &Path,
     spec: &Spec,
     yaml: Option<&FeatureKeys>,
+    review: bool,
 ) -> (FeatureSpec, Vec<Reference>) {
     let nothing = FeatureKeys::default();
     let (front, yaml) = (&spec.keys, yaml.unwrap_or(&nothing));
@@ -409,6 +411,7 @@ fn merged(
         },
         // Those of harness.yaml first, as with the run's own.
         verify: texts(&yaml.verify, &front.verify),
+        review: front.review.or(yaml.review).unwrap_or(review),
     };
     (feature, references)
 }

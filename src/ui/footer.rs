@@ -5,6 +5,7 @@
 use super::columns::{columns, cut, fitting, wrapped};
 use super::draw::{fill, put};
 use super::screen::{Focus, Mode, Screen, Verb};
+use crate::core::Stage;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
@@ -107,6 +108,13 @@ pub(super) fn draw(
 fn question(verb: &Verb) -> String {
     match verb {
         Verb::Retry(slug) => format!("retry {slug}? agents are called for it again (y/n)"),
+        Verb::Skip(slug) => {
+            format!("leave {slug} out? what its agent does is stopped and kept (y/n)")
+        }
+        Verb::Approve(slug, Some(tip)) => {
+            format!("let {slug} land as it stands at {}? (y/n)", tip.short())
+        }
+        Verb::Approve(slug, None) => format!("let {slug} land? (y/n)"),
         Verb::Stop => "stop the run? it starts nothing new and ends (y/n)".to_owned(),
         Verb::Pause | Verb::Resume | Verb::Unblock(..) => "really? (y/n)".to_owned(),
     }
@@ -134,15 +142,12 @@ fn draw_keys(screen: &Screen, area: Rect, buf: &mut Buffer) {
     let theme = screen.theme;
     fill(buf, area, 0, theme.dim());
     let mut keys: Vec<(&str, &str)> = vec![("?", "keys"), ("q", "leave")];
-    if screen.row_needs_you() {
-        let blocked = screen
-            .selected()
-            .is_some_and(|(_, row)| row.stage == crate::core::Stage::Blocked);
-        keys.push(if blocked {
-            ("u", "answer")
-        } else {
-            ("r", "retry")
-        });
+    match screen.selected().map(|(_, row)| row.stage) {
+        Some(Stage::Blocked) => keys.push(("u", "answer")),
+        Some(Stage::Review) => keys.extend([("a", "approve"), ("u", "send back")]),
+        Some(Stage::LeftOut) => keys.push(("r", "retry")),
+        Some(stage) if stage.needs_a_person() => keys.push(("r", "retry")),
+        _ => {}
     }
     if screen.focus == Focus::Pane || screen.whole_screen {
         keys.push(("Esc", "list"));
@@ -163,6 +168,7 @@ fn draw_keys(screen: &Screen, area: Rect, buf: &mut Buffer) {
         ("o", "output"),
         ("w", "wrap"),
         ("z", "whole screen"),
+        ("x", "skip"),
         ("S", "stop"),
     ]);
     let filter = crate::report::on_screen(screen.filter.text());

@@ -23,7 +23,15 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("Esc", "all features again"),
     ("p", "pause: start nothing new; resume"),
     ("r", "retry the feature: put it back in the queue"),
-    ("u", "answer the feature's question"),
+    (
+        "u",
+        "answer the feature's question; say what to change of one that waits for a review",
+    ),
+    ("a", "approve the feature: let it land as its branch stands"),
+    (
+        "x",
+        "leave the feature out: what its agent does is stopped and kept",
+    ),
     ("S", "stop: the run ends when what is under way has ended"),
     ("Ctrl-L", "look at everything anew"),
     ("Ctrl-Z", "back to the shell for a while; fg leads here"),

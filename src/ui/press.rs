@@ -130,6 +130,8 @@ impl Screen {
             Key::Char('p') => Some(Intent::Do(Verb::Pause)),
             Key::Char('S') => Some(Intent::MayI(Verb::Stop)),
             Key::Char('r') => Some(Intent::MayI(Verb::Retry(slug()?))),
+            Key::Char('x') => Some(Intent::MayI(Verb::Skip(slug()?))),
+            Key::Char('a') => Some(Intent::MayI(Verb::Approve(slug()?, None))),
             Key::Char('u') => Some(Intent::MayI(Verb::Unblock(slug()?, String::new()))),
             _ => None,
         }

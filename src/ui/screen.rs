@@ -5,7 +5,7 @@
 use super::line::Line;
 use super::page::{Page, Reader};
 use super::theme::Theme;
-use crate::model::Slug;
+use crate::model::{Oid, Slug};
 use crate::report::Row;
 
 /// What is known at one moment.
@@ -74,8 +74,13 @@ pub enum Verb {
     Stop,
     /// Put the feature back in the queue.
     Retry(Slug),
-    /// Answer the feature's question.
+    /// Answer the feature's question, or send it back.
     Unblock(Slug, String),
+    /// Leave the feature out.
+    Skip(Slug),
+    /// Let the feature land as its branch stands at this commit; `None`: wherever it does, to be found out before it is
+    /// asked for.
+    Approve(Slug, Option<Oid>),
 }
 
 /// What is wanted of whoever shows this.
@@ -285,11 +290,6 @@ impl Screen {
     pub(super) fn selected(&self) -> Option<(usize, &Row)> {
         let rows = self.rows();
         rows.get(self.cursor).map(|row| (self.cursor, *row))
-    }
-
-    /// Whether the selected feature goes on only when a person helps.
-    pub(super) fn row_needs_you(&self) -> bool {
-        self.selected().is_some_and(|(_, row)| row.needs_you)
     }
 
     /// Selects the row at a place in the list, or the last one.

@@ -2,8 +2,9 @@
 
 use super::parts::{
     auth, choice, digest, estimated_report, failed, first_settings, full_report, ground, oid,
-    quota, red, report, routed, settings, slug, specs, spending, started, with_a_deadline,
-    with_a_ladder, with_a_reserve, with_agents, with_budget, with_own_budget, with_sessions,
+    quota, red, report, reviewed, routed, settings, slug, specs, spending, started,
+    with_a_deadline, with_a_ladder, with_a_reserve, with_agents, with_budget, with_own_budget,
+    with_sessions,
 };
 use harness::model::{
     AgentChoice, AgentFailure, BudgetUnit, Candidate, Chain, Ending, Event, Evidence, FailureKind,
@@ -136,6 +137,14 @@ fn given_up() -> Vec<Event> {
         SkipReason::BudgetUsedUp {
             spending: spending(BudgetUnit::Tokens, (5_000_000, 5_100_000), true),
         },
+        SkipReason::LeftOut {
+            text: String::new(),
+            done: false,
+        },
+        SkipReason::LeftOut {
+            text: "not tonight".into(),
+            done: true,
+        },
     ];
     let event = |why| Event::Failed { slug: auth(), why };
     reasons.map(event).into()
@@ -154,6 +163,7 @@ fn parked() -> Vec<Event> {
         ParkReason::Infra {
             text: "disk full".into(),
         },
+        ParkReason::Review { tip: oid('a') },
     ];
     let event = |why| Event::Parked { slug: auth(), why };
     reasons.map(event).into()
@@ -245,6 +255,10 @@ pub(crate) fn expected(kind: &str) -> Vec<Event> {
             },
             Event::BacklogChanged {
                 upserted: vec![routed()],
+                removed: vec![slug("search")],
+            },
+            Event::BacklogChanged {
+                upserted: vec![reviewed()],
                 removed: vec![slug("search")],
             },
         ],
@@ -407,6 +421,23 @@ fn of_a_feature(kind: &str) -> Vec<Event> {
                 to,
             })
             .into(),
+        kind => of_a_person(kind),
+    }
+}
+
+fn of_a_person(kind: &str) -> Vec<Event> {
+    let slug = auth();
+    match kind {
+        "skipped" => ["", "not tonight"]
+            .map(|why| Event::Skipped {
+                slug: auth(),
+                why: why.into(),
+            })
+            .into(),
+        "approved" => vec![Event::Approved {
+            slug,
+            tip: oid('a'),
+        }],
         kind => of_a_merge(kind),
     }
 }

@@ -236,6 +236,7 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
             tokens: None,
         },
         verify: vec![],
+        review: false,
     };
     let full = FeatureSpec {
         slug: slug("billing"),
@@ -259,6 +260,7 @@ pub(crate) fn specs() -> Vec<FeatureSpec> {
             tokens: None,
         },
         verify: vec!["make billing".into()],
+        review: false,
     };
     vec![plain, full]
 }
@@ -278,6 +280,13 @@ pub(crate) fn routed() -> FeatureSpec {
     FeatureSpec {
         label: Some("ui".into()),
         ..specs().remove(1)
+    }
+}
+
+pub(crate) fn reviewed() -> FeatureSpec {
+    FeatureSpec {
+        review: true,
+        ..routed()
     }
 }
 

@@ -81,24 +81,66 @@ impl Auditor {
                 self.begins_again(slug, place);
             }
             Event::Unblocked { .. } => {
-                self.moves(slug, &Where::Blocked, Where::Idle);
                 let known = self.get(slug);
+                let waits = matches!(known.place, Where::Blocked | Where::ToReview);
+                assert!(waits, "{slug} asks nothing");
+                known.place = Where::Idle;
                 let conversation = known.conversation.take();
                 known.forgive();
                 known.conversation = conversation;
             }
             Event::Retried { .. } => {
                 let known = self.get(slug);
+                let was_to_go = std::mem::take(&mut known.skip);
+                if was_to_go && !known.halted() {
+                    return;
+                }
                 assert!(known.halted(), "{slug} was retried and had not halted");
                 known.forgive();
                 known.budget_again();
-                known.place = match known.place {
-                    Where::Parked => Where::Claimed,
+                known.place = match &known.place {
+                    Where::Parked | Where::ToReview => Where::Claimed,
+                    Where::Failed(SkipReason::LeftOut { done: true, .. }) => Where::Claimed,
                     _ => Where::Idle,
                 };
             }
+            Event::Skipped { .. } => self.skipped(slug),
+            Event::Approved { tip, .. } => {
+                self.moves(slug, &Where::ToReview, Where::Claimed);
+                let known = self.get(slug);
+                known.approved = Some(tip.clone());
+                known.not_before = Stamp::default();
+            }
             event => self.of_a_member(slug, event, at),
         }
+    }
+
+    fn skipped(&mut self, slug: &Slug) {
+        let known = self.get(slug);
+        let left_out = known.skip || known.is_left_out();
+        assert!(!left_out, "{slug} was left out twice");
+        let claims = known.last.as_ref().is_some_and(|last| {
+            let unmerged = matches!(last.merge, Some(MergeVerdict::Unresolved { .. }));
+            let counts =
+                !last.ending.killed_by_us() && last.refused.is_none() && last.tip.is_some();
+            let claims = last.done.is_some() && last.blocked.is_none();
+            last.tampered.is_some() || claims && counts && !unmerged
+        });
+        let done = match &known.place {
+            Where::Landed => panic!("{slug} had landed and was left out"),
+            Where::Claimed | Where::Parked | Where::ToReview => true,
+            Where::Preparing | Where::Running(_) | Where::Integrating(_) => {
+                known.skip = true;
+                return;
+            }
+            Where::Idle | Where::Between if claims => {
+                known.skip = true;
+                return;
+            }
+            _ => false,
+        };
+        let text = "not tonight".to_owned();
+        known.place = Where::Failed(SkipReason::LeftOut { text, done });
     }
 
     pub(super) fn started(&mut self, slug: &Slug, worktree: WorktreeName, at: Stamp) {
@@ -125,6 +167,7 @@ impl Auditor {
             panic!("{slug} was given the worktree of {other}");
         }
         self.assert_no_clash(slug);
+        assert!(!self.of(slug).skip, "{slug} was to be left out");
         self.moves(slug, &Where::Idle, Where::Preparing);
         self.get(slug).worktree = Some(worktree);
     }
@@ -157,6 +200,7 @@ impl Auditor {
             self.may_spend(slug),
             "{slug} #{iteration} is beyond its budget"
         );
+        assert!(!self.of(slug).skip, "{slug} was to be left out");
         let cap = self.settings.max_iterations_per_feature;
         self.run_iterations += 1;
         self.moves(slug, &Where::Between, Where::Running(iteration));
@@ -259,10 +303,22 @@ impl Auditor {
 
     pub(super) fn failed(&mut self, slug: &Slug, why: &SkipReason) {
         let known = self.get(slug);
+        if let SkipReason::LeftOut { done, .. } = why {
+            let is_done = matches!(
+                known.place,
+                Where::Claimed | Where::Parked | Where::ToReview
+            );
+            let idle = matches!(known.place, Where::Between | Where::Idle) || known.halted();
+            assert!(known.skip && (is_done || idle), "{slug} was left out");
+            assert_eq!(*done, is_done, "what {slug} claimed");
+            (known.place, known.skip) = (Where::Failed(why.clone()), false);
+            return;
+        }
         assert!(matches!(known.place, Where::Between | Where::Idle));
         known.place = Where::Failed(why.clone());
         let known = self.of(slug);
         match why {
+            SkipReason::LeftOut { .. } => {}
             SkipReason::IterationsUsedUp { cap } => assert!(known.charged >= *cap),
             SkipReason::Setup { .. } | SkipReason::Spawn { .. } => assert!(known.infra >= 3),
             SkipReason::BudgetUsedUp { .. } => {
@@ -278,6 +334,6 @@ impl Auditor {
         let known = self.get(slug);
         known.forgive();
         known.budget_again();
-        known.anew = true;
+        (known.anew, known.skip, known.approved) = (true, false, None);
     }
 }

@@ -1,7 +1,7 @@
 //! What the auditor makes of records about merging.
 
 use super::auditor::{Attempt, Auditor, Where};
-use harness::model::{Event, Evidence, Slug, Stamp, Trial};
+use harness::model::{Event, Evidence, GateId, Oid, ParkReason, Slug, Stamp, Trial};
 
 impl Auditor {
     pub(super) fn of_a_member(&mut self, slug: &Slug, event: &Event, at: Stamp) {
@@ -52,6 +52,10 @@ impl Auditor {
                 self.lands(slug);
             }
             Event::Unlanded { .. } => self.moves(slug, &Where::Landed, Where::Claimed),
+            Event::Parked {
+                why: ParkReason::Review { tip },
+                ..
+            } => self.parked_to_be_seen(slug, tip),
             Event::Parked { .. } => {
                 let known = self.get(slug);
                 let waits = matches!(known.place, Where::Claimed | Where::Idle | Where::Between);
@@ -60,6 +64,28 @@ impl Auditor {
             }
             _ => {}
         }
+    }
+
+    /// It is not let through as its branch stands, and alone it would have landed.
+    fn parked_to_be_seen(&mut self, slug: &Slug, tip: &Oid) {
+        let Where::Integrating(n) = self.of(slug).place else {
+            panic!("{slug} is to be seen and was not tried");
+        };
+        let chain = self.attempts[&n].chain.clone().expect("a chain was built");
+        assert!(self.is_unseen(slug, tip), "{slug} has been seen");
+        let step = chain.steps.iter().find(|step| step.slug == *slug);
+        assert_eq!(step.map(|step| &step.candidate.branch_tip), Some(tip));
+        let gate = self.gate();
+        let passes = gate == GateId::default() || self.green.contains(&(chain.tree, gate));
+        assert!(passes || chain.steps.len() > 1, "{slug} does not pass");
+        self.give_up(n);
+        self.get(slug).place = Where::ToReview;
+    }
+
+    fn is_unseen(&self, slug: &Slug, tip: &Oid) -> bool {
+        let known = self.of(slug);
+        let asked = known.spec.as_ref().is_some_and(|spec| spec.review);
+        asked && known.approved.as_ref() != Some(tip)
     }
 
     pub(super) fn leaves(&mut self, slug: &Slug, attempt: u32, place: Where) {
@@ -173,6 +199,13 @@ impl Auditor {
 
     pub(super) fn verified(&mut self, number: u32, how: &Evidence) {
         let gate = self.gate();
+        let attempt = self.attempts.get(&number).expect("it was started");
+        let steps = attempt.chain.iter().flat_map(|chain| &chain.steps);
+        for step in steps.filter(|_| attempt.what == Trial::Features) {
+            let (slug, tip) = (&step.slug, &step.candidate.branch_tip);
+            assert!(!self.is_unseen(slug, tip), "nobody has seen {slug}");
+            assert!(!self.of(slug).skip, "{slug} was to be left out");
+        }
         let attempt = self.attempts.get_mut(&number).expect("it was started");
         let tree = attempt.chain.as_ref().map(|chain| chain.tree.clone());
         let key = (tree.expect("a chain was built"), gate);

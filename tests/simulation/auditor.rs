@@ -22,6 +22,8 @@ pub(super) enum Where {
     Blocked,
     Tripped,
     Parked,
+    /// Found to be ready: a person must see it.
+    ToReview,
     Failed(SkipReason),
 }
 
@@ -54,6 +56,10 @@ pub(super) struct Known {
     pub(super) rung: u32,
     /// The breaker that is half open; empty: none.
     pub(super) trial: String,
+    /// Whether a person wants it left out, and something is still under way for it.
+    pub(super) skip: bool,
+    /// The commit of its branch that a person has let through.
+    pub(super) approved: Option<Oid>,
 }
 
 impl Known {
@@ -74,8 +80,12 @@ impl Known {
     pub(super) fn halted(&self) -> bool {
         matches!(
             self.place,
-            Where::Blocked | Where::Tripped | Where::Parked | Where::Failed(_)
+            Where::Blocked | Where::Tripped | Where::Parked | Where::ToReview | Where::Failed(_)
         )
+    }
+
+    pub(super) fn is_left_out(&self) -> bool {
+        matches!(self.place, Where::Failed(SkipReason::LeftOut { .. }))
     }
 }
 
@@ -216,7 +226,7 @@ impl Auditor {
                 Where::Running(n) => panic!("{slug} #{n} ran when the run began, and was not lost"),
                 Where::Preparing | Where::Between => Where::Idle,
                 Where::Failed(SkipReason::Setup { .. } | SkipReason::Spawn { .. }) => Where::Idle,
-                Where::Parked => Where::Claimed,
+                Where::Parked | Where::ToReview => Where::Claimed,
                 Where::Integrating(n) if !self.attempts.contains_key(n) => Where::Claimed,
                 same => same.clone(),
             };
@@ -326,7 +336,7 @@ impl Auditor {
 
     pub(super) fn lands(&mut self, slug: &Slug) {
         let known = self.get(slug);
-        (known.place, known.worktree) = (Where::Landed, None);
+        (known.place, known.worktree, known.skip) = (Where::Landed, None, false);
     }
 
     pub(super) fn gate(&self) -> GateId {
@@ -357,6 +367,8 @@ fn whose(event: &Event) -> Option<&Slug> {
         | Event::Failed { slug, .. }
         | Event::Undone { slug, .. }
         | Event::Retried { slug }
+        | Event::Skipped { slug, .. }
+        | Event::Approved { slug, .. }
         | Event::Clashed { slug, .. }
         | Event::Deferred { slug, .. }
         | Event::GaveWay { slug, .. }

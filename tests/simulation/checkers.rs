@@ -74,7 +74,7 @@ pub(super) fn run(sim: &Sim, state: &State, code: u8) {
         .features
         .iter()
         .filter(|feature| feature.stage != Stage::Merged && !feature.unselected)
-        .filter(|feature| !state.is_undone(&feature.slug))
+        .filter(|feature| !state.is_undone(&feature.slug) && feature.stage != Stage::LeftOut)
         .collect();
     for feature in &open {
         let slug = &feature.slug;
@@ -110,7 +110,7 @@ fn is_explained(feature: &FeatureView, codes: &[u8]) -> bool {
     match feature.stage {
         Stage::Blocked => told && has(&[4]),
         Stage::Tripped => told && has(&[5]),
-        Stage::Parked => told && has(&[8]),
+        Stage::Parked | Stage::Review => told && has(&[8]),
         Stage::Failed => told && has(&[1, 7]),
         Stage::Skipped => told && !has(&[0]),
         _ => has(&[1, 3, 4, 5, 6, 7, 130, 143]),

@@ -14,6 +14,11 @@ impl Dice {
         Self(!self.0)
     }
 
+    /// Others again.
+    pub(super) fn apart(&self) -> Self {
+        Self(self.0.rotate_left(32) ^ 0x5bd1_e995_9d1b_54a5)
+    }
+
     /// A number below `sides`.
     pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

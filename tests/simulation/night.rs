@@ -68,6 +68,11 @@ impl Night {
         let settings = settings(&mut dice);
         let mut sim = Sim::new(dice, faults, settings, Repository::new(odds));
         sim.purse.rate = 0;
+        (sim.wishes.rate, sim.wishes.reviews) = (0, 0);
+        sim.disk
+            .specs
+            .iter_mut()
+            .for_each(|spec| spec.review = false);
         let lives = Vec::new();
         Self { sim, lives }
     }

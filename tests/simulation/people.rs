@@ -78,6 +78,11 @@ pub(super) fn agent(dice: &mut Dice) -> AgentChoice {
 impl Sim {
     /// Somebody does something while a run lives.
     pub(super) fn somebody_acts(&mut self) -> Option<Deed> {
+        let wished = self.somebody_wishes().then_some(Deed::Files);
+        self.somebody_does_something().or(wished)
+    }
+
+    fn somebody_does_something(&mut self) -> Option<Deed> {
         let faults = self.faults.clone();
         let kinds: [(u64, Act); 8] = [
             (faults.halt, Self::halt),
@@ -157,6 +162,7 @@ impl Sim {
             (_, None) => return None,
         }
         self.purse.revise(&mut self.disk.specs);
+        self.wishes.revise(&mut self.disk.specs);
         Some(Deed::Files)
     }
 
@@ -206,6 +212,9 @@ impl Sim {
         }
         for _ in 0..self.dice.roll(4) {
             self.somebody_acts();
+        }
+        for _ in 0..3 {
+            self.somebody_wishes();
         }
         for _ in 0..3 {
             if self.dice.chance(self.faults.commands) {

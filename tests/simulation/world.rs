@@ -6,6 +6,7 @@ use super::dice::Dice;
 use super::faults::Faults;
 use super::purse::Purse;
 use super::repository::Repository;
+use super::wishes::Wishes;
 use super::{number, slug_number};
 use harness::core::Running;
 use harness::driver::turn::{Observation, World};
@@ -68,6 +69,7 @@ pub(super) struct Sim {
     pub(super) disk: Disk,
     pub(super) dice: Dice,
     pub(super) purse: Purse,
+    pub(super) wishes: Wishes,
     pub(super) faults: Faults,
     pub(super) settings: Settings,
     pub(super) auditor: Auditor,
@@ -171,6 +173,8 @@ impl Sim {
         let mut purse = Purse::new(dice.another());
         let mut specs = super::people::backlog(&mut dice);
         purse.revise(&mut specs);
+        let mut wishes = Wishes::new(dice.apart());
+        wishes.revise(&mut specs);
         let disk = Disk {
             journal: Vec::new(),
             written: BTreeMap::new(),
@@ -184,6 +188,7 @@ impl Sim {
         Self {
             disk,
             purse,
+            wishes,
             dice,
             faults,
             settings,

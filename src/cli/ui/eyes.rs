@@ -31,7 +31,7 @@ struct Basis {
 
 /// Somebody who looks at a run.
 pub(super) struct Eyes<'a> {
-    desk: &'a Desk,
+    pub(super) desk: &'a Desk,
     place: &'a Place,
     journal: Watch,
     seen: Option<Seen>,

@@ -15,6 +15,14 @@ pub(super) fn may(eyes: &Eyes<'_>, place: &Place, verb: Verb, screen: &mut Scree
     let may = match &verb {
         Verb::Retry(slug) => command::may_retry(state, slug),
         Verb::Unblock(slug, _) => command::may_answer(state, slug),
+        Verb::Skip(slug) => command::may_skip(eyes.desk, place, slug),
+        Verb::Approve(slug, _) => match command::may_approve(place, state, slug) {
+            Ok(tip) => {
+                screen.ask(Verb::Approve(slug.clone(), Some(tip)));
+                return;
+            }
+            Err(failure) => Err(failure),
+        },
         Verb::Stop if place.holder().filter(is_run).is_none() => {
             screen.tell(apart::NOTHING_TO_STOP, false);
             return;
@@ -49,6 +57,14 @@ fn done(eyes: &mut Eyes<'_>, place: &Place, verb: Verb) -> Result<String, Failur
         Verb::Resume => command::go_on(place).map(str::to_owned),
         Verb::Retry(slug) => command::retry_one(place, state, &slug),
         Verb::Unblock(slug, answer) => command::answer(place, state, &slug, answer),
+        Verb::Skip(slug) => command::skip_one(eyes.desk, place, &slug, ""),
+        Verb::Approve(slug, tip) => {
+            let tip = match tip {
+                Some(tip) => tip,
+                None => command::may_approve(place, state, &slug)?,
+            };
+            command::approve_one(place, state, &slug, tip)
+        }
         Verb::Stop => match place.holder().filter(is_run) {
             Some(holder) => apart::ask_to_stop(place, state, &holder, false),
             None => Ok(apart::NOTHING_TO_STOP.to_owned()),

@@ -6,7 +6,7 @@ use super::figures::{FirstClaim, Landing, Lesson, Refusal};
 use super::tell::Teller;
 use super::{AttemptResult, Doing, IterationResult};
 use crate::model::{
-    Ending, Event, Evidence, IterationReport, MergeVerdict, Red, Slug, Stamp, Usage,
+    Ending, Event, Evidence, IterationReport, MergeVerdict, ParkReason, Red, Slug, Stamp, Usage,
 };
 
 impl Teller<'_> {
@@ -130,6 +130,14 @@ impl Teller<'_> {
             | Event::AttemptPostponed { attempt, .. } => {
                 self.with(*attempt, |span| span.result = AttemptResult::Dropped);
             }
+            // Whoever has words for a claim sends it back; a question is asked before there is one.
+            Event::Unblocked { slug, .. } => {
+                self.feature(slug).first_claim_is(FirstClaim::SentBack);
+            }
+            Event::Parked {
+                slug,
+                why: ParkReason::Review { .. },
+            } => self.found_ready(slug),
             Event::Merged {
                 slug,
                 commit,
@@ -155,6 +163,24 @@ impl Teller<'_> {
             | Event::Abandoned { slug } => self.feature(slug).landed = None,
             _ => {}
         }
+    }
+
+    /// The attempt that found it to be ready is answered; one with others in it is begun again without it.
+    fn found_ready(&mut self, slug: &Slug) {
+        let mut tried = self.trying.iter();
+        let found = tried.find(|(_, place)| {
+            let span = self.run.attempts.get(**place);
+            span.is_some_and(|span| span.members.contains(slug))
+        });
+        let Some(number) = found.map(|(number, _)| *number) else {
+            return;
+        };
+        self.with(number, |span| {
+            span.result = match span.members.len() {
+                1 => AttemptResult::Green,
+                _ => AttemptResult::Dropped,
+            };
+        });
     }
 
     fn sent_back(&mut self, slug: &Slug, attempt: u32, red: Option<Red>, paths: &[String]) {

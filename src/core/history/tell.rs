@@ -105,6 +105,9 @@ fn comes_later(event: &Event) -> bool {
             | Event::Retried { .. }
             | Event::Unblocked { .. }
             | Event::Undone { .. }
+            | Event::Skipped { .. }
+            | Event::Approved { .. }
+            | Event::BacklogChanged { .. }
             | Event::Written { .. }
     )
 }
@@ -116,7 +119,7 @@ pub(super) struct Teller<'a> {
     /// What features are at, and since when.
     pub(super) at: BTreeMap<Slug, (Doing, Stamp)>,
     /// Attempts that are under way, by their place in the list.
-    trying: BTreeMap<u32, usize>,
+    pub(super) trying: BTreeMap<u32, usize>,
 }
 
 impl<'a> Teller<'a> {

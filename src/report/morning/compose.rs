@@ -43,9 +43,7 @@ pub fn morning(told: &Told, facts: &Facts) -> Morning {
     let merged = |feature: &&FeatureView| feature.stage == Stage::Merged;
     let earlier = view.features.iter().filter(merged);
     let earlier = earlier.filter(|feature| !fresh.contains(&feature.slug));
-    let is_open = |feature: &&FeatureView| {
-        feature.stage != Stage::Merged && command(feature).is_none() && !feature.unselected
-    };
+    let is_left_out = |feature: &&FeatureView| feature.stage == Stage::LeftOut;
     let part = RunPart {
         id: escaped(&run.id.0),
         target: branch(&run.target),
@@ -56,7 +54,8 @@ pub fn morning(told: &Told, facts: &Facts) -> Morning {
         parallel: run.parallel,
         iterations: run.iterations,
         codes: run.codes.clone().unwrap_or_default(),
-        open: view.features.iter().filter(is_open).count(),
+        open: open(&view).filter(|it| !is_left_out(it)).count(),
+        left_out: open(&view).filter(is_left_out).count(),
         earlier: earlier.count(),
     };
     let smells = smells(run, &view, &landed);
@@ -75,6 +74,13 @@ pub fn morning(told: &Told, facts: &Facts) -> Morning {
 }
 
 /// One sentence.
+/// Features of the run that are neither merged nor need a person.
+fn open(view: &View) -> impl Iterator<Item = &FeatureView> {
+    view.features.iter().filter(|feature| {
+        feature.stage != Stage::Merged && command(feature).is_none() && !feature.unselected
+    })
+}
+
 fn sentence(part: &RunPart, run: &RunHistory, needs: usize, landed: usize) -> String {
     let took = parts::took(run.took_ms());
     let cost = money::cost(&run.usage).map(|cost| format!(" for {cost}"));
@@ -102,6 +108,10 @@ fn sentence(part: &RunPart, run: &RunHistory, needs: usize, landed: usize) -> St
         0 => {}
         1 => more.push("1 feature is still to be done".to_owned()),
         n => more.push(format!("{} features are still to be done", count(n))),
+    }
+    match part.left_out {
+        0 => {}
+        n => more.push(format!("{} left out", some(n, "feature"))),
     }
     if !more.is_empty() {
         out = format!("{out}; {}", more.join(", "));
@@ -262,10 +272,7 @@ fn next(view: &View, run: &RunHistory, live: Option<&String>) -> Vec<Next> {
         live: live.cloned(),
         heard: &heard,
     };
-    let open = view.features.iter().filter(|feature| {
-        feature.stage != Stage::Merged && command(feature).is_none() && !feature.unselected
-    });
-    let mut next: Vec<Next> = open
+    let mut next: Vec<Next> = open(view)
         .map(|feature| {
             let (code, why) = first_reason(&glance, feature);
             Next {

@@ -38,6 +38,7 @@ pub fn morning_json(morning: &Morning) -> Value {
             "landed": morning.landed.len(),
             "merged_before": run.earlier,
             "open": run.open,
+            "left_out": run.left_out,
         },
         "sentence": morning.sentence,
         "needs_you": morning.needs.iter().map(need).collect::<Vec<_>>(),

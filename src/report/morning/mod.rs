@@ -104,6 +104,8 @@ pub(super) struct RunPart {
     pub(super) codes: Vec<u8>,
     /// Features that are neither merged nor need a person.
     pub(super) open: usize,
+    /// Features that a person left out.
+    pub(super) left_out: usize,
     /// Features that were merged before.
     pub(super) earlier: usize,
 }

@@ -5,7 +5,7 @@ use super::compose::links;
 use crate::core::{FeatureFigures, FeatureView, RunHistory, Stage, View};
 use crate::model::{Red, Slug, escaped, escaped_lines};
 use crate::report::text::branch;
-use crate::report::words::{command, stage_name};
+use crate::report::words::{command, stage_name, unblock, what_it_changes};
 
 /// Lines of a gate's output that are shown.
 const TAIL_LINES: usize = 20;
@@ -15,10 +15,44 @@ const PATHS: usize = 20;
 /// Everything that waits for a person: first the run as a whole, then features in the order of the plan.
 pub(super) fn needs(run: &RunHistory, view: &View) -> Vec<Need> {
     let mut needs = of_the_run(view);
+    let target = view.run.as_ref().map_or("HEAD", |run| &run.target);
     let features = view.features.iter();
     let features = features.filter(|feature| command(feature).is_some());
-    needs.extend(features.map(|feature| of_a_feature(run, feature)));
+    needs.extend(features.map(|feature| match feature.stage {
+        Stage::Review => to_review(run, feature, target),
+        _ => of_a_feature(run, feature),
+    }));
     needs
+}
+
+/// What is done and lands when a person has seen it: what there is to see, and both answers.
+fn to_review(run: &RunHistory, feature: &FeatureView, target: &str) -> Need {
+    let slug = &feature.slug;
+    let nothing = FeatureFigures::default();
+    let figures = run.features.get(slug).unwrap_or(&nothing);
+    let mut commands = vec![what_it_changes(target, slug)];
+    commands.extend(command(feature));
+    commands.push(unblock(slug));
+    let said = figures.note.trim();
+    let note = ("the agent's last note".to_owned(), escaped_lines(said));
+    Need {
+        slug: Some(slug.clone()),
+        title: escaped(&feature.title),
+        kind: stage_name(feature.stage),
+        why: match feature.detail.as_deref().map_or("", str::trim) {
+            "" => "it is done, and you are to see it before it lands".to_owned(),
+            summary => format!(
+                "it is done, and you are to see it before it lands: {}",
+                escaped_lines(summary)
+            ),
+        },
+        evidence: Some(note)
+            .into_iter()
+            .filter(|_| !said.is_empty())
+            .collect(),
+        commands,
+        links: links(slug, figures, None),
+    }
 }
 
 fn of_the_run(view: &View) -> Vec<Need> {
