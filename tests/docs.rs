@@ -193,6 +193,8 @@ enum When {
     Blocked,
     /// `login` has tripped.
     Tripped,
+    /// `login` waits for a review.
+    Review,
 }
 
 /// The commands that the README names for a look from another terminal or after the run: when each is typed.
@@ -206,6 +208,8 @@ const LOOKS: &[(&str, When)] = &[
     ("harness recover login", When::Blocked),
     ("harness unblock login -m \"use argon2\"", When::Blocked),
     ("harness retry login", When::Tripped),
+    ("harness skip login -m \"not tonight\"", When::Tripped),
+    ("harness approve login", When::Review),
     ("harness undo profile --requeue", When::Landed),
     ("harness pause; harness resume", When::Landed),
     ("harness report", When::Landed),
@@ -225,10 +229,18 @@ fn state(when: When) -> Site {
             "write a.txt \"a\\n\"\nnote \"as far as I can\"\nblock \"which hash?\"\n",
             Some(4),
         ),
+        When::Review => (
+            "write a.txt \"a\\n\"\nnote \"as far as I can\"\ndone \"login works\"\n",
+            Some(8),
+        ),
         _ => ("note \"nothing yet\"\n", Some(5)),
     };
     site.config("breakers: {stuck: {limit: 1, min_bytes: 1000}}");
-    site.spec("login", "");
+    let front = match when {
+        When::Review => "review: true",
+        _ => "",
+    };
+    site.spec("login", front);
     site.script("login", script);
     site.commit("specs");
     let ran = site.harness(&["run"]);

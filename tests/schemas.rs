@@ -107,6 +107,8 @@ fn site() -> Site {
     site.shell("fails", "exit 3\n");
     site.shell("red", "touch red\n");
     site.shell("free", "echo f > f\n");
+    site.shell("seen", "echo s > s\n");
+    site.spec("seen", "review: true");
     for (slug, front) in [
         ("needs-help", "depends_on: asks"),
         ("later", "depends_on: slow"),
@@ -129,6 +131,7 @@ fn what_is_printed_is_what_the_schemas_say() {
         "red",
         "needs-help",
         "later",
+        "seen",
     ];
     look(&site, "before the first run", &all, &mut seen);
     let run = site.start(&["run"]);
@@ -143,6 +146,7 @@ fn what_is_printed_is_what_the_schemas_say() {
     site.harness(&["resume"]);
     std::fs::write(site.path("go"), "").unwrap();
     site.harness(&["run"]);
+    site.harness(&["skip", "fails", "-m", "not tonight\u{1b}[2J"]);
     look(&site, "when it has ended", &all, &mut seen);
     for words in [
         "report --json",

@@ -226,7 +226,7 @@ fn a_question_is_answered_and_a_failure_tried_again_from_the_screen() {
     assert!(!seat.text().contains("\u{1b}[2Jblue"), "{:?}", seat.text());
     // What is asked for is not there: the command's own words.
     seat.press("/lands\rr");
-    seat.await_words(&site, "`lands` is not tripped, failed, parked or blocked");
+    seat.await_words(&site, "`lands` is not tripped, failed, parked, blocked");
     seat.press("\u{1b}");
     seat.await_words(&site, "fails");
     seat.press("/asks\ru");
@@ -254,6 +254,45 @@ fn a_question_is_answered_and_a_failure_tried_again_from_the_screen() {
         let mut rows = status.lines().map(|row| row.split_whitespace().take(2));
         assert!(rows.any(|row| row.eq([slug, "waiting"])), "{status}");
     }
+}
+
+#[test]
+fn one_is_approved_and_others_are_left_out_from_the_screen() {
+    let (site, run) = night();
+    site.shell("seen", "echo s > s\n");
+    site.spec("seen", "review: true");
+    site.await_journal("\"why\":\"review\"");
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "so it goes");
+    // What waits for no review is not asked about: the command's own words.
+    seat.press("/slow\ra");
+    seat.await_words(&site, "`slow` does not wait for a review");
+    seat.press("/\u{15}seen\ru");
+    seat.await_words(&site, "what is to be changed of seen: finished");
+    seat.press("\u{1b}");
+    seat.press("a");
+    let tip = site.git(&["rev-parse", "--short=9", "harness/seen"]);
+    seat.await_words(
+        &site,
+        &format!("let seen land as it stands at {}?", tip.trim()),
+    );
+    seat.press("y");
+    seat.await_words(&site, "seen: the living run takes it");
+    site.await_journal("\"event\":\"published\"");
+    seat.press("/\u{15}slow\rx");
+    seat.await_words(&site, "leave slow out?");
+    seat.press("y");
+    seat.await_words(&site, "slow: the living run takes it");
+    let ran = end(run);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    assert_eq!(site.landed(), ["seen"]);
+    seat.await_words(&site, "left out");
+    seat.press("r");
+    seat.await_words(&site, "retry slow?");
+    seat.press("y");
+    seat.await_words(&site, "slow is back in the queue");
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
 }
 
 #[test]

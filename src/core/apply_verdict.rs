@@ -112,7 +112,6 @@ impl State {
             feature.forgive();
             feature.allow_again();
             feature.marker = false;
-            feature.approved = None;
             feature.fresh = true;
             feature.empty = false;
             feature.handback = None;

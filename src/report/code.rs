@@ -25,7 +25,7 @@ const CODES: [(u8, &str); 13] = [
     ),
     (
         8,
-        "done but not in your branch: a conflict or a review needs a person, or the checkout is still in the way",
+        "done but not in your branch: a conflict or review needs you, or the checkout is in the way",
     ),
     (9, "another run holds the lock"),
     (

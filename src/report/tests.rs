@@ -696,7 +696,7 @@ fn the_log_tells_of_the_run() {
 22:15:30  *              halted: no reason given; nothing new is started (remove the HALT file to go on)
 22:15:30  *              resumed: the HALT file is gone
 22:15:30  *              stopping: nothing new is started, running agents may finish
-22:15:30  *              run ended: 5 (a breaker tripped, or a feature tampered with what is not its own), 8 (done but not in your branch: a conflict or a review needs a person, or the checkout is still in the way)
+22:15:30  *              run ended: 5 (a breaker tripped, or a feature tampered with what is not its own), 8 (done but not in your branch: a conflict or review needs you, or the checkout is in the way)
 
 "
     );

@@ -29,7 +29,11 @@ impl Footer {
                 let rows = screen.facts.rows.iter();
                 let asked = rows.clone().find(|row| row.slug == *slug);
                 let words = asked.map_or("", |row| row.words.as_str());
-                (format!("{slug} asks: {words}"), false)
+                let text = match asked.map(|row| row.stage) {
+                    Some(Stage::Review) => format!("what is to be changed of {slug}: {words}"),
+                    _ => format!("{slug} asks: {words}"),
+                };
+                (text, false)
             }
             (Mode::Browse, Some((text, bad))) => (text.clone(), *bad),
             _ => (String::new(), false),

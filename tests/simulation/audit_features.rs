@@ -334,6 +334,6 @@ impl Auditor {
         let known = self.get(slug);
         known.forgive();
         known.budget_again();
-        (known.anew, known.skip, known.approved) = (true, false, None);
+        (known.anew, known.skip) = (true, false);
     }
 }
