@@ -109,7 +109,7 @@ fn areas(screen: &mut Screen, area: Rect) -> (Option<Rect>, Option<Rect>) {
         return (None, Some(area));
     }
     if area.width >= WIDE && area.height >= 4 {
-        let list = (area.width * 9 / 20).min(100);
+        let list = (area.width.saturating_mul(9) / 20).min(100);
         let left = Rect {
             width: list,
             ..area

@@ -231,6 +231,18 @@ fn no_size_is_too_small_or_too_large() {
 }
 
 #[test]
+fn the_widest_terminal_there_can_be_has_a_list_and_a_text() {
+    let mut screen = view();
+    let area = ratatui::layout::Rect::new(0, 0, u16::MAX, 6);
+    let mut buffer = ratatui::buffer::Buffer::empty(area);
+    draw(&mut screen, area, &mut buffer);
+    let row: String = (0..200).map(|x| buffer[(x, 2)].symbol()).collect();
+    let (list, text) = row.split_once('│').unwrap();
+    assert_eq!(list.chars().count(), 100);
+    assert!(text.contains("iteration 1"), "{row}");
+}
+
+#[test]
 fn nothing_known_is_a_picture_too() {
     let mut screen = Screen::new(Theme { colour: false });
     assert!(drawn(&mut screen, 80, 24).contains("no features"));
