@@ -98,7 +98,7 @@ fn command(
                 Some(other) => Ok(format!("{manager} run {other}")),
                 None => Err(Lack {
                     why: format!(
-                        "the script `{name}` waits for changes and never ends; write one that does, for example `{name}:ci`"
+                        "the script `{name}` waits for changes and never ends; write one that ends, for example `{name}:ci`"
                     ),
                     command: format!("{run}:ci"),
                 }),
