@@ -241,6 +241,58 @@ fn a_directory_with_tracked_files_is_named_and_not_ignored() {
 }
 
 #[test]
+fn what_git_ignores_is_none_of_the_projects() {
+    let site = Site::new();
+    site.write(
+        "package.json",
+        r#"{"scripts": {"lint": "x", "test": "jest --watch"}}"#,
+    );
+    site.write(".gitignore", "package-lock.json\nMakefile\nout/\n/env/\n");
+    site.commit("a project");
+    // As a person's machine has them, and no other checkout.
+    site.write("package-lock.json", "{}");
+    site.write("Makefile", "test:\n\ttrue\n");
+    site.write("out/app/Cargo.toml", "[package]\n");
+    site.write("env/specs/a/spec.md", "# A\n");
+    let dry = site.harness(&["init", "--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{}", dry.err);
+    for (part, is_there) in [
+        ("npm install --no-package-lock", true),
+        ("\"npm run lint\"", true),
+        (
+            "+   # JavaScript (package.json, npm): the script `test` waits for changes and never ends",
+            true,
+        ),
+        ("npm ci", false),
+        ("make test", false),
+        ("Rust", false),
+        ("env/specs", false),
+    ] {
+        assert_eq!(dry.out.contains(part), is_there, "{part} in\n{}", dry.out);
+    }
+    // What is tracked is the project's, whatever the lines say.
+    site.git(&["add", "-f", "Makefile"]);
+    site.git(&["commit", "-qm", "after all"]);
+    let dry = site.harness(&["init", "--dry-run"]);
+    assert!(dry.out.contains("\"make test\""), "{}", dry.out);
+    // Where there are no tests, the file says so, and reads well.
+    let site = Site::new();
+    site.write("pyproject.toml", "[tool.pytest]\n");
+    site.write("uv.lock", "");
+    site.write(".gitignore", "/env/\n");
+    site.commit("a project");
+    site.write("env/lib/test_x.py", "");
+    let init = site.harness(&["init"]);
+    assert_eq!(init.code, Some(0), "{}", init.err);
+    let config = site.read("harness.yaml");
+    assert!(
+        config.contains("then add the command \"uv run pytest\".\n  commands: []"),
+        "{config}"
+    );
+    assert_eq!(site.harness(&["config"]).code, Some(0));
+}
+
+#[test]
 fn setting_up_leaves_nothing_that_would_be_committed() {
     let setup = |files: &[(&str, &str)]| {
         let site = Site::new();

@@ -296,6 +296,20 @@ fn one_is_approved_and_others_are_left_out_from_the_screen() {
 }
 
 #[test]
+fn who_stops_a_run_that_has_ended_meanwhile_is_told_that_none_lives() {
+    let (site, run) = night();
+    let mut seat = Seat::take(&site, &["ui"]);
+    seat.await_words(&site, "slow");
+    seat.press("S");
+    seat.await_words(&site, "stop the run?");
+    comes_to_its_end(&site, run);
+    seat.press("y");
+    seat.await_words(&site, "there is nothing to stop");
+    seat.press("q");
+    assert_eq!(seat.left(&site), Some(0));
+}
+
+#[test]
 fn the_texts_are_those_of_the_commands() {
     let (site, run) = night();
     let mut seat = Seat::take(&site, &["ui"]);

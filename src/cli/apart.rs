@@ -19,6 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const APART: &str = "--apart";
 /// What is said where no run lives.
 pub(super) const NOTHING_TO_STOP: &str = "no run is under way: there is nothing to stop\n";
+/// What is said where it has ended since it was seen.
+const JUST_ENDED: &str = "the run has just ended: there is nothing to stop\n";
 /// Exit code of who was shown a run that has no end: it was killed, and work is pending.
 const PENDING: u8 = 1;
 
@@ -142,7 +144,7 @@ pub(super) fn stop(desk: &Desk, args: &StopArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Asks a living run to stop, and says what comes of it; nothing, if it has ended meanwhile.
+/// Asks a living run to stop, and says what comes of it; it may have ended meanwhile.
 pub(super) fn ask_to_stop(
     place: &Place,
     state: &State,
@@ -154,7 +156,7 @@ pub(super) fn ask_to_stop(
     let stopping = run.and_then(|run| run.stop);
     Ok(match driver::stop(place, holder, now)? {
         true => asked(holder, stopping, now),
-        false => String::new(),
+        false => JUST_ENDED.to_owned(),
     })
 }
 
@@ -190,4 +192,27 @@ async fn ended(place: &Place, holder: &Holder) -> std::io::Result<bool> {
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();
     Ok(runtime.map_err(anyhow::Error::new)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_a_run_to_stop_that_has_just_ended_is_told_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut git = std::process::Command::new("git");
+        git.args(["init", "-q"]).current_dir(dir.path());
+        assert!(git.status().unwrap().success());
+        let place = Place::find(dir.path()).unwrap();
+        // A process of that number lives, and began at another time.
+        let holder = Holder {
+            start_time: Some(u64::MAX),
+            ..Place::this_process("run 1")
+        };
+        for now in [true, false] {
+            let told = ask_to_stop(&place, &State::new(), &holder, now).unwrap();
+            assert_eq!(told, JUST_ENDED);
+        }
+    }
 }

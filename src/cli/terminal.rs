@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 pub(super) fn drawn_on(env: &BTreeMap<OsString, OsString>, colour: bool) -> Terminal {
     let size = terminal_size::terminal_size_of(std::io::stderr());
     let (columns, rows) = size.map_or((100, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)));
+    let is_one = std::io::stderr().is_terminal();
     Terminal {
         columns,
         rows,
         colour: colour && !is_dumb(env),
-        progress: shows_progress(env),
-        links: knows_links(env) && std::io::stderr().is_terminal(),
+        progress: shows_progress(env, is_one),
+        links: has_links(env, is_one),
     }
 }
 
@@ -44,21 +45,16 @@ fn is_behind_another(env: &BTreeMap<OsString, OsString>) -> bool {
     has(env, "TMUX") || has(env, "STY")
 }
 
-/// Whether stderr is a terminal that shows progress by itself (`OSC 9;4`).
-fn shows_progress(env: &BTreeMap<OsString, OsString>) -> bool {
+/// Whether it shows progress by itself (`OSC 9;4`); `is_one`: it is a terminal at all.
+fn shows_progress(env: &BTreeMap<OsString, OsString>, is_one: bool) -> bool {
     let known = has(env, "WT_SESSION")
         || is(env, "ConEmuANSI", &["ON"])
         || is(env, "TERM_PROGRAM", &["WezTerm", "ghostty"]);
-    known && !is_dumb(env) && !is_behind_another(env) && std::io::stderr().is_terminal()
+    is_one && known && !is_dumb(env) && !is_behind_another(env)
 }
 
-/// Whether stdout is a terminal that makes links of what is marked as such (`OSC 8`).
-fn has_links(env: &BTreeMap<OsString, OsString>) -> bool {
-    knows_links(env) && out::is_terminal()
-}
-
-/// Whether this kind of terminal knows links.
-fn knows_links(env: &BTreeMap<OsString, OsString>) -> bool {
+/// Whether it makes links of what is marked as such (`OSC 8`); `is_one`: it is a terminal at all.
+fn has_links(env: &BTreeMap<OsString, OsString>, is_one: bool) -> bool {
     let vte = env.get(&OsString::from("VTE_VERSION"));
     let vte = vte.and_then(|value| value.to_str()?.parse::<u32>().ok());
     let known = has(env, "WT_SESSION")
@@ -74,14 +70,14 @@ fn knows_links(env: &BTreeMap<OsString, OsString>) -> bool {
             "TERM_PROGRAM",
             &["iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper"],
         );
-    known && !is_dumb(env) && !is_behind_another(env)
+    is_one && known && !is_dumb(env) && !is_behind_another(env)
 }
 
 /// The text with a link where it names a file for the first time, if the terminal knows links. The text must be safe for
 /// a terminal already.
 pub(super) fn linked(env: &BTreeMap<OsString, OsString>, text: String, file: &Path) -> String {
     let name = file.display().to_string();
-    match has_links(env) && file.is_absolute() {
+    match has_links(env, out::is_terminal()) && file.is_absolute() {
         true => text.replacen(&name, &file_link(&name, &name), 1),
         false => text,
     }
@@ -94,7 +90,7 @@ pub(super) fn rows_linked(
     page: String,
     file_of: impl Fn(&str) -> Option<PathBuf>,
 ) -> String {
-    if !has_links(env) {
+    if !has_links(env, out::is_terminal()) {
         return page;
     }
     let rows = page.split_inclusive('\n');
@@ -128,10 +124,20 @@ mod tests {
 
     #[test]
     fn a_pipe_gets_neither_links_nor_progress() {
-        // Tests write to no terminal.
         let able = env(&[("TERM_PROGRAM", "WezTerm"), ("WT_SESSION", "x")]);
-        assert!(!has_links(&able) || out::is_terminal());
-        assert!(!shows_progress(&able) || std::io::stderr().is_terminal());
+        for is_one in [true, false] {
+            assert_eq!(has_links(&able, is_one), is_one);
+            assert_eq!(shows_progress(&able, is_one), is_one);
+        }
+        let mut cases = vec![env(&[("TERM", "xterm")])];
+        for more in [("TERM", "dumb"), ("TMUX", "/tmp/x"), ("STY", "1.x")] {
+            let more = env(&[more]);
+            cases.push(able.clone().into_iter().chain(more).collect());
+        }
+        for case in cases {
+            assert!(!has_links(&case, true), "{case:?}");
+            assert!(!shows_progress(&case, true), "{case:?}");
+        }
     }
 
     #[test]

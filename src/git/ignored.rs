@@ -4,6 +4,7 @@
 
 use super::error::GitError;
 use super::repo::{Repo, to_path};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 impl Repo {
@@ -23,6 +24,17 @@ impl Repo {
             _ if is_elsewhere.iter().any(|why| asked.stderr.contains(why)) => Ok(true),
             _ => Err(asked.failed()),
         }
+    }
+
+    /// What stands in the main checkout, is not tracked, and is ignored: files, and directories for all that is in them.
+    ///
+    /// # Errors
+    /// git failed.
+    pub fn ignored(&self) -> Result<BTreeSet<PathBuf>, GitError> {
+        let git = self.git().at(self.root());
+        let listed = git.call(["ls-files", "-z", "--others", "--ignored"]);
+        let listed = listed.arg("--exclude-standard").arg("--directory").ok()?;
+        Ok(listed.fields().map(to_path).collect())
     }
 
     /// A tracked file that a line of the root's `.gitignore` would name, if there is one.

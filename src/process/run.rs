@@ -18,15 +18,17 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::process::Child;
 use tokio::signal::unix::{self, SignalKind};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// What outlives the direct child gets this long between TERM and KILL: a git that holds a lock
+/// What outlives the direct child and is not awaited gets this long between TERM and KILL: a git that holds a lock
 /// must come to remove it, on a busy machine too.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(400);
 /// Between two looks at a supervisor that should have ended.
 const SUPERVISORS_MOMENT: Duration = Duration::from_millis(50);
-/// Between two looks at what is awaited though the direct child has exited.
+/// Between two looks at what is awaited though the direct child has exited, at least.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(20);
+/// The pause is so many times as long as such a look, which reads something of every process there is.
+const REST: u32 = 20;
 /// How long output that is already on its way is waited for once the tree is dead.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -67,7 +69,7 @@ pub async fn run(
 
     let killed = supervise(&job, &mut leader, &mut pipes, stop).await;
     if killed.is_some() {
-        stop_leader(&mut leader, &mut pipes, job.grace).await;
+        stop_leader(&job, &mut leader, &mut pipes).await;
     }
     let (by_itself, leftovers) = match leader.tree.told() {
         Told::End(ending, leftovers) => {
@@ -115,6 +117,7 @@ fn start(job: &Job) -> Result<(Leader, Log), String> {
         tree: Tree::new(pid, job.token.clone(), link),
         child,
         child_ends,
+        next_look: Instant::now(),
     };
     Ok((leader, log))
 }
@@ -155,23 +158,22 @@ async fn supervise<F: FnMut(Stream, &str)>(
 }
 
 /// TERM, grace, KILL. Output is read all the while: who says goodbye must not block on a full pipe.
-async fn stop_leader<F: FnMut(Stream, &str)>(
-    leader: &mut Leader,
-    pipes: &mut Pipes<F>,
-    grace: Duration,
-) {
+async fn stop_leader<F: FnMut(Stream, &str)>(job: &Job, leader: &mut Leader, pipes: &mut Pipes<F>) {
     let supervised = leader.tree.say(STOP);
     if !supervised {
         leader.tree.signal_group(Signal::SIGTERM);
+        if job.awaits_all {
+            signal_each(&leader.tree.outside_group(), Signal::SIGTERM);
+        }
     }
-    if ends_within(leader, pipes, grace).await {
+    if comes_within(pipes, job.grace, leader.ended(job.awaits_all)).await {
         return;
     }
     // A supervisor does all of it, and needs a moment for the last step. One that somebody has frozen does
     // nothing: it is killed like anybody.
     let begun = Instant::now();
     while supervised && begun.elapsed() < GIVE_UP {
-        if ends_within(leader, pipes, SUPERVISORS_MOMENT).await {
+        if comes_within(pipes, SUPERVISORS_MOMENT, leader.exited()).await {
             return;
         }
         if leader.tree.is_frozen() {
@@ -179,18 +181,18 @@ async fn stop_leader<F: FnMut(Stream, &str)>(
         }
     }
     leader.tree.signal_group(Signal::SIGKILL);
-    ends_within(leader, pipes, GIVE_UP).await;
+    comes_within(pipes, GIVE_UP, leader.exited()).await;
 }
 
-/// Moves bytes until the direct child has exited, for so long at most. Says whether it has.
-async fn ends_within<F: FnMut(Stream, &str)>(
-    leader: &mut Leader,
+/// Moves bytes until the end comes, for so long at most. Says whether it has.
+async fn comes_within<F: FnMut(Stream, &str)>(
     pipes: &mut Pipes<F>,
     patience: Duration,
+    end: impl Future<Output = ()>,
 ) -> bool {
     tokio::select! {
         biased;
-        exited = timeout(patience, leader.exited()) => exited.is_ok(),
+        ended = timeout(patience, end) => ended.is_ok(),
         () = pipes.pump(Duration::MAX) => false,
     }
 }
@@ -236,6 +238,8 @@ struct Leader {
     tree: Tree,
     child: Child,
     child_ends: unix::Signal,
+    /// When it is looked again for others that are awaited, whoever asks meanwhile.
+    next_look: Instant,
 }
 
 impl Leader {
@@ -243,8 +247,14 @@ impl Leader {
     /// supervisor ends last of all anyway. Cancel safe.
     async fn ended(&mut self, awaits_all: bool) {
         self.exited().await;
-        while awaits_all && !self.tree.is_supervised() && !self.tree.survivors().is_empty() {
-            sleep(LOOK_FOR_OTHERS).await;
+        while awaits_all && !self.tree.is_supervised() {
+            sleep_until(self.next_look).await;
+            let begun = Instant::now();
+            let others = self.tree.survivors();
+            self.next_look = Instant::now() + LOOK_FOR_OTHERS.max(begun.elapsed() * REST);
+            if others.is_empty() {
+                return;
+            }
         }
     }
 

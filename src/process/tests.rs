@@ -1,6 +1,8 @@
 //! The room against real processes. Synchronisation is by lines the child prints and by exits; the
 //! few milliseconds in limits belong to children that would otherwise block for ever.
 
+mod awaited;
+
 use super::*;
 use crate::model::Ending;
 use std::fs;
@@ -177,28 +179,6 @@ fn who_ignores_term_is_killed_after_the_grace() {
     };
     let finished = stop_when_ready(job);
     assert_eq!(finished.ending, Ending::Stopped);
-    assert!(!alive(bench.noted_pid("pid"), None, None));
-}
-
-#[test]
-fn all_that_was_started_is_awaited_where_that_is_asked_for_but_not_for_ever() {
-    let bench = Bench::new();
-    // Longer than what is left over is given otherwise.
-    let later = "sleep 0.3; echo told >later";
-    let job = Job {
-        awaits_all: true,
-        ..bench.job(&format!("({later}) & exit 3"))
-    };
-    let finished = finish(job);
-    assert_eq!(finished.ending, Ending::Exited { code: 3 });
-    assert_eq!(finished.leftovers, 0);
-    assert!(bench.path("later").exists());
-    let job = Job {
-        awaits_all: true,
-        timeout: Duration::from_millis(200),
-        ..bench.job("(while :; do sleep 1000; done) & echo $! >pid")
-    };
-    assert_eq!(finish(job).ending, Ending::TimedOut);
     assert!(!alive(bench.noted_pid("pid"), None, None));
 }
 

@@ -10,7 +10,7 @@ use super::below::{Hunt, add_descendants, everybody, freeze_and_kill};
 use super::keeper::{self, KILL, Link, Told};
 use super::proc_fs::{self, Stat};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -146,6 +146,13 @@ impl Tree {
     /// Everything of the tree that still runs, and is not below a supervisor. Off Linux nothing can be seen.
     pub(super) fn survivors(&self) -> Vec<Killable> {
         members(&self.token, Some((self.leader, self.started)))
+    }
+
+    /// Those of them that are not in the direct child's process group.
+    pub(super) fn outside_group(&self) -> Vec<Killable> {
+        let mut others = self.survivors();
+        others.retain(|pid| getpgid(Some(pid.pid())).is_ok_and(|group| group != self.leader.pid()));
+        others
     }
 
     /// To be called when the direct child is about to be reaped: from then on its number may be

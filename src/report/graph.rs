@@ -161,11 +161,13 @@ pub fn graph_json(graph: &GraphView, live: bool) -> Value {
 /// Who must have landed before whom, and whether both are on the critical path, one after the other.
 fn edges(graph: &GraphView) -> impl Iterator<Item = (&Slug, &Slug, bool)> {
     let path = &graph.critical_path;
-    let steps: Vec<(&Slug, &Slug)> = path.iter().zip(path.iter().skip(1)).collect();
+    // Each stands on the path once, so there is at most one right before it.
+    let steps = path.iter().zip(path.iter().skip(1));
+    let before: BTreeMap<&Slug, &Slug> = steps.map(|(from, to)| (to, from)).collect();
     graph.features.iter().flat_map(move |node| {
-        let steps = steps.clone();
+        let before = before.get(&node.slug).copied();
         let needs = node.depends_on.iter();
-        needs.map(move |from| (from, &node.slug, steps.contains(&(from, &node.slug))))
+        needs.map(move |from| (from, &node.slug, before == Some(from)))
     })
 }
 

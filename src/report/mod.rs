@@ -7,6 +7,7 @@
 mod agents;
 mod bars;
 mod code;
+mod columns;
 mod conflicts;
 mod doctor;
 mod explain;
@@ -42,6 +43,7 @@ mod tests;
 pub use agents::{AgentHere, Turn};
 pub use bars::{Bars, Terminal};
 pub use code::{code_meaning, codes_table};
+pub use columns::{Columns, name_cut};
 pub use conflicts::{Conflict, Conflicts, Side};
 pub use doctor::{Checkup, Finding, Urgency};
 pub use explain::{Page, codes_list, pages, printed_codes};

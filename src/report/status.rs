@@ -11,7 +11,7 @@ use super::words::{
     about, account_words, asleep, command, contained, forecast_words, is_active, overall,
     stage_shown, until,
 };
-use crate::core::{FeatureView, RunView, Stage, forecast};
+use crate::core::{FeatureView, Forecast, RunView, Stage, forecast};
 use std::fmt::Write as _;
 
 /// Rows a list shows before it says how many more there are.
@@ -59,6 +59,19 @@ pub fn status(glance: &Glance<'_>, width: usize, colour: bool) -> String {
 /// Everything that is to be said before single features, and whether it is a person's business: how the
 /// run stands, and what holds it back. Not escaped.
 pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
+    standing_with(glance, foreseen(glance).as_ref())
+}
+
+/// How long the rest of a living run takes, if that can be told.
+pub(super) fn foreseen(glance: &Glance<'_>) -> Option<Forecast> {
+    forecast(glance.view, glance.now).filter(|_| glance.live.is_some())
+}
+
+/// The same with a forecast that was made already.
+pub(super) fn standing_with(
+    glance: &Glance<'_>,
+    forecast: Option<&Forecast>,
+) -> Vec<(String, bool)> {
     let mut out = vec![(run_words(glance), false)];
     if let Some(reason) = &glance.view.halt {
         let reason = shown(reason, 400);
@@ -70,9 +83,7 @@ pub(super) fn standing(glance: &Glance<'_>) -> Vec<(String, bool)> {
             true,
         ));
     }
-    if let Some(forecast) = forecast(glance.view, glance.now).filter(|_| glance.live.is_some()) {
-        out.push((forecast_words(&forecast), false));
-    }
+    out.extend(forecast.map(|forecast| (forecast_words(forecast), false)));
     let run = glance.view.run.as_ref();
     if let Some(run) = run.filter(|_| glance.live.is_some()) {
         out.push((contained(&run.containment), false));

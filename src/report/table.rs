@@ -3,14 +3,14 @@
 //! The JSON is a contract: fields are added, never renamed. Nothing is left out, however long it gets.
 
 use super::Glance;
-use super::status::standing;
+use super::status::{foreseen, standing_with};
 use super::text::{elapsed, escaped, rfc3339, width};
 use super::why::first_reason;
 use super::words::{about, is_active, room, stage_name, stage_shown};
-use crate::core::forecast;
+use crate::core::Forecast;
 use crate::model::Stamp;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 const DETAIL_COLUMNS: usize = 200;
@@ -28,7 +28,7 @@ pub fn status_plain(glance: &Glance<'_>) -> String {
 #[derive(Debug, Default)]
 pub struct PlainNews {
     /// What was told, without times and words.
-    standing: Vec<String>,
+    standing: BTreeSet<String>,
     rows: BTreeMap<String, Row>,
 }
 
@@ -45,31 +45,37 @@ impl PlainNews {
             ..glance.clone()
         };
         let mut out = String::new();
-        let (now, known) = (standing_lines(glance), standing_lines(&still));
-        // A forecast is there or not as time passes; then only all of them can be compared.
-        let is_new = |n| match now.len() == known.len() {
-            true => self.standing.get(n) != known.get(n),
-            false => self.standing != known,
-        };
-        for (_, line) in now.iter().enumerate().filter(|(n, _)| is_new(*n)) {
-            let _ = writeln!(out, "# {line}");
-        }
-        self.standing = known;
-        let now = rows(glance);
-        let widths = widths(&now);
-        for (row, known) in now.iter().zip(rows(&still)) {
-            let [slug, ..] = row;
-            if self.rows.get(slug) != Some(&known) {
-                write_row(&mut out, row, widths);
-                self.rows.insert(slug.clone(), known);
+        let forecast = foreseen(glance);
+        // As time passes, a forecast may come and go; what it says of time is nothing new.
+        let untimed = forecast.map(|forecast| Forecast {
+            left_ms: 0,
+            in_ms: 0,
+            ..forecast
+        });
+        let now = standing_lines(glance, forecast.as_ref());
+        let known = standing_lines(&still, untimed.as_ref());
+        for (line, known) in now.iter().zip(&known) {
+            if !self.standing.contains(known) {
+                let _ = writeln!(out, "# {line}");
             }
         }
+        self.standing = known.into_iter().collect();
+        let now = rows(glance);
+        let widths = widths(&now);
+        let known = rows(&still);
+        for (row, known) in now.iter().zip(&known) {
+            let [slug, ..] = row;
+            if self.rows.get(slug) != Some(known) {
+                write_row(&mut out, row, widths);
+            }
+        }
+        self.rows = known.into_iter().map(|row| (row[0].clone(), row)).collect();
         out
     }
 }
 
-fn standing_lines(glance: &Glance<'_>) -> Vec<String> {
-    let lines = standing(glance).into_iter();
+fn standing_lines(glance: &Glance<'_>, forecast: Option<&Forecast>) -> Vec<String> {
+    let lines = standing_with(glance, forecast).into_iter();
     lines.map(|(text, _)| escaped(&text)).collect()
 }
 
@@ -168,7 +174,7 @@ pub fn status_json(glance: &Glance<'_>) -> Value {
         "halt": safe(to_value(&view.halt)),
         "ahead": view.ahead.map(rfc3339),
         "ahead_ms": view.ahead,
-        "forecast": glance.live.as_ref().and_then(|_| forecast(view, glance.now)),
+        "forecast": foreseen(glance),
         "counts": counts,
         "features": features,
     })

@@ -2,8 +2,10 @@
 //!
 //! Knows nothing about what the text says.
 
+pub(super) use super::columns::name_cut;
 pub(super) use crate::model::escaped;
 
+use super::columns::Columns;
 use crate::model::Stamp;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -91,56 +93,22 @@ fn head_and_tail(text: &str) -> Option<(&str, &str)> {
 
 /// At most `columns` wide; a cut is marked with `…`.
 pub(super) fn cut(text: &str, columns: usize) -> String {
-    if width(text) <= columns {
-        return text.to_owned();
-    }
-    let mut left = columns.saturating_sub(1);
-    let mut out = String::new();
-    for c in text.chars() {
-        let Some(rest) = left.checked_sub(char_width(c)) else {
-            break;
-        };
-        left = rest;
-        out.push(c);
-    }
-    if columns > 0 {
-        out.push('…');
-    }
-    out
-}
-
-/// A name of one-column characters, at most `columns` wide: of a long one, its beginning and its end. Names that belong together
-/// often begin alike.
-pub(super) fn name_cut(name: &str, columns: usize) -> String {
-    let length = name.chars().count();
-    if length <= columns {
-        return name.to_owned();
-    }
-    let kept = columns.saturating_sub(1);
-    let tail = kept / 2;
-    let head = name.chars().take(kept - tail);
-    let tail = name.chars().skip(length - tail);
-    let mut out: String = head.collect();
-    if columns > 0 {
-        out.push('…');
-    }
-    out.extend(tail);
-    out
+    NEVER_TOO_FEW.cut(text, columns)
 }
 
 /// Cut or filled up with spaces to exactly `columns`.
 pub(super) fn padded(text: &str, columns: usize) -> String {
-    let mut out = cut(text, columns);
-    let missing = columns.saturating_sub(width(&out));
-    out.extend(std::iter::repeat_n(' ', missing));
-    out
+    NEVER_TOO_FEW.padded(text, columns)
 }
 
 /// Columns on a terminal, never too few: marks that combine count as one, and blocks that hold wide
 /// symbols count as wide throughout.
 pub(super) fn width(text: &str) -> usize {
-    text.chars().map(char_width).sum()
+    NEVER_TOO_FEW.of(text)
 }
+
+/// As terminals may show it at most.
+const NEVER_TOO_FEW: Columns = Columns(char_width);
 
 fn char_width(c: char) -> usize {
     1 + usize::from(is_wide(c))

@@ -2,6 +2,7 @@
 //!
 //! Never knows what the text says; it must be safe for a terminal already.
 
+use crate::report::Columns;
 use ratatui::text::Span;
 
 /// Columns of a character.
@@ -12,57 +13,27 @@ pub(super) fn char_columns(c: char) -> usize {
     }
 }
 
+/// As the picture is laid out.
+const DRAWN: Columns = Columns(char_columns);
+
 /// Columns of a text.
 pub(super) fn columns(text: &str) -> usize {
-    text.chars().map(char_columns).sum()
+    DRAWN.of(text)
 }
 
 /// At most so many columns; a cut is marked with `…`.
 pub(super) fn cut(text: &str, most: usize) -> String {
-    if columns(text) <= most {
-        return text.to_owned();
-    }
-    let mut out = fitting(text, most.saturating_sub(1)).to_owned();
-    if most > 0 {
-        out.push('…');
-    }
-    out
-}
-
-/// Of a name its beginning and its end, at most so many columns: names that belong together often begin alike.
-pub(super) fn cut_name(name: &str, most: usize) -> String {
-    let length = name.chars().count();
-    if length <= most {
-        return name.to_owned();
-    }
-    let kept = most.saturating_sub(1);
-    let tail = kept / 2;
-    let mut out: String = name.chars().take(kept - tail).collect();
-    if most > 0 {
-        out.push('…');
-    }
-    out.extend(name.chars().skip(length - tail));
-    out
+    DRAWN.cut(text, most)
 }
 
 /// Cut or filled up with spaces to exactly so many columns.
 pub(super) fn padded(text: &str, exactly: usize) -> String {
-    let mut out = cut(text, exactly);
-    let missing = exactly.saturating_sub(columns(&out));
-    out.extend(std::iter::repeat_n(' ', missing));
-    out
+    DRAWN.padded(text, exactly)
 }
 
 /// As much of the beginning as fits.
 pub(super) fn fitting(text: &str, most: usize) -> &str {
-    let mut used = 0;
-    for (at, c) in text.char_indices() {
-        used += char_columns(c);
-        if used > most {
-            return &text[..at];
-        }
-    }
-    text
+    DRAWN.fitting(text, most)
 }
 
 /// A text in pieces of at most so many columns, broken at spaces where there are some: where each begins and ends.
@@ -123,9 +94,5 @@ mod tests {
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("abc", 0), "");
         assert_eq!(padded("日本語", 4), "日… ");
-        assert_eq!(
-            cut_name("feature-with-a-long-name-28", 16),
-            "feature-…name-28"
-        );
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Never changes what is shown, only which part of it is in sight.
 
-use super::columns::{columns, cut, cut_name, fitting, wrapped};
+use super::columns::{columns, cut, fitting, wrapped};
 use super::footer::{self, Footer};
 use super::help::KEYS;
 use super::list;
 use super::page::INDENT;
 use super::screen::{Focus, Mode, Pane, Screen};
+use crate::report::name_cut;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
@@ -109,7 +110,7 @@ fn areas(screen: &mut Screen, area: Rect) -> (Option<Rect>, Option<Rect>) {
         return (None, Some(area));
     }
     if area.width >= WIDE && area.height >= 4 {
-        let list = (area.width * 9 / 20).min(100);
+        let list = (area.width.saturating_mul(9) / 20).min(100);
         let left = Rect {
             width: list,
             ..area
@@ -207,7 +208,7 @@ fn draw_tabs(screen: &Screen, area: Rect, buf: &mut Buffer) {
     let slug = screen.selected().map(|(_, row)| row.slug.to_string());
     // Where the list is in sight, it says of which.
     let slug = slug.filter(|_| screen.pane != Pane::Graph && !screen.shows_list);
-    let name = cut_name(&slug.unwrap_or_default(), room.min(40));
+    let name = name_cut(&slug.unwrap_or_default(), room.min(40));
     let title = match (reader.title(), name.is_empty()) {
         (title, _) if reader.is_empty() || title.is_empty() => name,
         (title, true) => title.to_owned(),

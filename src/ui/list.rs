@@ -2,10 +2,10 @@
 //!
 //! Never changes which of them is selected, only which are in sight.
 
-use super::columns::{cut, cut_name, padded};
+use super::columns::{cut, padded};
 use super::draw::{below_first, fill, put};
 use super::screen::{Focus, Screen};
-use crate::report::Row;
+use crate::report::{Row, name_cut};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -121,7 +121,7 @@ pub(super) fn draw(screen: &mut Screen, area: Rect, buf: &mut Buffer) {
     for (y, (place, row)) in (0..).zip(in_sight) {
         let is_selected = place == cursor;
         let mark = if row.needs_you { "!" } else { " " };
-        let name = padded(&cut_name(row.slug.as_str(), parts.name), parts.name);
+        let name = padded(&name_cut(row.slug.as_str(), parts.name), parts.name);
         put(buf, body, y, &format!("{mark}{name}"), theme.strong());
         let mut rest = body;
         let mut skip = |columns: usize| {

@@ -2,11 +2,17 @@
 //!
 //! It reads names of files and a few of them, runs nothing, and never writes. What it cannot know it leaves out.
 
+mod node;
+mod python;
+mod script;
 mod specs;
 
+use node::node;
+use python::python;
 pub(super) use specs::{Specs, specs};
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +22,59 @@ const DEPTH: usize = 2;
 const NOT_OURS: &[&str] = &["node_modules", "target", "vendor", "dist", "build", "venv"];
 /// The longest file that is read.
 const MOST_BYTES: u64 = 1 << 20;
+
+/// The checkout that is looked at. What git ignores in it is none of the project's: no other checkout has it.
+pub(super) struct Checkout {
+    root: PathBuf,
+    /// Files and directories below the root.
+    ignored: BTreeSet<PathBuf>,
+}
+
+impl Checkout {
+    pub(super) fn new(root: &Path, ignored: BTreeSet<PathBuf>) -> Self {
+        Self {
+            root: root.to_owned(),
+            ignored,
+        }
+    }
+
+    /// Whether what stands there is of the project.
+    fn has(&self, path: &Path) -> bool {
+        !path.ancestors().any(|above| self.ignored.contains(above))
+    }
+
+    /// Names of what stands in a directory, files or directories.
+    fn names(&self, dir: &Path, dirs: bool) -> Vec<String> {
+        let entries = fs::read_dir(self.root.join(dir));
+        let entries = entries.into_iter().flatten().flatten();
+        let wanted = entries.filter(|entry| {
+            let kind = entry.file_type();
+            kind.is_ok_and(|kind| kind.is_dir() == dirs) && self.has(&dir.join(entry.file_name()))
+        });
+        let names = wanted.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// Directories below one, those above first.
+    fn directories(&self, dir: &Path, depth: usize) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut level = vec![dir.to_owned()];
+        for _ in 0..depth {
+            let mut next = Vec::new();
+            for dir in &level {
+                let names = self.names(dir, true).into_iter();
+                let ours =
+                    names.filter(|name| !name.starts_with('.') && !NOT_OURS.contains(&&**name));
+                next.extend(ours.map(|name| dir.join(name)));
+            }
+            found.extend(next.iter().cloned());
+            level = next;
+        }
+        found
+    }
+}
 
 /// What one part of the repository needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,8 +87,19 @@ pub(super) struct Part {
     pub(super) setup: Vec<String>,
     /// Commands that check it.
     pub(super) verify: Vec<String>,
+    /// Checks that it has not, or that cannot be had as they are.
+    pub(super) lacks: Vec<Lack>,
     /// What those make, and git should ignore.
     pub(super) made: Vec<Made>,
+}
+
+/// A check that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lack {
+    /// Why, and what is to be done first.
+    pub(super) why: String,
+    /// The command that checks it then.
+    pub(super) command: String,
 }
 
 /// Something that is made.
@@ -42,64 +112,39 @@ pub(super) struct Made {
 }
 
 /// Every part that says how it is checked: the root, and those below it that it does not speak for.
-pub(super) fn parts(root: &Path) -> Vec<Part> {
-    let mut parts = of_dir(root, Path::new(""));
+pub(super) fn parts(checkout: &Checkout) -> Vec<Part> {
+    let root = Path::new("");
+    let mut parts = of_dir(checkout, root);
     let speaks_for_all = parts.iter().any(|part| !part.verify.is_empty());
     if !speaks_for_all {
-        for dir in directories(root, DEPTH) {
+        for dir in checkout.directories(root, DEPTH) {
             // A part of a part is that one's business.
             if !parts
                 .iter()
                 .any(|part| !part.dir.as_os_str().is_empty() && dir.starts_with(&part.dir))
             {
-                parts.extend(of_dir(root, &dir));
+                parts.extend(of_dir(checkout, &dir));
             }
         }
     }
     parts
 }
 
-/// Directories below the root, those above first.
-fn directories(root: &Path, depth: usize) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut level = vec![PathBuf::new()];
-    for _ in 0..depth {
-        let mut next = Vec::new();
-        for dir in &level {
-            let entries = fs::read_dir(root.join(dir)).into_iter().flatten().flatten();
-            for entry in entries {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if is_dir && !name.starts_with('.') && !NOT_OURS.contains(&&*name) {
-                    next.push(dir.join(&*name));
-                }
-            }
-        }
-        next.sort();
-        found.extend(next.iter().cloned());
-        level = next;
-    }
-    found
-}
-
 /// What one directory is. A Makefile that names a check is the project's own word and counts before the language's.
-fn of_dir(root: &Path, dir: &Path) -> Vec<Part> {
-    let here = Here {
-        path: root.join(dir),
-    };
-    let looks: [fn(&Here) -> Option<Part>; 10] =
+fn of_dir(checkout: &Checkout, dir: &Path) -> Vec<Part> {
+    let here = Here { checkout, dir };
+    let looks: [fn(&Here<'_>) -> Option<Part>; 10] =
         [rust, node, deno, python, go, jvm, ruby, elixir, dotnet, php];
     let mut parts: Vec<Part> = looks.iter().filter_map(|look| look(&here)).collect();
     if let Some((what, command)) = own_word(&here) {
+        for part in &mut parts {
+            part.verify.clear();
+            part.lacks.clear();
+        }
         match parts.first_mut() {
             Some(first) => {
                 first.what = format!("{}, {what}", first.what);
-                first.verify = vec![command];
-                parts
-                    .iter_mut()
-                    .skip(1)
-                    .for_each(|part| part.verify.clear());
+                first.verify.push(command);
             }
             None => parts.push(part(what, &[], &[&command], &[])),
         }
@@ -124,27 +169,40 @@ fn part(what: impl Into<String>, setup: &[&str], verify: &[&str], made: &[&'stat
         what: what.into(),
         setup: owned(setup),
         verify: owned(verify),
+        lacks: Vec::new(),
         made: made.collect(),
     }
 }
 
 /// One directory.
-struct Here {
-    path: PathBuf,
+#[derive(Clone, Copy)]
+struct Here<'a> {
+    checkout: &'a Checkout,
+    /// Below the root.
+    dir: &'a Path,
 }
 
-impl Here {
-    fn has(&self, name: &str) -> bool {
-        self.path.join(name).is_file()
+impl Here<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.checkout.root.join(self.dir).join(name)
     }
 
-    fn first<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+    fn has(&self, name: &str) -> bool {
+        self.path(name).is_file() && self.checkout.has(&self.dir.join(name))
+    }
+
+    fn has_dir(&self, name: &str) -> bool {
+        self.path(name).is_dir() && self.checkout.has(&self.dir.join(name))
+    }
+
+    fn first<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
         names.iter().copied().find(|name| self.has(name))
     }
 
     fn text(&self, name: &str) -> String {
-        let path = self.path.join(name);
-        let fits = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= MOST_BYTES);
+        let path = self.path(name);
+        let is_short = |meta: &fs::Metadata| meta.len() <= MOST_BYTES;
+        let fits = self.has(name) && fs::metadata(&path).as_ref().is_ok_and(is_short);
         let text = fits.then(|| fs::read_to_string(path).ok()).flatten();
         text.unwrap_or_default()
     }
@@ -156,21 +214,23 @@ impl Here {
 
     /// Whether a file here is named so, or ends so.
     fn has_any(&self, endings: &[&str]) -> bool {
-        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let mut names = entries.map(|entry| entry.file_name());
-        names.any(|name| {
-            let name = name.to_string_lossy();
-            endings.iter().any(|ending| name.ends_with(ending))
-        })
+        let names = self.checkout.names(self.dir, false);
+        let is_one = |name: &String| endings.iter().any(|ending| name.ends_with(ending));
+        names.iter().any(is_one)
+    }
+
+    /// This directory and those below it, as seen from here.
+    fn directories(&self, depth: usize) -> impl Iterator<Item = PathBuf> {
+        let below = self.checkout.directories(self.dir, depth).into_iter();
+        let below = below.filter_map(|dir| Some(dir.strip_prefix(self.dir).ok()?.to_owned()));
+        std::iter::once(PathBuf::new()).chain(below)
     }
 
     /// What is made in each project that stands here or below: where there is such a file.
     fn in_projects(&self, files: &[&str], made: &[&'static str]) -> Vec<Made> {
-        let below = directories(&self.path, DEPTH).into_iter();
-        let dirs = std::iter::once(PathBuf::new()).chain(below);
-        let projects = dirs.filter(|dir| {
-            let path = self.path.join(dir);
-            Here { path }.has_any(files)
+        let projects = self.directories(DEPTH).filter(|dir| {
+            let dir = &self.dir.join(dir);
+            Here { dir, ..*self }.has_any(files)
         });
         let all = projects.flat_map(|dir| {
             made.iter().map(move |name| Made {
@@ -183,7 +243,7 @@ impl Here {
 }
 
 /// `check` or `test` of a Makefile or justfile.
-fn own_word(here: &Here) -> Option<(String, String)> {
+fn own_word(here: &Here<'_>) -> Option<(String, String)> {
     let makefile = here.first(&["GNUmakefile", "makefile", "Makefile"]);
     let justfile = here.first(&["justfile", "Justfile", ".justfile"]);
     for (program, file) in [("make", makefile), ("just", justfile)] {
@@ -209,7 +269,7 @@ fn own_word(here: &Here) -> Option<(String, String)> {
     None
 }
 
-fn rust(here: &Here) -> Option<Part> {
+fn rust(here: &Here<'_>) -> Option<Part> {
     let text = here.has("Cargo.toml").then(|| here.text("Cargo.toml"))?;
     let is_workspace = text.lines().any(|line| line.trim() == "[workspace]");
     let verify = if is_workspace {
@@ -220,72 +280,7 @@ fn rust(here: &Here) -> Option<Part> {
     Some(part("Rust (Cargo.toml)", &[], &[verify], &["target/"]))
 }
 
-fn node(here: &Here) -> Option<Part> {
-    let text = here
-        .has("package.json")
-        .then(|| here.text("package.json"))?;
-    let package: Value = serde_json::from_str(&text).ok()?;
-    let named = package["packageManager"].as_str().unwrap_or_default();
-    let (named, version) = named.split_once('@').unwrap_or((named, ""));
-    let classic = here.text("yarn.lock").contains("# yarn lockfile v1");
-    let locks = [
-        ("pnpm", "pnpm-lock.yaml", "pnpm install --frozen-lockfile"),
-        (
-            "yarn",
-            "yarn.lock",
-            if classic {
-                "yarn install --frozen-lockfile"
-            } else {
-                "yarn install --immutable"
-            },
-        ),
-        ("bun", "bun.lock", "bun install --frozen-lockfile"),
-        ("bun", "bun.lockb", "bun install --frozen-lockfile"),
-        ("npm", "package-lock.json", "npm ci"),
-        ("npm", "npm-shrinkwrap.json", "npm ci"),
-    ];
-    let locked = locks.iter().filter(|(_, lock, _)| here.has(lock));
-    let lock = locked
-        .clone()
-        .find(|(manager, ..)| *manager == named)
-        .or(locked.clone().next());
-    let mut made = vec!["**/node_modules/"];
-    let (manager, setup) = match lock {
-        Some((manager, _, setup)) => (*manager, *setup),
-        // Each feature would bring a lock of its own.
-        None => match named {
-            "pnpm" => (named, "pnpm install --no-lockfile"),
-            "yarn" if version.starts_with("1.") => (named, "yarn install --no-lockfile"),
-            "yarn" => {
-                made.push("yarn.lock");
-                (named, "yarn install")
-            }
-            "bun" => (named, "bun install --no-save"),
-            _ => ("npm", "npm install --no-package-lock"),
-        },
-    };
-    let scripts = package["scripts"].as_object();
-    let is_real = |name: &&str| {
-        let script = scripts.and_then(|all| all.get(*name)?.as_str());
-        // What `npm init` writes fails always.
-        script.is_some_and(|script| !script.contains("no test specified"))
-    };
-    let wanted = ["check", "typecheck", "type-check", "lint", "test"];
-    let verify: Vec<String> = wanted
-        .iter()
-        .filter(|name| is_real(name))
-        .map(|name| format!("{manager} run {name}"))
-        .collect();
-    let verify: Vec<&str> = verify.iter().map(String::as_str).collect();
-    Some(part(
-        format!("JavaScript (package.json, {manager})"),
-        &[setup],
-        &verify,
-        &made,
-    ))
-}
-
-fn deno(here: &Here) -> Option<Part> {
+fn deno(here: &Here<'_>) -> Option<Part> {
     let file = here.first(&["deno.json", "deno.jsonc"])?;
     let test = match here.has("deno.lock") {
         true => "deno test",
@@ -294,77 +289,7 @@ fn deno(here: &Here) -> Option<Part> {
     Some(part(format!("Deno ({file})"), &[], &[test], &[]))
 }
 
-fn python(here: &Here) -> Option<Part> {
-    const CACHE: &str = "**/__pycache__/";
-    const EGG: &str = "**/*.egg-info/";
-    let files = [
-        "pyproject.toml",
-        "tox.ini",
-        "setup.py",
-        "setup.cfg",
-        "pytest.ini",
-        "requirements.txt",
-    ];
-    let file = here.first(&files)?;
-    let what = |with: &str| format!("Python ({file}, {with})");
-    let project = here.text("pyproject.toml");
-    if here.has("tox.ini") || project.contains("[tool.tox") {
-        return Some(part(what("tox"), &[], &["tox"], &[".tox/", CACHE, EGG]));
-    }
-    let all = files.iter().map(|name| here.text(name)).collect::<String>();
-    let has_pytest =
-        all.contains("pytest") || here.has("conftest.py") || here.has("tests/conftest.py");
-    let test = if has_pytest {
-        "pytest"
-    } else {
-        "python -m unittest discover"
-    };
-    for (lock, manager, setup, run) in [
-        ("uv.lock", "uv", "uv sync --locked", "uv run "),
-        (
-            "poetry.lock",
-            "poetry",
-            "poetry install --no-interaction",
-            "poetry run ",
-        ),
-        ("pdm.lock", "pdm", "pdm sync", "pdm run "),
-    ] {
-        if here.has(lock) {
-            return Some(part(
-                what(manager),
-                &[setup],
-                &[&format!("{run}{test}")],
-                &[".venv/", CACHE, EGG],
-            ));
-        }
-    }
-    let test = if has_pytest { "python -m pytest" } else { test };
-    let install = match (here.has("requirements.txt"), file) {
-        (true, _) => "-r requirements.txt",
-        (false, "pytest.ini" | "setup.cfg") => "",
-        _ => "-e .",
-    };
-    let more = if has_pytest { " pytest" } else { "" };
-    let setup = format!("python3 -m venv .venv && .venv/bin/pip install -q {install}{more}");
-    let setup: &[&str] = if install.is_empty() && more.is_empty() {
-        &[]
-    } else {
-        &[&setup]
-    };
-    let verify = if setup.is_empty() {
-        format!("python3{}", &test["python".len()..])
-    } else {
-        format!(".venv/bin/{test}")
-    };
-    Some(part(
-        what(if has_pytest { "pytest" } else { "unittest" }),
-        setup,
-        &[&verify],
-        &[".venv/", CACHE, EGG],
-    ))
-}
-
-fn go(here: &Here) -> Option<Part> {
+fn go(here: &Here<'_>) -> Option<Part> {
     // Where a workspace has no module of its own, the modules below are parts.
     let file = here
         .first(&["go.work", "go.mod"])
@@ -377,7 +302,7 @@ fn go(here: &Here) -> Option<Part> {
     ))
 }
 
-fn jvm(here: &Here) -> Option<Part> {
+fn jvm(here: &Here<'_>) -> Option<Part> {
     let gradle = here.first(&[
         "settings.gradle.kts",
         "settings.gradle",
@@ -406,9 +331,9 @@ fn jvm(here: &Here) -> Option<Part> {
     })
 }
 
-fn ruby(here: &Here) -> Option<Part> {
+fn ruby(here: &Here<'_>) -> Option<Part> {
     let is_ruby = here.has("Gemfile");
-    let has_specs = here.path.join("spec").is_dir();
+    let has_specs = here.has_dir("spec");
     let verify = if has_specs {
         "bundle exec rspec"
     } else {
@@ -420,7 +345,7 @@ fn ruby(here: &Here) -> Option<Part> {
     })
 }
 
-fn elixir(here: &Here) -> Option<Part> {
+fn elixir(here: &Here<'_>) -> Option<Part> {
     let is_mix = here.has("mix.exs");
     is_mix.then(|| {
         let made = ["_build/", "deps/"].into_iter();
@@ -429,7 +354,7 @@ fn elixir(here: &Here) -> Option<Part> {
     })
 }
 
-fn dotnet(here: &Here) -> Option<Part> {
+fn dotnet(here: &Here<'_>) -> Option<Part> {
     const PROJECT: &[&str] = &[".csproj", ".fsproj", ".vbproj"];
     let is_dotnet = here.has_any(&[".sln", ".slnx"]) || here.has_any(PROJECT);
     is_dotnet.then(|| Part {
@@ -438,7 +363,7 @@ fn dotnet(here: &Here) -> Option<Part> {
     })
 }
 
-fn php(here: &Here) -> Option<Part> {
+fn php(here: &Here<'_>) -> Option<Part> {
     let text = here
         .has("composer.json")
         .then(|| here.text("composer.json"))?;
@@ -457,12 +382,19 @@ fn php(here: &Here) -> Option<Part> {
     ))
 }
 
+/// A word as the shell reads it back.
+pub(super) fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    match text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// The file that tells agents about the project.
-pub(super) fn instructions(root: &Path) -> Option<&'static str> {
-    let here = Here {
-        path: root.to_owned(),
-    };
-    here.first(&["AGENTS.md", "CLAUDE.md"])
+pub(super) fn instructions(checkout: &Checkout) -> Option<&'static str> {
+    let dir = Path::new("");
+    Here { checkout, dir }.first(&["AGENTS.md", "CLAUDE.md"])
 }
 
 #[cfg(test)]
@@ -471,18 +403,26 @@ mod tests {
 
     pub(super) type Files<'a> = &'a [(&'a str, &'a str)];
 
-    pub(super) fn tree(files: Files<'_>) -> tempfile::TempDir {
+    pub(super) struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        pub(super) fn checkout(&self) -> Checkout {
+            Checkout::new(self.0.path(), BTreeSet::new())
+        }
+    }
+
+    pub(super) fn tree(files: Files<'_>) -> Tree {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        dir
+        Tree(dir)
     }
 
     fn commands(files: Files<'_>) -> (Vec<String>, Vec<String>) {
-        let parts = parts(tree(files).path());
+        let parts = parts(&tree(files).checkout());
         let setup = parts.iter().flat_map(|part| part.setup.clone()).collect();
         let verify = parts.iter().flat_map(|part| part.verify.clone()).collect();
         (setup, verify)
@@ -532,17 +472,25 @@ mod tests {
             &[],
         ),
         (
-            &[("pyproject.toml", "[tool.pytest]\n"), ("uv.lock", "")],
+            &[
+                ("pyproject.toml", "[tool.pytest]\n"),
+                ("uv.lock", ""),
+                ("tests/test_a.py", ""),
+            ],
             &["uv sync --locked"],
             &["uv run pytest"],
         ),
         (&[("tox.ini", "[tox]\n")], &[], &["tox"]),
         (
-            &[("requirements.txt", "pytest\n")],
+            &[("requirements.txt", "pytest\n"), ("src/x/a_test.py", "")],
             &["python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt pytest"],
             &[".venv/bin/python -m pytest"],
         ),
-        (&[("setup.cfg", "")], &[], &["python3 -m unittest discover"]),
+        (
+            &[("setup.cfg", ""), ("test_a.py", "import unittest\n")],
+            &[],
+            &["python3 -m unittest discover"],
+        ),
         (
             &[("go.mod", "module x\n")],
             &[],
@@ -601,9 +549,12 @@ mod tests {
             ("web/node_modules/dep/package.json", "{}"),
         ];
         let dir = tree(files);
-        let dirs: Vec<PathBuf> = parts(dir.path()).into_iter().map(|part| part.dir).collect();
+        let dirs: Vec<PathBuf> = parts(&dir.checkout())
+            .into_iter()
+            .map(|part| part.dir)
+            .collect();
         assert_eq!(dirs, [Path::new("web"), Path::new("services/api")]);
-        fs::write(dir.path().join("Makefile"), "test:\n").unwrap();
-        assert_eq!(parts(dir.path()).len(), 1);
+        fs::write(dir.0.path().join("Makefile"), "test:\n").unwrap();
+        assert_eq!(parts(&dir.checkout()).len(), 1);
     }
 }

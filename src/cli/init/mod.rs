@@ -10,9 +10,9 @@ use super::args::InitArgs;
 use super::{Desk, desk::Failure, out};
 use crate::agent;
 use crate::config::{Kind, Profile};
-use crate::driver::Place;
+use crate::driver::{DriverError, Place};
 use crate::model::{Problem, escaped};
-use detect::{Part, Specs};
+use detect::{Checkout, Part, Specs};
 use ignore::Lacking;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -53,10 +53,9 @@ pub(super) fn init(desk: &Desk, args: &InitArgs) -> Result<u8, Failure> {
             escaped(&root.display().to_string())
         ));
     }
-    let parts = detect::parts(root);
-    let agents = agents(desk, root);
-    out::out(&found(&parts, &agents));
-    let drafts = drafts(&place, args, (&parts, &agents), &file)?;
+    let found = look(desk, &place)?;
+    out::out(&told(&found));
+    let drafts = drafts(&place, args, &found, &file)?;
     for draft in &drafts {
         out::out(&shown(draft));
     }
@@ -81,12 +80,40 @@ pub(super) fn init(desk: &Desk, args: &InitArgs) -> Result<u8, Failure> {
     for draft in write::write(root, &drafts)? {
         out::out(&format!("wrote {}\n", escaped(&draft.name)));
     }
-    let specs = detect::specs(root);
-    out::out(&next(&parts, &agents, dir_of(specs.as_ref()), &file));
+    out::out(&next(&found, &file));
     Ok(0)
 }
 
-/// Kinds of agents whose programs are here, in the order in which harness knows them.
+/// What was found.
+struct Found {
+    parts: Vec<Part>,
+    /// Kinds of agents whose programs are here, in the order in which harness knows them.
+    agents: Vec<Kind>,
+    /// Where specs are, if not in the usual place.
+    specs: Option<Specs>,
+    /// The file that tells agents about the project.
+    instructions: Option<&'static str>,
+}
+
+impl Found {
+    /// Where specs are; where nothing else was found, in the usual place.
+    fn specs_dir(&self) -> &Path {
+        let found = self.specs.as_ref();
+        found.map_or(Path::new("specs"), |specs| &specs.dir)
+    }
+}
+
+fn look(desk: &Desk, place: &Place) -> Result<Found, DriverError> {
+    let root = place.repo.root();
+    let checkout = Checkout::new(root, place.repo.ignored()?);
+    Ok(Found {
+        parts: detect::parts(&checkout),
+        agents: agents(desk, root),
+        specs: detect::specs(&checkout),
+        instructions: detect::instructions(&checkout),
+    })
+}
+
 fn agents(desk: &Desk, root: &Path) -> Vec<Kind> {
     let path = desk.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
     let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Command);
@@ -95,16 +122,12 @@ fn agents(desk: &Desk, root: &Path) -> Vec<Kind> {
         .collect()
 }
 
-fn found(parts: &[Part], agents: &[Kind]) -> String {
+fn told(found: &Found) -> String {
     let mut text = String::new();
-    for part in parts {
-        let dir = match part.dir.as_os_str().is_empty() {
-            true => String::new(),
-            false => format!(" in {}", part.dir.display()),
-        };
-        let _ = writeln!(text, "found {}{dir}", part.what);
+    for part in &found.parts {
+        let _ = writeln!(text, "found {}", named(part));
     }
-    let names: Vec<&str> = agents.iter().map(|kind| kind.name()).collect();
+    let names: Vec<&str> = found.agents.iter().map(|kind| kind.name()).collect();
     let _ = match names.is_empty() {
         true => writeln!(
             text,
@@ -113,6 +136,14 @@ fn found(parts: &[Part], agents: &[Kind]) -> String {
         false => writeln!(text, "found agents: {}", names.join(", ")),
     };
     text
+}
+
+/// What a part is, and where.
+fn named(part: &Part) -> String {
+    match part.dir.as_os_str().is_empty() {
+        true => part.what.clone(),
+        false => format!("{} in {}", part.what, part.dir.display()),
+    }
 }
 
 /// Where the configuration is to stand, as seen from the root.
@@ -131,7 +162,7 @@ fn config_file(desk: &Desk, root: &Path) -> Result<String, Failure> {
 fn drafts(
     place: &Place,
     args: &InitArgs,
-    (parts, agents): (&[Part], &[Kind]),
+    found: &Found,
     file: &str,
 ) -> Result<Vec<Draft>, Failure> {
     let root = place.repo.root();
@@ -144,23 +175,22 @@ fn drafts(
             drafts.push(Draft::fresh(name, text));
         }
     };
-    let specs = detect::specs(root);
-    let dir = dir_of(specs.as_ref());
-    fresh(file, config(parts, agents, specs.as_ref()));
+    let dir = found.specs_dir();
+    fresh(file, config(found));
     if args.example {
         fresh(
             &format!("{}/say-hello/spec.md", dir.display()),
             SPEC.to_owned(),
         );
     }
-    let lacking = ignore::lacking(place, parts)?;
+    let lacking = ignore::lacking(place, &found.parts)?;
     out::out(&kept(&lacking));
     if !lacking.lines.is_empty() {
         let text = lacking.lines.join("\n") + "\n";
         drafts.push(Draft::added(root, ".gitignore", &text)?);
     }
     if args.instructions {
-        let name = detect::instructions(root).unwrap_or("AGENTS.md");
+        let name = found.instructions.unwrap_or("AGENTS.md");
         let section = SECTION.replace("{specs}", &dir.display().to_string());
         let draft = Draft::added(root, name, &section)?;
         let known = fs::read(root.join(name)).unwrap_or_default();
@@ -216,25 +246,20 @@ fn agreed() -> Result<bool, Failure> {
     Ok(read > 0 && matches!(answer.as_str(), "" | "y" | "yes"))
 }
 
-/// Where specs are; where nothing else was found, in the usual place.
-fn dir_of(specs: Option<&Specs>) -> &Path {
-    specs.map_or(Path::new("specs"), |specs| &specs.dir)
-}
-
 /// A harness.yaml of what was found.
-fn config(parts: &[Part], agents: &[Kind], specs: Option<&Specs>) -> String {
+fn config(found: &Found) -> String {
     let mut text = String::from(
         "# harness: every key is optional; `harness config --origin` shows what is in force.\nversion: 1\n\n\
          run:\n  parallel: auto          # agents at once: a number, or auto\n",
     );
-    if let Some(specs) = specs {
+    if let Some(specs) = &found.specs {
         if let Some(line) = specs.why {
             let _ = write!(text, "\n# {line}");
         }
         let dir = quoted(&specs.dir.display().to_string());
         let _ = write!(text, "\nspecs:\n  dir: {dir}\n");
     }
-    match agents.first() {
+    match found.agents.first() {
         Some(Kind::Claude) => {}
         Some(kind) => {
             let name = kind.name();
@@ -246,9 +271,8 @@ fn config(parts: &[Part], agents: &[Kind], specs: Option<&Specs>) -> String {
         ),
     }
     let commands = |of: fn(&Part) -> &Vec<String>| -> Vec<String> {
-        let all = parts
-            .iter()
-            .flat_map(|part| of(part).iter().map(move |command| at(part, command)));
+        let parts = found.parts.iter();
+        let all = parts.flat_map(|part| of(part).iter().map(move |command| at(part, command)));
         all.collect()
     };
     let setup = commands(|part| &part.setup);
@@ -264,6 +288,10 @@ fn config(parts: &[Part], agents: &[Kind], specs: Option<&Specs>) -> String {
         "\n# Commands that decide whether a done claim is true, run in a clean checkout of the exact merge.\n\
          # Without any, claims are taken on trust.\nverify:\n",
     );
+    found
+        .parts
+        .iter()
+        .for_each(|part| text.push_str(&lacks(part)));
     let verify = commands(|part| &part.verify);
     match verify.is_empty() {
         true => text.push_str("  commands: []            # for example: [\"make test\"]\n"),
@@ -273,6 +301,21 @@ fn config(parts: &[Part], agents: &[Kind], specs: Option<&Specs>) -> String {
                 .iter()
                 .for_each(|command| text.push_str(&item(command)));
         }
+    }
+    text
+}
+
+/// Comments on the checks that a part has not.
+fn lacks(part: &Part) -> String {
+    let mut text = String::new();
+    for lack in &part.lacks {
+        // A name may hold what would end the comment.
+        let (name, command) = (escaped(&named(part)), quoted(&at(part, &lack.command)));
+        let _ = write!(
+            text,
+            "  # {name}: {},\n  # then add the command {command}.\n",
+            lack.why
+        );
     }
     text
 }
@@ -290,13 +333,13 @@ fn quoted(text: &str) -> String {
 fn at(part: &Part, command: &str) -> String {
     match part.dir.to_str() {
         Some("") | None => command.to_owned(),
-        Some(dir) => format!("cd '{}' && {command}", dir.replace('\'', "'\\''")),
+        Some(dir) => format!("cd {} && {command}", detect::shell_word(dir)),
     }
 }
 
-fn next(parts: &[Part], agents: &[Kind], specs: &Path, file: &str) -> String {
-    let specs = escaped(&specs.display().to_string());
-    let verify = match parts.iter().any(|part| !part.verify.is_empty()) {
+fn next(found: &Found, file: &str) -> String {
+    let specs = escaped(&found.specs_dir().display().to_string());
+    let verify = match found.parts.iter().any(|part| !part.verify.is_empty()) {
         true => "verify.commands was found out: see that it is what decides".to_owned(),
         false => format!("in {}, verify.commands says how to check it", escaped(file)),
     };
@@ -311,7 +354,7 @@ fn next(parts: &[Part], agents: &[Kind], specs: &Path, file: &str) -> String {
         "commit, then `harness plan`, `harness run --rehearse` and `harness run --parallel 4`";
     let steps = [feature, verify]
         .into_iter()
-        .chain(agents.is_empty().then_some(agent))
+        .chain(found.agents.is_empty().then_some(agent))
         .chain([run.to_owned()]);
     let mut text = "\nNext:\n".to_owned();
     for (n, step) in (1..).zip(steps) {
@@ -328,10 +371,14 @@ mod tests {
     #[test]
     fn the_written_configuration_is_accepted_and_means_what_was_found() {
         let odd = Part {
-            dir: "it's \"here\"".into(),
+            dir: "it's \"here\"\nand: there".into(),
             what: "odd".into(),
             setup: vec!["echo 'a: b' # c".into()],
             verify: vec!["make \"x\"".into()],
+            lacks: vec![detect::Lack {
+                why: "no tests yet".into(),
+                command: "test \"x\"".into(),
+            }],
             made: Vec::new(),
         };
         for (parts, agents) in [
@@ -343,8 +390,13 @@ mod tests {
                 dir: "docs/specs".into(),
                 why: Some("because: # it is so"),
             };
-            let text = config(&parts, &agents, Some(&specs));
-            fs::write(dir.path().join("harness.yaml"), text).unwrap();
+            let found = Found {
+                parts,
+                agents,
+                specs: Some(specs),
+                instructions: None,
+            };
+            fs::write(dir.path().join("harness.yaml"), config(&found)).unwrap();
             let sources = Sources {
                 root: dir.path().to_owned(),
                 ..Sources::default()
@@ -353,8 +405,8 @@ mod tests {
             assert!(loaded.warnings.is_empty());
             let config = loaded.config;
             assert_eq!(config.specs.dir, Path::new("docs/specs"));
-            if !parts.is_empty() {
-                let begin = "cd 'it'\\''s \"here\"' && ";
+            if !found.parts.is_empty() {
+                let begin = "cd 'it'\\''s \"here\"\nand: there' && ";
                 assert_eq!(config.agent, "codex");
                 assert_eq!(config.verify.commands, [format!("{begin}make \"x\"")]);
                 assert_eq!(config.worktrees.setup, [format!("{begin}echo 'a: b' # c")]);

@@ -6,6 +6,7 @@ use super::super::Desk;
 use super::super::desk::{self, Failure};
 use super::super::status::{Seen, seen};
 use super::show::SHARE;
+use super::specs::Specs;
 use crate::config::Flags;
 use crate::core::State;
 use crate::driver::{Place, Reading, Watch};
@@ -16,8 +17,8 @@ use crate::ui::Facts;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// So often the picture is made anew although nothing in the journal has changed: of a run, because times go on, and of
-/// none, because specs come and go.
+/// So often the picture is made anew although nothing has changed that is looked for: of a run, because times go on, and of
+/// none, because of all that is not looked for.
 const LIVE: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -42,6 +43,10 @@ pub(super) struct Eyes<'a> {
     trouble: Option<String>,
     /// When the picture was made or could not be, and what that took.
     made: Option<(Instant, Duration)>,
+    /// What no run looks at while there is none.
+    specs: Option<Specs>,
+    /// So often there is another picture without a run, whatever happens.
+    idle: Duration,
     /// Where worktrees are, as the configuration says.
     pub(super) worktrees: Option<PathBuf>,
     /// The branch that features land on, where no run says so.
@@ -59,6 +64,8 @@ impl<'a> Eyes<'a> {
             pictures: 0,
             trouble: None,
             made: None,
+            specs: None,
+            idle: IDLE,
             worktrees: None,
             target: None,
         }
@@ -107,11 +114,13 @@ impl<'a> Eyes<'a> {
             let repo = &self.place.repo;
             let target = repo.target(loaded.config.target.as_deref());
             self.target = target.ok().map(|target| target.refname);
+            // Before the picture is made: what changes from here on is seen.
+            self.specs = Some(Specs::new(repo.root(), &loaded.config));
             self.worktrees = Some(loaded.config.worktrees.dir);
         }
     }
 
-    fn is_due(&self, basis: &Basis) -> bool {
+    fn is_due(&mut self, basis: &Basis) -> bool {
         let Some((made, took)) = self.made else {
             return true;
         };
@@ -119,8 +128,10 @@ impl<'a> Eyes<'a> {
         if age < took * SHARE {
             return false;
         }
-        let usual = if basis.live.is_some() { LIVE } else { IDLE };
-        self.basis.as_ref() != Some(basis) || age >= usual
+        let is_live = basis.live.is_some();
+        let usual = if is_live { LIVE } else { self.idle };
+        let specs = self.specs.as_mut().filter(|_| !is_live);
+        self.basis.as_ref() != Some(basis) || age >= usual || specs.is_some_and(Specs::have_changed)
     }
 
     /// Why the picture is not to be relied on, in words.
@@ -183,4 +194,76 @@ pub(super) fn trouble(failure: &Failure) -> String {
 fn on_one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     report::on_screen(&words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::process::Command;
+
+    fn git(dir: &Path, args: &[&str]) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=x", "-c", "user.email=x@example.org"]);
+        git.args(args).current_dir(dir);
+        git.env("GIT_CONFIG_GLOBAL", "/dev/null");
+        git.env("GIT_CONFIG_NOSYSTEM", "1");
+        assert!(git.status().unwrap().success());
+    }
+
+    fn slugs(eyes: &Eyes<'_>) -> Vec<String> {
+        let rows = eyes.facts().rows.into_iter();
+        rows.map(|row| row.slug.to_string()).collect()
+    }
+
+    /// Looks until there is another picture. Only one that never comes takes long.
+    fn next(eyes: &mut Eyes<'_>) {
+        let begun = Instant::now();
+        while !eyes.look(false).unwrap_or(true) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no picture");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_spec_that_comes_or_changes_without_a_run_gives_a_picture() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = |name: &str, text: &str| {
+            let dir = dir.path().join("specs").join(name);
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join("spec.md"), text).unwrap();
+        };
+        spec("first", "# First\n");
+        git(dir.path(), &["init", "-q"]);
+        git(dir.path(), &["add", "-A"]);
+        git(dir.path(), &["commit", "-qm", "specs"]);
+        let desk = Desk {
+            directory: dir.path().to_owned(),
+            config_file: None,
+            colour: false,
+            env: BTreeMap::new(),
+        };
+        let place = desk.place().unwrap();
+        let mut eyes = Eyes::new(&desk, &place);
+        eyes.idle = Duration::MAX;
+        eyes.look(true).unwrap();
+        assert_eq!(slugs(&eyes), ["first"]);
+        spec("second", "# Second\n");
+        next(&mut eyes);
+        assert_eq!(slugs(&eyes), ["first", "second"]);
+        // One that does not read is told, and is there again when it is mended.
+        spec("second", "---\ndepends_on: nobody\n---\n# Second\n");
+        next(&mut eyes);
+        assert!(eyes.trouble().is_some());
+        spec("second", "# Second\n");
+        next(&mut eyes);
+        assert_eq!(eyes.trouble(), None);
+        // A directory that gets its spec later.
+        std::fs::create_dir(dir.path().join("specs/third")).unwrap();
+        while eyes.look(false).unwrap() {}
+        spec("third", "# Third\n");
+        next(&mut eyes);
+        assert_eq!(slugs(&eyes), ["first", "second", "third"]);
+    }
 }

@@ -10,6 +10,8 @@ mod hands;
 mod pages;
 #[cfg(feature = "ui")]
 mod show;
+#[cfg(feature = "ui")]
+mod specs;
 
 use super::Desk;
 use super::desk::Failure;

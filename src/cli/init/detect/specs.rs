@@ -2,7 +2,7 @@
 //!
 //! It never knows what a spec says.
 
-use super::{DEPTH, Here, directories};
+use super::{Checkout, DEPTH, Here};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,15 @@ pub(in super::super) struct Specs {
 
 /// The directory with the most `<feature>/spec.md`, unless that is where they are looked for anyway. Without any, where they
 /// can be put without harm.
-pub(in super::super) fn specs(root: &Path) -> Option<Specs> {
+pub(in super::super) fn specs(checkout: &Checkout) -> Option<Specs> {
     let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    for dir in directories(root, DEPTH + 1) {
-        if root.join(&dir).join("spec.md").is_file() {
+    let root = Path::new("");
+    for dir in checkout.directories(root, DEPTH + 1) {
+        let here = Here {
+            checkout,
+            dir: &dir,
+        };
+        if here.has("spec.md") {
             *counts.entry(dir.parent()?.to_owned()).or_default() += 1;
         }
     }
@@ -33,7 +38,8 @@ pub(in super::super) fn specs(root: &Path) -> Option<Specs> {
         .into_iter()
         .max_by_key(|(dir, count)| (*count, std::cmp::Reverse(dir.clone())));
     let here = Here {
-        path: root.to_owned(),
+        checkout,
+        dir: root,
     };
     match most {
         Some((dir, _)) => Some(Specs { dir, why: None }),
@@ -48,12 +54,12 @@ pub(in super::super) fn specs(root: &Path) -> Option<Specs> {
 
 /// Whether each directory here is a package to setuptools (the flat layout of its automatic discovery), which refuses to
 /// install several.
-fn finds_packages(here: &Here) -> bool {
+fn finds_packages(here: &Here<'_>) -> bool {
     let project = here.text("pyproject.toml");
     let is_its = !project.contains("build-backend") || project.contains("setuptools.build_meta");
     let is_told =
         project.contains("[tool.setuptools") || here.has("setup.py") || here.has("setup.cfg");
-    project.contains("[project]") && is_its && !is_told && !here.path.join("src").is_dir()
+    project.contains("[project]") && is_its && !is_told && !here.has_dir("src")
 }
 
 #[cfg(test)]
@@ -63,7 +69,7 @@ mod tests {
 
     #[test]
     fn specs_are_found_where_most_of_them_are() {
-        let found = |files: Files<'_>| Some(specs(tree(files).path())?.dir);
+        let found = |files: Files<'_>| Some(specs(&tree(files).checkout())?.dir);
         assert_eq!(
             found(&[("specs/a/spec.md", ""), ("docs/b/spec.md", "")]),
             None
