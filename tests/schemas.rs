@@ -89,6 +89,18 @@ fn records(path: &Path) -> BTreeSet<String> {
     lines.collect()
 }
 
+/// Features of the site that are looked at one by one.
+const ALL: [&str; 8] = [
+    "lands",
+    "slow",
+    "asks",
+    "fails",
+    "red",
+    "needs-help",
+    "later",
+    "seen",
+];
+
 /// Features that land, ask, fail, clash and wait.
 fn site() -> Site {
     let site = Site::new();
@@ -123,16 +135,7 @@ fn site() -> Site {
 #[test]
 fn what_is_printed_is_what_the_schemas_say() {
     let (site, mut seen) = (site(), BTreeSet::new());
-    let all = [
-        "lands",
-        "slow",
-        "asks",
-        "fails",
-        "red",
-        "needs-help",
-        "later",
-        "seen",
-    ];
+    let all = ALL;
     look(&site, "before the first run", &all, &mut seen);
     let run = site.start(&["run"]);
     site.await_journal("\"event\":\"blocked\"");

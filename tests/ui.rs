@@ -269,7 +269,9 @@ fn one_is_approved_and_others_are_left_out_from_the_screen() {
     seat.await_words(&site, "`slow` does not wait for a review");
     seat.press("/\u{15}seen\ru");
     seat.await_words(&site, "what is to be changed of seen: finished");
+    // Alone: with the next key it would be another one.
     seat.press("\u{1b}");
+    seat.await_words(&site, "nothing was done");
     seat.press("a");
     let tip = site.git(&["rev-parse", "--short=9", "harness/seen"]);
     seat.await_words(

@@ -142,6 +142,9 @@ fn what_a_person_must_see_lands_as_they_saw_it_and_not_otherwise() {
         &site.harness(&["approve", "seen"]),
         &["does not wait for a review"],
     );
+    let plan = site.harness(&["plan"]);
+    ok(&plan, &["lands after your review"]);
+    assert_eq!(plan.out.matches("your review").count(), 1, "{}", plan.out);
     let ran = site.harness(&["run"]);
     assert_eq!(ran.code, Some(8), "{}{}", ran.out, ran.err);
     assert_eq!(site.landed(), ["plain"]);

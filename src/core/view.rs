@@ -119,6 +119,8 @@ pub struct FeatureView {
     pub waits: Vec<Wait>,
     /// Why the merge queue gave it back to its agent, which has not been done with it since.
     pub sent_back: Option<SentBack>,
+    /// Whether a person must see it before it lands.
+    pub review: bool,
     /// Why a person wants it left out, while something is still under way for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<String>,
@@ -306,6 +308,7 @@ fn feature_view(
         last_words: feature.last_words.clone(),
         detail,
         waits: waits(state, feature, (hopeless, over), now),
+        review: feature.spec.review,
         skip: feature.skip.clone(),
         sent_back: feature.handback.as_ref().map(|back| SentBack {
             red: back.red.as_ref().map(|red| red.command.clone()),

@@ -101,6 +101,9 @@ fn notes(plan: &Planned, feature: Option<&FeatureView>) -> String {
         if feature.stage != Stage::Waiting {
             parts.push(stage_shown(feature.stage, true).to_owned());
         }
+        if feature.review && feature.stage != Stage::Review {
+            parts.push("lands after your review".to_owned());
+        }
         parts.extend(agent(feature));
         if feature.title != plan.slug.as_str() {
             parts.push(format!("\"{}\"", shown(&feature.title, 60)));

@@ -35,6 +35,7 @@ pub(super) fn feature(name: &str, stage: Stage) -> FeatureView {
         detail: None,
         waits: Vec::new(),
         sent_back: None,
+        review: false,
         skip: None,
         depends_on: Vec::new(),
         chain: 1,
