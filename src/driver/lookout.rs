@@ -9,7 +9,7 @@ use crate::fault::{self, Point};
 use crate::model::{Backlog, FeatureSpec, Input, Problem, Severity};
 use crate::spec::Scanner;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// Specs whose directories are watched one by one; beyond that, changes inside them are found by the
@@ -116,7 +116,12 @@ impl Lookout {
     }
 
     fn scan(&mut self, warnings: &mut Vec<String>) -> Option<Vec<FeatureSpec>> {
-        let loaded = self.scanner.scan()?;
+        let mut loaded = self.scanner.scan();
+        while self.cover_specs() {
+            // What came into a directory before it was watched is seen by one more look.
+            loaded = self.scanner.scan().or(loaded);
+        }
+        let loaded = loaded?;
         let mut problems = loaded.problems.clone();
         problems.extend(graph_problems(&loaded));
         warnings.extend(problems.iter().map(Problem::to_string));
@@ -125,18 +130,16 @@ impl Lookout {
             return None;
         }
         *self.crew.features.borrow_mut() = by_slug(loaded.features.clone());
-        self.cover_specs();
         Some(loaded.features)
     }
 
-    fn cover_specs(&mut self) {
-        let root = self.crew.place.repo.root();
-        let features = self.crew.features.borrow();
-        for spec in features.values().take(MAX_WATCHED) {
-            if let Some(dir) = Path::new(&spec.path).parent() {
-                self.watch.cover(&root.join(dir), About::Backlog);
-            }
+    /// Watches the directories of specs, also those that have none yet; whether there is a new one.
+    fn cover_specs(&mut self) -> bool {
+        let mut is_new = false;
+        for dir in self.scanner.dirs().take(MAX_WATCHED) {
+            is_new |= self.watch.cover(&dir, About::Backlog);
         }
+        is_new
     }
 }
 

@@ -89,7 +89,8 @@ mod events {
             })
         }
 
-        pub(super) fn watch(&mut self, dir: &Path, about: About) {
+        /// Whether it was not watched before.
+        pub(super) fn watch(&mut self, dir: &Path, about: About) -> bool {
             let mut flags = AddWatchFlags::IN_CREATE
                 | AddWatchFlags::IN_DELETE
                 | AddWatchFlags::IN_MOVED_TO
@@ -104,10 +105,15 @@ mod events {
                 Ok(descriptor) => {
                     // Watching again what is watched gives the same descriptor; a directory that was
                     // removed and made anew gives a new one.
+                    let before = self.about.len();
                     self.about.entry(descriptor).or_insert(about);
+                    self.about.len() > before
                 }
                 // The slow timer covers what the kernel refuses.
-                Err(error) => tracing::debug!(%error, dir = %dir.display(), "not watched"),
+                Err(error) => {
+                    tracing::debug!(%error, dir = %dir.display(), "not watched");
+                    false
+                }
             }
         }
 
@@ -149,17 +155,18 @@ impl Watch {
         }
     }
 
-    /// Watches a directory too; doing it twice is harmless.
+    /// Watches a directory too, and says whether that is new; doing it twice is harmless.
     #[cfg(target_os = "linux")]
-    pub(super) fn cover(&mut self, dir: &Path, about: About) {
-        if let Some(events) = &mut self.events {
-            events.watch(dir, about);
-        }
+    pub(super) fn cover(&mut self, dir: &Path, about: About) -> bool {
+        let events = self.events.as_mut();
+        events.is_some_and(|events| events.watch(dir, about))
     }
 
     /// Without events there is nothing to set up.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn cover(&mut self, _dir: &Path, _about: About) {}
+    pub(super) fn cover(&mut self, _dir: &Path, _about: About) -> bool {
+        false
+    }
 
     /// Completes when something may have changed.
     pub(super) async fn changed(&mut self) -> Changed {

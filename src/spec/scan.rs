@@ -130,6 +130,13 @@ impl Scanner {
         loaded
     }
 
+    /// The directories that the last look found, in the order of their names, with and without a spec.
+    pub fn dirs(&self) -> impl Iterator<Item = PathBuf> {
+        let dir = self.root.join(&self.config.specs.dir);
+        let seen = self.last.iter().flat_map(|last| &last.seen);
+        seen.map(move |seen| dir.join(&seen.name))
+    }
+
     /// Whether no file can have changed since `last`, judging by their stamps alone.
     fn surely_same(&self, last: &Look, now: SystemTime) -> bool {
         let same = |path: &Path, before: &Option<Stamp>| {
