@@ -7,7 +7,7 @@ use super::cli::{Git, Output};
 use super::error::{GitError, visible};
 use super::repo::{Repo, to_path};
 use super::submodules;
-use super::tree::{OUTBOX, remove_file};
+use super::tree::{OUTBOX, Tree, remove_file};
 use crate::fault::{self, Point};
 use crate::model::Oid;
 use std::path::{Path, PathBuf};
@@ -189,6 +189,16 @@ fn add_except(git: &Git, paths: &[Vec<u8>]) -> Result<Output, GitError> {
         .arg("--pathspec-file-nul")
         .stdin(specs)
         .run()
+}
+
+/// Makes a worktree's index anew from HEAD if its bytes are not all there, as a power cut may leave it. git goes by whatever
+/// names it finds in one, and looks at its checksum only when asked to; git2 always does.
+pub(super) fn distrust_torn(tree: &Tree) -> Result<(), GitError> {
+    let index = tree.git.index().filter(|index| index.exists());
+    match index.is_some_and(|index| git2::Index::open(&index).is_err()) {
+        true => reset_index(&tree.git, 0),
+        false => Ok(()),
+    }
 }
 
 /// Makes the index that of HEAD, or empty for an embedded repository, whose HEAD is none of ours. What

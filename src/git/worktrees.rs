@@ -6,7 +6,7 @@
 use super::error::GitError;
 use super::repo::{RefEdit, Repo};
 use super::snapshot::lost_ref;
-use super::stage::{Scratch, stage};
+use super::stage::{Scratch, distrust_torn, stage};
 use super::tree::{Tree, make_dir, remove_any, same, worktree_of};
 use crate::fault::{self, Point};
 use crate::model::{Oid, Slug, WorktreeName};
@@ -304,6 +304,7 @@ impl Worktrees {
     /// The same, under the last part of this path as a name.
     pub(super) fn rescue_as(&self, whose: &Path, tree: &Tree) -> Result<Option<String>, GitError> {
         tree.heal(None, &self.repo)?;
+        distrust_torn(tree)?;
         let head = tree.head(&self.repo)?;
         let on_branch = head.branch.is_some();
         if let Some(stash) = tree.autostash() {

@@ -324,14 +324,7 @@ fn notice_line(glance: &Glance<'_>, not_shown: usize) -> Option<Line<'static>> {
 fn overall_line(glance: &Glance<'_>, columns: usize) -> Line<'static> {
     let view = glance.view;
     let counts = counts(glance);
-    let selected = view
-        .features
-        .iter()
-        .filter(|f| is_active(f.stage) || !f.unselected);
-    let (total, merged) = (
-        selected.count(),
-        counts.get(&Stage::Merged).copied().unwrap_or(0),
-    );
+    let (total, merged) = progress(&counts);
     let bar = (columns / 5).clamp(6, 24);
     let filled = (merged * bar).checked_div(total).unwrap_or(0);
     let mut line = Line::of("█".repeat(filled), GREEN)
@@ -353,9 +346,10 @@ fn overall_line(glance: &Glance<'_>, columns: usize) -> Line<'static> {
         (Stage::Failed, RED),
         (Stage::Review, RED),
         (Stage::Skipped, YELLOW),
+        (Stage::LeftOut, DIM),
     ] {
         if let Some(number) = counts.get(&stage) {
-            let text = format!("{} {}", count(*number), stage_name(stage));
+            let text = format!("{} {}", count(*number), stage_shown(stage, true));
             line = line.and(" · ", "").and(text, colour);
         }
     }
@@ -376,6 +370,13 @@ fn counts(glance: &Glance<'_>) -> BTreeMap<Stage, usize> {
     counts
 }
 
+/// How many features there are to do, but for those that a person left out, and how many are merged.
+fn progress(counts: &BTreeMap<Stage, usize>) -> (usize, usize) {
+    let of = |stage| counts.get(&stage).copied().unwrap_or(0);
+    let all: usize = counts.values().sum();
+    (all - of(Stage::LeftOut), of(Stage::Merged))
+}
+
 /// `1.2M tokens, $3.40, 87 % cached` of this run.
 fn spent_words(glance: &Glance<'_>) -> Option<String> {
     let run = glance.view.run.as_ref()?;
@@ -394,9 +395,7 @@ fn spent_words(glance: &Glance<'_>) -> Option<String> {
 
 /// How much of the whole is done, in percent, for a terminal that shows that in its title or task bar.
 pub(super) fn percent(glance: &Glance<'_>) -> usize {
-    let counts = counts(glance);
-    let total: usize = counts.values().sum();
-    let merged = counts.get(&Stage::Merged).copied().unwrap_or(0);
+    let (total, merged) = progress(&counts(glance));
     (merged * 100).checked_div(total).unwrap_or(0)
 }
 

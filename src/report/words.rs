@@ -263,7 +263,8 @@ pub(super) fn overall(view: &View, live: bool, bar_columns: usize) -> String {
             unselected += 1;
             continue;
         }
-        total += 1;
+        // What a person left out is not missing.
+        total += usize::from(feature.stage != Stage::LeftOut);
         if let Some(place) = STAGES.iter().position(|stage| *stage == feature.stage) {
             counts[place] += 1;
         }

@@ -18,7 +18,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Law {
     /// As ext4 (`data=ordered`) and XFS do: names are stored in the order in which they were made, and any sync stores
-    /// all names that were made before it. git relies on this (`core.fsyncMethod=batch`).
+    /// all names that were made before it. git relies on this (`core.fsyncMethod=batch`). That a file is longer is stored
+    /// in the same journal, and not before what was written there: it is there only with all names that were made before.
     Journalled,
     /// Names are stored in order, but only a sync of their directory says how far: whatever git wrote may be older than
     /// what harness says of it.
@@ -182,17 +183,19 @@ impl<'a> Cuts<'a> {
                 }
             }
         }
-        self.built(cut.at, &fates)
+        self.built(cut, &fates)
     }
 
-    fn built(&self, at: usize, fates: &[Fate]) -> Tree {
+    fn built(&self, cut: Cut, fates: &[Fate]) -> Tree {
+        let stored = self.under(cut.law);
         let mut tree = self.disk.beginning();
-        let done = self.disk.changes.iter().zip(fates);
-        for (change, fate) in done.take_while(|(change, _)| change.at <= at) {
+        let mut a_name_is_missing = false;
+        let done = self.disk.changes.iter().zip(fates).enumerate();
+        for (n, (change, fate)) in done.take_while(|(_, (change, _))| change.at <= cut.at) {
             match (fate, &change.what) {
-                (Fate::Missing, _) => {}
+                (Fate::Missing, _) => a_name_is_missing |= stored.is_in_order[n],
                 (
-                    Fate::Torn(part) | Fate::Zeros(part),
+                    fate,
                     What::Bytes {
                         node,
                         offset,
@@ -200,12 +203,19 @@ impl<'a> Cuts<'a> {
                     },
                 ) => {
                     let mut bytes = bytes.clone();
-                    if *fate == Fate::Torn(*part) {
-                        bytes.truncate(*part);
-                    } else {
-                        bytes[*part..].fill(0);
+                    match *fate {
+                        Fate::Torn(part) => bytes.truncate(part),
+                        Fate::Zeros(part) => bytes[part..].fill(0),
+                        Fate::Stored | Fate::Missing => {}
                     }
                     let (node, offset) = (*node, *offset);
+                    if cut.law == Law::Journalled && a_name_is_missing {
+                        // It may have been overwritten, and is no longer than it was.
+                        bytes.truncate(length(&tree, node).saturating_sub(offset));
+                    }
+                    if bytes.is_empty() {
+                        continue;
+                    }
                     tree.apply(&What::Bytes {
                         node,
                         offset,
@@ -314,6 +324,13 @@ fn data(disk: &Disk, change: &Change, node: Id) -> usize {
         }
     }
     stored
+}
+
+fn length(tree: &Tree, node: Id) -> usize {
+    match &tree.0[node] {
+        Node::File { bytes, .. } => bytes.len(),
+        _ => 0,
+    }
 }
 
 /// What tells two images apart.

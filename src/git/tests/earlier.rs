@@ -97,3 +97,42 @@ fn a_candidates_ref_that_names_nothing_is_litter() {
     );
     f.fsck();
 }
+
+/// git looks at no checksum of an index: what is zeros there is names to it.
+#[test]
+fn an_index_that_a_power_cut_tore_names_nothing_that_is_kept() {
+    let f = Fixture::new();
+    let before = f.pool().in_boot(Some("one".to_owned()));
+    let first = f.prepare(&before, "one", W1);
+    put(&first.path, "src/deep/new.txt", "whole");
+    f.git(&first.path, &["add", "-A"]);
+    let index = f.git(&first.path, &["rev-parse", "--git-path", "index"]);
+    let index = PathBuf::from(index.trim());
+    let whole = fs::read(&index).unwrap();
+    let now = f.pool().in_boot(Some("two".to_owned()));
+    for (from, is_cut) in (12..whole.len())
+        .step_by(20)
+        .flat_map(|n| [(n, false), (n, true)])
+    {
+        let again = f.pool().in_boot(Some("one".to_owned()));
+        let worktree = f.prepare(&again, "one", W1);
+        put(&worktree.path, "src/deep/new.txt", "whole");
+        f.git(&worktree.path, &["add", "-A"]);
+        let mut torn = fs::read(&index).unwrap();
+        torn[from..].fill(0);
+        if is_cut {
+            torn.truncate(from);
+        }
+        fs::write(&index, torn).unwrap();
+        // A git command that was under way left its lock.
+        fs::write(index.with_extension("lock"), "").unwrap();
+        let given_up = now.give_up_old().unwrap();
+        let kept = given_up[0].kept.as_deref().unwrap();
+        assert_eq!(
+            f.show(kept, "src/deep/new.txt").as_deref(),
+            Some("whole"),
+            "{from}"
+        );
+    }
+    f.fsck();
+}

@@ -39,6 +39,31 @@ fn the_rest_takes_as_long_as_as_much_took() {
 }
 
 #[test]
+fn what_is_left_out_is_not_missing() {
+    let (mut view, now) = half_way(2, 0);
+    view.features.push(feature("themes", Stage::LeftOut));
+    let heard = BTreeMap::new();
+    let glance = Glance {
+        view: &view,
+        now,
+        live: None,
+        heard: &heard,
+    };
+    assert_eq!(percent(&glance), 100);
+    let words = crate::report::words::overall(&view, false, 4);
+    assert_eq!(words, "████ 2/2 merged · 1 left out");
+    let line: String = overall_line(&glance, 80)
+        .0
+        .into_iter()
+        .map(|it| it.text)
+        .collect();
+    assert!(
+        line.contains("2/2 merged") && line.contains("1 left out"),
+        "{line}"
+    );
+}
+
+#[test]
 fn long_names_are_told_apart() {
     let name = "feature-with-a-long-name-28";
     assert_eq!(name_cut(name, 27), name);

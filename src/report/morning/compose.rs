@@ -8,9 +8,7 @@ use super::{
     AgentRow, Changed, Cost, Facts, FeatureRow, LandedPart, Learning, Link, Morning, Next, Proof,
     RunPart, RunState,
 };
-use crate::core::{
-    AttemptSpan, FeatureFigures, FeatureView, Landing, RunHistory, Stage, Told, View,
-};
+use crate::core::{AttemptSpan, FeatureFigures, FeatureView, RunHistory, Stage, Told, View};
 use crate::model::{Evidence, Slug, Usage, escaped, escaped_lines};
 use crate::report::Glance;
 use crate::report::Reason;
@@ -38,7 +36,7 @@ pub fn morning(told: &Told, facts: &Facts) -> Morning {
         }
     }
     let landed = landed(run, &view, facts);
-    let needs = needs(run, &view);
+    let needs = needs(run, &view, facts);
     let fresh: BTreeSet<&Slug> = landed.iter().map(|landed| &landed.slug).collect();
     let merged = |feature: &&FeatureView| feature.stage == Stage::Merged;
     let earlier = view.features.iter().filter(merged);
@@ -152,7 +150,7 @@ fn landed(run: &RunHistory, view: &View, facts: &Facts) -> Vec<LandedPart> {
             usage: figures.usage,
             agents: figures.agents.iter().map(|name| shown(name, 60)).collect(),
             first: figures.first,
-            links: links(slug, figures, Some(landing)),
+            links: links(slug, figures, landing.attempt),
         }
     });
     landed.collect()
@@ -166,11 +164,10 @@ fn shown_changes(changes: &Changed) -> Changed {
 }
 
 /// Where there is more to read.
-pub(super) fn links(slug: &Slug, figures: &FeatureFigures, landing: Option<&Landing>) -> Vec<Link> {
+pub(super) fn links(slug: &Slug, figures: &FeatureFigures, tried: Option<u32>) -> Vec<Link> {
     let link = |name: String, path: String| Link { name, path };
     let mut links = vec![link("log".to_owned(), format!("{slug}.log"))];
-    let sent_back = figures.sent_back.last().map(|refusal| refusal.attempt);
-    if let Some(attempt) = landing.map_or(sent_back, |landing| landing.attempt) {
+    if let Some(attempt) = tried {
         links.push(link("gate".to_owned(), format!("gates/{attempt}.log")));
     }
     if figures.last_iteration > 0 {

@@ -1,8 +1,10 @@
 //! What waits for a person: the question or reason, what there is to see, and the commands.
 
-use super::Need;
 use super::compose::links;
-use crate::core::{FeatureFigures, FeatureView, RunHistory, Stage, View};
+use super::{Facts, Need};
+use crate::core::{
+    AttemptResult, AttemptSpan, FeatureFigures, FeatureView, RunHistory, Stage, View,
+};
 use crate::model::{Red, Slug, escaped, escaped_lines};
 use crate::report::text::branch;
 use crate::report::words::{command, stage_name, unblock, what_it_changes};
@@ -13,28 +15,39 @@ const TAIL_LINES: usize = 20;
 const PATHS: usize = 20;
 
 /// Everything that waits for a person: first the run as a whole, then features in the order of the plan.
-pub(super) fn needs(run: &RunHistory, view: &View) -> Vec<Need> {
+pub(super) fn needs(run: &RunHistory, view: &View, facts: &Facts) -> Vec<Need> {
     let mut needs = of_the_run(view);
     let target = view.run.as_ref().map_or("HEAD", |run| &run.target);
     let features = view.features.iter();
     let features = features.filter(|feature| command(feature).is_some());
     needs.extend(features.map(|feature| match feature.stage {
-        Stage::Review => to_review(run, feature, target),
+        Stage::Review => to_review(run, feature, target, facts),
         _ => of_a_feature(run, feature),
     }));
     needs
 }
 
 /// What is done and lands when a person has seen it: what there is to see, and both answers.
-fn to_review(run: &RunHistory, feature: &FeatureView, target: &str) -> Need {
+fn to_review(run: &RunHistory, feature: &FeatureView, target: &str, facts: &Facts) -> Need {
     let slug = &feature.slug;
     let nothing = FeatureFigures::default();
     let figures = run.features.get(slug).unwrap_or(&nothing);
     let mut commands = vec![what_it_changes(target, slug)];
     commands.extend(command(feature));
     commands.push(unblock(slug));
+    let alone = |span: &&AttemptSpan| span.members == [slug.clone()];
+    let tried = run.attempts.iter().rev().find(alone);
+    let tried = tried.filter(|span| span.result == AttemptResult::Green);
+    let passed = tried.and_then(|span| facts.commands.get(&span.number));
+    let mut evidence = Vec::new();
+    if let Some(commands) = passed.filter(|commands| !commands.is_empty()) {
+        let title = "what its merge with the target passed".to_owned();
+        evidence.push((title, escaped_lines(&commands.join("\n"))));
+    }
     let said = figures.note.trim();
-    let note = ("the agent's last note".to_owned(), escaped_lines(said));
+    if !said.is_empty() {
+        evidence.push(("the agent's last note".to_owned(), escaped_lines(said)));
+    }
     Need {
         slug: Some(slug.clone()),
         title: escaped(&feature.title),
@@ -46,12 +59,9 @@ fn to_review(run: &RunHistory, feature: &FeatureView, target: &str) -> Need {
                 escaped_lines(summary)
             ),
         },
-        evidence: Some(note)
-            .into_iter()
-            .filter(|_| !said.is_empty())
-            .collect(),
+        evidence,
         commands,
-        links: links(slug, figures, None),
+        links: links(slug, figures, tried.map(|span| span.number)),
     }
 }
 
@@ -129,7 +139,11 @@ fn of_a_feature(run: &RunHistory, feature: &FeatureView) -> Need {
         },
         evidence,
         commands,
-        links: links(slug, figures, None),
+        links: links(
+            slug,
+            figures,
+            figures.sent_back.last().map(|refusal| refusal.attempt),
+        ),
     }
 }
 
