@@ -173,6 +173,8 @@ fn is_skippable(state: &State, slug: &Slug) -> Result<(), Failure> {
         _ if state.is_being_left_out(slug) => {
             Problem::error(format!("`{slug}` is being left out already"))
         }
+        None => Problem::error(format!("no run has seen a spec of `{slug}`"))
+            .help("`harness status` shows it as soon as one has; then say it again"),
         _ => Problem::error(format!("`{slug}` may be landing at this moment"))
             .help("`harness status` shows where it stands"),
     };
