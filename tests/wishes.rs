@@ -130,14 +130,20 @@ fn an_agent_at_work_is_stopped_the_others_go_on_and_its_work_is_kept() {
     assert_eq!(starts.count(), 2);
 }
 
-#[test]
-fn what_a_person_must_see_lands_as_they_saw_it_and_not_otherwise() {
+/// One that a person must see, and one that they need not.
+fn to_be_seen() -> Site {
     let site = Site::new();
     site.shell_config("verify: {commands: ['! test -e red']}\nmerge: {review: true}");
     site.shell("seen", "echo one > seen.txt\n");
     site.shell("plain", "echo p > plain.txt\n");
     site.spec("plain", "review: false");
     site.commit("specs");
+    site
+}
+
+#[test]
+fn what_a_person_must_see_waits_and_everybody_is_told_how_it_goes_on() {
+    let site = to_be_seen();
     refused(
         &site.harness(&["approve", "seen"]),
         &["does not wait for a review"],
@@ -161,17 +167,37 @@ fn what_a_person_must_see_lands_as_they_saw_it_and_not_otherwise() {
     ok(&site.harness(&["queue"]), &["ready for review: seen"]);
     let report = site.read(".harness/reports/latest.md");
     assert!(report.contains("git diff main...harness/seen"), "{report}");
-    // Somebody adds to the branch after the review: what would land is not what was seen.
+}
+
+#[test]
+fn what_a_person_must_see_lands_as_they_saw_it_and_not_otherwise() {
+    let site = to_be_seen();
+    assert_eq!(site.harness(&["run"]).code, Some(8));
+    // Somebody adds to the branch before the review: nothing is known of that.
+    let branch = "refs/heads/harness/seen";
+    let by_hand = |name: &str| {
+        let tree = site.git(&["for-each-ref", "--format=%(worktreepath)", branch]);
+        let tree = tree.trim();
+        std::fs::write(Path::new(tree).join(name), "more\n").unwrap();
+        site.git(&["-C", tree, "add", name]);
+        site.git(&["-C", tree, "commit", "-q", "-m", "by hand"]);
+    };
+    by_hand("more.txt");
+    refused(
+        &site.harness(&["approve", "seen"]),
+        &[
+            "has moved since it was found to be ready",
+            "harness retry seen",
+        ],
+    );
+    ok(&site.harness(&["retry", "seen"]), &[]);
+    assert_eq!(site.harness(&["run"]).code, Some(8));
+    // And after it: what would land is not what was seen.
     ok(
         &site.harness(&["approve", "seen"]),
         &["seen is approved at", "harness run"],
     );
-    let branch = "refs/heads/harness/seen";
-    let tree = site.git(&["for-each-ref", "--format=%(worktreepath)", branch]);
-    let tree = tree.trim();
-    std::fs::write(Path::new(tree).join("more.txt"), "more\n").unwrap();
-    site.git(&["-C", tree, "add", "more.txt"]);
-    site.git(&["-C", tree, "commit", "-q", "-m", "by hand"]);
+    by_hand("most.txt");
     let ran = site.harness(&["run"]);
     assert_eq!(ran.code, Some(8), "{}{}", ran.out, ran.err);
     assert_eq!(site.landed(), ["plain"]);
@@ -198,6 +224,7 @@ fn what_a_person_must_see_lands_as_they_saw_it_and_not_otherwise() {
     assert_eq!(site.landed(), ["plain", "seen"]);
     assert_eq!(site.read("seen.txt"), "two\n");
     assert_eq!(site.read("more.txt"), "more\n");
+    assert_eq!(site.read("most.txt"), "more\n");
     site.assert_no_litter();
 }
 

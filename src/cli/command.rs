@@ -21,6 +21,7 @@ pub(super) fn retry(desk: &Desk, args: &RetryArgs) -> Result<u8, Failure> {
         true => at(&state, &[Stage::Tripped, Stage::Parked, Stage::Failed]),
         false => named(desk, &place, &state, &args.slugs)?,
     };
+    slugs.iter().try_for_each(|slug| may_retry(&state, slug))?;
     for slug in &slugs {
         out::out(&retry_one(&place, &state, slug)?);
     }
@@ -113,7 +114,10 @@ pub(super) fn may_answer(state: &State, slug: &Slug) -> Result<(), Failure> {
 pub(super) fn skip(desk: &Desk, args: &SkipArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let state = place.read()?.state;
-    for slug in &named(desk, &place, &state, &args.slugs)? {
+    let slugs = named(desk, &place, &state, &args.slugs)?;
+    let now = as_it_is_now(desk, &place)?.0;
+    slugs.iter().try_for_each(|slug| is_skippable(&now, slug))?;
+    for slug in &slugs {
         out::out(&skip_one(desk, &place, slug, &args.message)?);
     }
     Ok(0)
@@ -133,7 +137,12 @@ pub(super) fn skip_one(
         why: why.to_owned(),
     };
     let given = give(place, command, specs)?;
-    let done = format!("is left out; `harness retry {slug}` takes it up again");
+    // Of what a killed run was at, the next run knows whether it has landed.
+    let when = match place.read()?.state.is_being_left_out(slug) {
+        true => "will be left out when the next run begins",
+        false => "is left out",
+    };
+    let done = format!("{when}; `harness retry {slug}` takes it up again");
     told(slug, given, &done, NOT_SKIPPED)
 }
 
@@ -175,8 +184,9 @@ fn is_skippable(state: &State, slug: &Slug) -> Result<(), Failure> {
         }
         None => Problem::error(format!("no run has seen a spec of `{slug}`"))
             .help("`harness status` shows it as soon as one has; then say it again"),
-        _ => Problem::error(format!("`{slug}` may be landing at this moment"))
-            .help("`harness status` shows where it stands"),
+        _ => Problem::error(format!("`{slug}` may have landed, or is landing now")).help(
+            "it is known when it has been tried again: `harness status` shows where it stands",
+        ),
     };
     Err(problem.into())
 }
@@ -188,8 +198,9 @@ pub(super) fn approve(desk: &Desk, args: &ApproveArgs) -> Result<u8, Failure> {
         true => at(&state, &[Stage::Review]),
         false => named(desk, &place, &state, &args.slugs)?,
     };
-    for slug in &slugs {
-        let tip = may_approve(&place, &state, slug)?;
+    let tips = slugs.iter().map(|slug| may_approve(&place, &state, slug));
+    let tips: Vec<Oid> = tips.collect::<Result<_, _>>()?;
+    for (slug, tip) in slugs.iter().zip(tips) {
         out::out(&approve_one(&place, &state, slug, tip)?);
     }
     if slugs.is_empty() {
@@ -205,7 +216,7 @@ pub(super) fn approve_one(
     slug: &Slug,
     tip: Oid,
 ) -> Result<String, Failure> {
-    applies(slug, state.reviewed(slug).is_some(), NOT_REVIEWED)?;
+    applies(slug, state.reviewed(slug) == Some(&tip), NOT_REVIEWED)?;
     let done = format!("is approved at {}; `harness run` lands it", tip.short());
     let slug = slug.clone();
     let command = Command::Approve {
@@ -215,14 +226,25 @@ pub(super) fn approve_one(
     told(&slug, give(place, command, None)?, &done, NOT_REVIEWED)
 }
 
-/// Whether a feature waits for a review: then the commit that its branch stands at, which is what there is to see.
+/// Whether a feature waits for a review: then the commit that was found to be ready, at which its branch must still stand.
 pub(super) fn may_approve(place: &Place, state: &State, slug: &Slug) -> Result<Oid, Failure> {
-    applies(slug, state.reviewed(slug).is_some(), NOT_REVIEWED)?;
-    branch_tip(place, slug)?.ok_or_else(|| {
-        Problem::error(format!("the branch harness/{slug} is not there any more"))
-            .help(format!("`harness recover {slug}` lists what was kept"))
-            .into()
-    })
+    let Some(ready) = state.reviewed(slug) else {
+        return Err(unfit(slug, NOT_REVIEWED));
+    };
+    let problem = match branch_tip(place, slug)? {
+        Some(tip) if tip == *ready => return Ok(tip),
+        Some(tip) => Problem::error(format!(
+            "harness/{slug} has moved since it was found to be ready: from {} to {}",
+            ready.short(),
+            tip.short()
+        ))
+        .help(format!(
+            "`harness retry {slug}` has it tried as it stands now; then it can be approved"
+        )),
+        None => Problem::error(format!("the branch harness/{slug} is not there any more"))
+            .help(format!("`harness recover {slug}` lists what was kept")),
+    };
+    Err(problem.into())
 }
 
 fn stage(state: &State, slug: &Slug) -> Option<Stage> {
@@ -236,10 +258,14 @@ fn stage(state: &State, slug: &Slug) -> Option<Stage> {
 fn applies(slug: &Slug, does: bool, not: &str) -> Result<(), Failure> {
     match does {
         true => Ok(()),
-        false => Err(Problem::error(format!("`{slug}` {not}"))
-            .help("`harness status` shows where it stands")
-            .into()),
+        false => Err(unfit(slug, not)),
     }
+}
+
+fn unfit(slug: &Slug, not: &str) -> Failure {
+    Problem::error(format!("`{slug}` {not}"))
+        .help("`harness status` shows where it stands")
+        .into()
 }
 
 fn told(slug: &Slug, given: Given, done: &str, not: &str) -> Result<String, Failure> {
@@ -249,7 +275,7 @@ fn told(slug: &Slug, given: Given, done: &str, not: &str) -> Result<String, Fail
             "{slug}: the living run takes it at its next turn\n"
         )),
         Given::Left { to_a_run: false } => Ok(format!("{slug}: the next run takes it\n")),
-        Given::NotApplicable => applies(slug, false, not).map(|()| String::new()),
+        Given::NotApplicable => Err(unfit(slug, not)),
     }
 }
 

@@ -218,6 +218,10 @@ impl State {
                         feature.phase = Phase::Pending;
                         feature.since = at;
                     }
+                    if !spec.review && feature.waits_for_review() {
+                        feature.phase = Phase::Queued;
+                        feature.since = at;
+                    }
                 }
                 None => {
                     let feature = Feature::new(spec.clone(), at);
@@ -335,6 +339,7 @@ impl State {
             }
             feature.charged += 1;
             feature.last = None;
+            feature.approved = None;
         }
         let feature = self.features.get(slug);
         if let Some(profile) = feature.and_then(|feature| feature.called.profile.clone()) {

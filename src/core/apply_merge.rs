@@ -5,7 +5,7 @@ use super::queue::{Attempt, AttemptStage, Publish, Publishing};
 use super::right_of_way;
 use super::state::State;
 use super::words::{conflict_text, park_text, red_text};
-use crate::model::{Chain, Event, Ground, Handback, Oid, Red, Slug, Stamp, Trial};
+use crate::model::{Chain, Event, Ground, Handback, Oid, ParkReason, Red, Slug, Stamp, Trial};
 
 /// First wait after git or the disk failed; each further one waits four times as long.
 const INFRA_BACKOFF_MS: u64 = 1_000;
@@ -52,6 +52,7 @@ impl State {
                     self.merging.infra_text = why.clone();
                     self.merging.not_before = at.plus_ms(wait.min(PUBLISH_LONGEST_MS));
                 }
+                self.doubt(*attempt, *counted);
                 self.give_up(*attempt, at);
             }
             Event::Clashed { .. }
@@ -64,6 +65,26 @@ impl State {
             | Event::Unlanded { .. }
             | Event::Parked { .. } => self.apply_member(event, at),
             _ => self.apply_ground(event, at),
+        }
+    }
+
+    /// What is not known for certain any more when an attempt is postponed: that members of a landing that failed have not
+    /// landed, and that who was approved is what was seen.
+    fn doubt(&mut self, attempt: u32, is_failure: bool) {
+        let Some(attempt) = self.merging.attempts.get(&attempt) else {
+            return;
+        };
+        if is_failure && matches!(attempt.stage, AttemptStage::Landing(_)) {
+            let unheard = attempt.members.iter().cloned();
+            self.merging.unheard.extend(unheard);
+        }
+        for step in attempt.chain().map_or(&[][..], |chain| &chain.steps) {
+            let feature = self.features.get_mut(&step.slug);
+            if let Some(feature) = feature
+                && feature.approved.as_ref() != Some(&step.candidate.branch_tip)
+            {
+                feature.approved = None;
+            }
         }
     }
 
@@ -115,6 +136,11 @@ impl State {
             }
             Event::Parked { slug, why } => {
                 self.judged(slug);
+                if let (ParkReason::Review { .. }, Some(feature)) =
+                    (why, self.features.get_mut(slug))
+                {
+                    feature.approved = None;
+                }
                 let phase = self.features.get(slug).map(|feature| &feature.phase);
                 if let Some(Phase::Integrating { attempt }) = phase {
                     self.give_up(*attempt, at);
@@ -444,6 +470,7 @@ impl State {
 
     pub(super) fn land(&mut self, slug: &Slug, commit: Option<Oid>, at: Stamp) {
         self.set_phase(slug, Phase::Merged { commit }, at);
+        self.merging.unheard.remove(slug);
         if let Some(feature) = self.features.get_mut(slug) {
             feature.skip = None;
         }

@@ -145,6 +145,10 @@ impl State {
                 if let Some(feature) = self.features.get_mut(slug) {
                     // An answer goes on with what was asked.
                     let conversation = feature.conversation.take();
+                    if feature.waits_for_review() {
+                        // It was done: what a person wants changed is more than it was to be.
+                        feature.allow_again();
+                    }
                     feature.forgive();
                     feature.conversation = conversation;
                     feature.answer = Some(answer.clone());
@@ -215,9 +219,11 @@ impl State {
             Phase::Tripped { breaker, why } => format!("{slug}: breaker `{breaker}`: {why}"),
             _ => String::new(),
         };
-        self.judged(slug);
+        self.unjudged.remove(slug);
         self.set_phase(slug, phase, at);
         if let Some(feature) = self.features.get_mut(slug) {
+            // What it did is to be seen, also of one that a person wants left out.
+            feature.skip = None;
             feature.last = None;
         }
         let stop = match &mut self.run {

@@ -206,23 +206,28 @@ fn looked(state: &State, backlog: Backlog) -> Vec<Event> {
     events
 }
 
-/// Whether it is being landed, or that failed, and it may have landed: then it is done by its merge, and has yet to be
-/// published.
+/// Whether it is in a landing that failed, and may have landed: then it is done by its merge, and has yet to be published.
 fn may_have_landed(state: &State, slug: &Slug) -> bool {
-    match phase(state, slug) {
-        Some(Phase::Integrating { attempt }) => {
-            let attempt = state.merging.attempts.get(attempt);
-            let landing = attempt.is_some_and(|it| matches!(it.stage, AttemptStage::Landing(_)));
-            landing || state.merging.infra > 0
-        }
+    let in_the_queue = matches!(
+        phase(state, slug),
         Some(
             Phase::Queued
-            | Phase::Parked {
-                why: ParkReason::Infra { .. },
-            },
-        ) => state.merging.infra > 0,
-        _ => false,
-    }
+                | Phase::Integrating { .. }
+                | Phase::Parked {
+                    why: ParkReason::Infra { .. }
+                }
+        )
+    );
+    state.merging.unheard.contains(slug) && in_the_queue
+}
+
+/// Whether it is being landed.
+fn is_landing(state: &State, slug: &Slug) -> bool {
+    let Some(Phase::Integrating { attempt }) = phase(state, slug) else {
+        return false;
+    };
+    let attempt = state.merging.attempts.get(attempt);
+    attempt.is_some_and(|it| matches!(it.stage, AttemptStage::Landing(_)))
 }
 
 fn changes(state: &State, features: Vec<FeatureSpec>) -> (Vec<FeatureSpec>, Vec<Slug>) {
@@ -261,7 +266,7 @@ fn commanded(state: &State, command: Command) -> Vec<Event> {
             one(fits, Event::Skipped { slug, why })
         }
         Command::Approve { slug, tip } => {
-            let fits = state.reviewed(&slug).is_some();
+            let fits = state.reviewed(&slug) == Some(&tip);
             one(fits, Event::Approved { slug, tip })
         }
     }
@@ -294,7 +299,8 @@ impl State {
         };
         let gone = !feature.listed && feature.phase == Phase::Pending;
         let left_out = feature.skip.is_some() || feature.is_left_out();
-        !gone && !left_out && !feature.is_merged() && !may_have_landed(self, slug)
+        let lands = is_landing(self, slug) || may_have_landed(self, slug);
+        !gone && !left_out && !feature.is_merged() && !lands
     }
 
     /// Whether a person wants it left out, and something is still under way for it.

@@ -243,9 +243,19 @@ impl Feature {
         })
     }
 
+    /// Whether nothing but a person's review keeps it from landing.
+    pub(super) fn waits_for_review(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Parked {
+                why: ParkReason::Review { .. }
+            }
+        )
+    }
+
     /// Whether a person must still see it before it lands, its branch standing at `tip`.
-    pub(super) fn awaits_review(&self, tip: Option<&Oid>) -> bool {
-        self.spec.review && (self.approved.is_none() || self.approved.as_ref() != tip)
+    pub(super) fn awaits_review(&self, tip: &Oid) -> bool {
+        self.spec.review && self.approved.as_ref() != Some(tip)
     }
 
     /// Its place in the merge queue.

@@ -158,7 +158,11 @@ fn judge(state: &State, run: &Run) -> Option<Event> {
         };
         let review = to_review(state, attempt, chain);
         if chain.steps.len() > 1 && review.is_some() {
-            return review;
+            // It is tried alone first, to be seen as something that passes.
+            return Some(postponed(
+                number,
+                "one of them must be seen before it lands",
+            ));
         }
         let event = match outlook(state, run, attempt, chain) {
             Outlook::Green(_) if review.is_some() && leads => return review,
@@ -191,7 +195,7 @@ fn left_out<'a>(state: &State, attempt: &'a Attempt) -> Option<&'a Slug> {
 fn to_review(state: &State, attempt: &Attempt, chain: &Chain) -> Option<Event> {
     let mut steps = chain.steps.iter().filter(|step| {
         let feature = state.features.get(&step.slug);
-        let tip = Some(&step.candidate.branch_tip);
+        let tip = &step.candidate.branch_tip;
         let features = attempt.what == Trial::Features;
         features && feature.is_some_and(|feature| feature.awaits_review(tip))
     });
@@ -206,7 +210,7 @@ fn to_review(state: &State, attempt: &Attempt, chain: &Chain) -> Option<Event> {
 /// Whether a person must see it before it lands, as far as is known before its merge is built.
 fn is_unseen(state: &State, slug: &Slug) -> bool {
     let feature = state.features.get(slug);
-    feature.is_some_and(|feature| feature.awaits_review(feature.tip.as_ref()))
+    feature.is_some_and(|feature| feature.spec.review && feature.approved.is_none())
 }
 
 fn red_event(number: u32, attempt: &Attempt, chain: &Chain, red: Red, base_is_red: bool) -> Event {

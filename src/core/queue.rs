@@ -22,6 +22,8 @@ pub(super) struct Merging {
     pub(super) attempts_made: u32,
     /// Under way, in the order in which they may land: each builds on the one before.
     pub(super) attempts: BTreeMap<u32, Attempt>,
+    /// Members of landings that failed: they may have landed, and do so for certain when they are tried again.
+    pub(super) unheard: BTreeSet<Slug>,
     /// Halves of red chains, to be tried before anything new, first to last.
     pub(super) groups: VecDeque<Vec<Slug>>,
     /// Trees that passed, and the gate they passed. Never forgotten: a green tree stays green.

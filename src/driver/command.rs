@@ -3,6 +3,7 @@
 
 use super::apart::is_run;
 use super::clock::wall_clock;
+use super::damage::forgotten;
 use super::error::DriverError;
 use super::place::Place;
 use super::turn::{Engine, Observation, World};
@@ -13,7 +14,8 @@ use crate::git::{Cleaned, Worktrees};
 use crate::journal::{Held, Journal, JournalError, Lock};
 use crate::learnings::Memory;
 use crate::model::{
-    Backlog, Command, Effect, EffectKey, FeatureSpec, Input, Oid, Record, Slug, Stamp,
+    Backlog, Command, Effect, EffectKey, FeatureSpec, Input, Oid, Problem, Record, Severity, Slug,
+    Stamp,
 };
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,12 @@ pub fn give(
         }
         Err(error) => return Err(error.into()),
     };
+    if let Some(problem) = forgotten(place)? {
+        return Err(DriverError::problem(Problem {
+            severity: Severity::Error,
+            ..problem
+        }));
+    }
     let (journal, contents) = place.journal()?;
     let mut engine = Engine::replay(&contents.records);
     let mut desk = Desk::new(journal, memory);

@@ -468,7 +468,7 @@ pub enum Command {
     Approve {
         /// Which.
         slug: Slug,
-        /// The commit of its branch that the person has seen: no other lands by this.
+        /// The commit of its branch that was found to be ready and that the person has seen: no other lands by this.
         tip: Oid,
     },
 }

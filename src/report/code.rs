@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 /// The exit codes of `harness`, and what each means, as the end of a sentence.
 const CODES: [(u8, &str); 13] = [
-    (0, "every selected feature is done and merged"),
+    (0, "every selected feature is done and merged, or left out"),
     (
         1,
         "iterations or time used up with work pending, or a feature failed",

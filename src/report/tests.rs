@@ -224,7 +224,7 @@ fn a_finished_run_says_how_it_ended() {
         page(&view, 120, false),
         "\
 ████████████████████████ 1/1 merged
-no run lives; the last one ended 4m00s ago after 12s: 0 (every selected feature is done and merged)
+no run lives; the last one ended 4m00s ago after 12s: 0 (every selected feature is done and merged, or left out)
 
 Merged (1)
   auth  aaaaaaaaa The auth

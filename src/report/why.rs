@@ -142,7 +142,10 @@ impl<'a> Teller<'a> {
             _ => {}
         }
         if let Some(why) = &feature.skip {
-            let text = with_reason("a person wants it left out: it is being stopped", why);
+            let text = with_reason(
+                "a person wants it left out, as soon as nothing is under way for it",
+                why,
+            );
             link.because
                 .push(Link::new(Some(slug), Reason::LeftOut, text));
         }

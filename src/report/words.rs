@@ -219,7 +219,7 @@ pub(super) fn about(
             None => feature.title.clone(),
         },
         Stage::LeftOut => left_out_words(feature),
-        _ if feature.skip.is_some() => "a person wants it left out: it is being stopped".to_owned(),
+        _ if feature.skip.is_some() => "to be left out".to_owned(),
         _ => [feature.detail.as_ref(), output, Some(&feature.last_words)]
             .into_iter()
             .flatten()

@@ -82,8 +82,11 @@ impl Auditor {
             }
             Event::Unblocked { .. } => {
                 let known = self.get(slug);
-                let waits = matches!(known.place, Where::Blocked | Where::ToReview);
-                assert!(waits, "{slug} asks nothing");
+                match known.place {
+                    Where::Blocked => {}
+                    Where::ToReview => known.budget_again(),
+                    _ => panic!("{slug} asks nothing"),
+                }
                 known.place = Where::Idle;
                 let conversation = known.conversation.take();
                 known.forgive();
@@ -107,6 +110,7 @@ impl Auditor {
             Event::Skipped { .. } => self.skipped(slug),
             Event::Approved { tip, .. } => {
                 self.moves(slug, &Where::ToReview, Where::Claimed);
+                assert_eq!(self.of(slug).ready_at.as_ref(), Some(tip), "what was seen");
                 let known = self.get(slug);
                 known.approved = Some(tip.clone());
                 known.not_before = Stamp::default();
@@ -297,7 +301,7 @@ impl Auditor {
     pub(super) fn halts(&mut self, slug: &Slug, place: Where) {
         let known = self.get(slug);
         assert!(matches!(known.place, Where::Between | Where::Idle));
-        (known.place, known.last) = (place, None);
+        (known.place, known.last, known.skip) = (place, None, false);
         self.halted_by |= self.settings.on_halt == OnHalt::Stop;
     }
 

@@ -77,9 +77,13 @@ impl Auditor {
         assert_eq!(step.map(|step| &step.candidate.branch_tip), Some(tip));
         let gate = self.gate();
         let passes = gate == GateId::default() || self.green.contains(&(chain.tree, gate));
-        assert!(passes || chain.steps.len() > 1, "{slug} does not pass");
+        assert!(
+            passes && chain.steps.len() == 1,
+            "{slug} does not pass alone"
+        );
         self.give_up(n);
-        self.get(slug).place = Where::ToReview;
+        let known = self.get(slug);
+        (known.place, known.ready_at) = (Where::ToReview, Some(tip.clone()));
     }
 
     fn is_unseen(&self, slug: &Slug, tip: &Oid) -> bool {

@@ -58,6 +58,8 @@ pub(super) struct Known {
     pub(super) trial: String,
     /// Whether a person wants it left out, and something is still under way for it.
     pub(super) skip: bool,
+    /// Where its branch stood when it was found to be ready for a review.
+    pub(super) ready_at: Option<Oid>,
     /// The commit of its branch that a person has let through.
     pub(super) approved: Option<Oid>,
 }
@@ -240,6 +242,9 @@ impl Auditor {
             known.listed = true;
             if known.place == Where::Failed(SkipReason::SpecRemoved) {
                 known.place = Where::Idle;
+            }
+            if known.place == Where::ToReview && !spec.review {
+                known.place = Where::Claimed;
             }
             self.frees(&spec.slug);
         }

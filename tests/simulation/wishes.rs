@@ -61,6 +61,7 @@ impl Sim {
         let Some(slug) = dice.pick(&names) else {
             return false;
         };
+        let known_to_wait = self.auditor.of(&slug).place == Where::ToReview;
         self.disk.inbox.push(match kind {
             0 => Command::Skip {
                 slug,
@@ -76,6 +77,10 @@ impl Sim {
                 let version = self.disk.repo.branches.get(&slug).copied().unwrap_or(0);
                 let before = u64::from(dice.chance(20));
                 let tip = Repository::branch_tip(&slug, version.saturating_sub(before));
+                if known_to_wait && dice.chance(30) {
+                    // Somebody adds to it after all.
+                    self.disk.repo.work(&slug, true, None);
+                }
                 Command::Approve { slug, tip }
             }
         });

@@ -71,7 +71,6 @@ pub fn morning(told: &Told, facts: &Facts) -> Morning {
     }
 }
 
-/// One sentence.
 /// Features of the run that are neither merged nor need a person.
 fn open(view: &View) -> impl Iterator<Item = &FeatureView> {
     view.features.iter().filter(|feature| {
@@ -79,6 +78,7 @@ fn open(view: &View) -> impl Iterator<Item = &FeatureView> {
     })
 }
 
+/// One sentence.
 fn sentence(part: &RunPart, run: &RunHistory, needs: usize, landed: usize) -> String {
     let took = parts::took(run.took_ms());
     let cost = money::cost(&run.usage).map(|cost| format!(" for {cost}"));
