@@ -248,6 +248,13 @@ fn a_living_run_lands_what_is_approved_while_it_goes_on() {
     );
     site.await_journal("\"event\":\"published\"");
     assert_eq!(site.landed(), ["seen"]);
+    // What came too late is not passed over in silence.
+    let late = "{\"command\":\"skip\",\"slug\":\"seen\"}";
+    site.write(".harness/inbox/9999999999999-1.json", late);
+    site.await_that("it is told", || {
+        let log = site.read(".harness/run.log");
+        log.contains("`harness skip seen` did nothing")
+    });
     std::fs::write(go, "").unwrap();
     assert_eq!(end(run).code, Some(0));
     assert_eq!(site.landed(), ["seen", "slow"]);

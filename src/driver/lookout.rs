@@ -6,7 +6,7 @@ use super::preflight::graph_problems;
 use super::watch::{About, Changed, Watch};
 use crate::core::State;
 use crate::fault::{self, Point};
-use crate::model::{Backlog, FeatureSpec, Input, Problem, Severity};
+use crate::model::{Backlog, Command, FeatureSpec, Input, Problem, Severity};
 use crate::spec::Scanner;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ pub(super) struct Lookout {
 pub(super) struct Look {
     pub(super) inputs: Vec<Input>,
     pub(super) warnings: Vec<String>,
+    /// What people asked for; among the inputs as well.
+    pub(super) wishes: Vec<Command>,
     /// Files of the inbox, to be removed once their commands are in the journal.
     pub(super) consumed: Vec<PathBuf>,
 }
@@ -102,8 +104,9 @@ impl Lookout {
 
     fn read_inbox(&mut self, look: &mut Look) {
         let left = command::left(&self.crew.place.inbox());
-        let commands = left.commands.into_iter().map(Input::Commanded);
+        let commands = left.commands.iter().cloned().map(Input::Commanded);
         look.inputs.extend(commands);
+        look.wishes = left.commands;
         look.consumed = left.files;
         for file in left.unknown {
             if self.unknown.insert(file.clone()) {

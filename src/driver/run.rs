@@ -28,7 +28,7 @@ use crate::fault::{self, Point};
 use crate::journal::Lock;
 use crate::learnings::Memory;
 use crate::model::{
-    Containment, CredentialKind, Event, Input, Record, RunId, Slug, Stamp, escaped_lines,
+    Command, Containment, CredentialKind, Event, Input, Record, RunId, Slug, Stamp, escaped_lines,
 };
 use crate::process::{self, Secrets};
 use crate::report::{self, Heard};
@@ -214,6 +214,18 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// Whoever asked for something that does not apply any more was told that it is taken.
+    fn tell_of_vain(&mut self, wishes: &[Command], records: &[Record]) {
+        for wish in wishes {
+            if !records.iter().any(|record| wish.is_done_by(&record.event)) {
+                let (command, slug) = wish.typed();
+                self.voice.warn(&format!(
+                    "`harness {command} {slug}` did nothing: it does not apply to where {slug} stands now"
+                ));
+            }
+        }
+    }
+
     async fn go(&mut self, begins: Input) -> Result<Outcome, DriverError> {
         let mut batch = self.engine.resume(&mut self.hands);
         batch.push(begins.into());
@@ -236,6 +248,7 @@ impl Session<'_> {
             for record in &records {
                 self.hear(record);
             }
+            self.tell_of_vain(&look.wishes, &records);
             self.notify(&records, now);
             self.show(now);
             let code = self.engine.state().exit_code();

@@ -2,8 +2,8 @@
 
 use super::bare::bare;
 use super::{
-    AgentFailure, FeatureSpec, InfraKind, Oid, PromptFigures, Quota, RunId, Settings, Slug, Stamp,
-    Usage, WorktreeName,
+    AgentFailure, Event, FeatureSpec, InfraKind, Oid, PromptFigures, Quota, RunId, Settings, Slug,
+    Stamp, Usage, WorktreeName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -471,6 +471,31 @@ pub enum Command {
         /// The commit of its branch that was found to be ready and that the person has seen: no other lands by this.
         tip: Oid,
     },
+}
+
+impl Command {
+    /// What a person types for it, and of which feature it is.
+    #[must_use]
+    pub fn typed(&self) -> (&'static str, &Slug) {
+        match self {
+            Self::Retry { slug } => ("retry", slug),
+            Self::Unblock { slug, .. } => ("unblock", slug),
+            Self::Skip { slug, .. } => ("skip", slug),
+            Self::Approve { slug, .. } => ("approve", slug),
+        }
+    }
+
+    /// Whether this fact is what it asked for.
+    #[must_use]
+    pub fn is_done_by(&self, event: &Event) -> bool {
+        match (self, event) {
+            (Self::Retry { slug }, Event::Retried { slug: whose })
+            | (Self::Unblock { slug, .. }, Event::Unblocked { slug: whose, .. })
+            | (Self::Skip { slug, .. }, Event::Skipped { slug: whose, .. })
+            | (Self::Approve { slug, .. }, Event::Approved { slug: whose, .. }) => slug == whose,
+            _ => false,
+        }
+    }
 }
 
 /// How hard a run is asked to stop; each level includes the ones before.

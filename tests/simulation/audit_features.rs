@@ -120,6 +120,9 @@ impl Auditor {
     }
 
     fn skipped(&mut self, slug: &Slug) {
+        if let Where::Integrating(n) = self.of(slug).place {
+            assert!(!self.attempts[&n].verified, "{slug} is being landed");
+        }
         let known = self.get(slug);
         let left_out = known.skip || known.is_left_out();
         assert!(!left_out, "{slug} was left out twice");
