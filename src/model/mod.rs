@@ -22,6 +22,7 @@ mod report;
 mod settings;
 mod usage;
 mod verdict;
+mod wish;
 
 pub use budget::{Budget, BudgetSettings, BudgetUnit, Finding, Spending};
 pub use code::Code;
@@ -37,8 +38,8 @@ pub use failure::{AgentFailure, FailureKind};
 pub use feature::{AgentChoice, FeatureSpec, StuckRule};
 pub use id::{Oid, RunId, Slug, SlugError, Stamp, WorktreeName};
 pub use input::{
-    Backlog, BuildOutcome, Candidate, Chain, Command, Ending, GateOutcome, Ground, Input,
-    IterationReport, LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel,
+    Backlog, BuildOutcome, Candidate, Chain, Ending, GateOutcome, Ground, Input, IterationReport,
+    LandOutcome, MergeVerdict, PublishOutcome, Relation, Step, StopLevel,
 };
 pub use pattern::not_a_pattern;
 pub use prices::{PRICES_READ, Price, list_price};
@@ -50,3 +51,4 @@ pub use settings::{
 };
 pub use usage::{PromptFigures, Usage};
 pub use verdict::{Evidence, GateId, InfraKind, ParkReason, Red, SkipReason, Trial};
+pub use wish::Command;
