@@ -115,23 +115,29 @@ pub(super) fn skip(desk: &Desk, args: &SkipArgs) -> Result<u8, Failure> {
     let place = desk.place()?;
     let state = place.read()?.state;
     let slugs = named(desk, &place, &state, &args.slugs)?;
-    let now = as_it_is_now(desk, &place)?.0;
-    slugs.iter().try_for_each(|slug| is_skippable(&now, slug))?;
+    let (state, specs) = as_it_is_now(desk, &place)?;
+    slugs
+        .iter()
+        .try_for_each(|slug| is_skippable(&state, slug))?;
     for slug in &slugs {
-        out::out(&skip_one(desk, &place, slug, &args.message)?);
+        out::out(&leave_out(&place, slug, &args.message, specs.clone())?);
     }
     Ok(0)
 }
 
-/// Leaves a feature out.
-pub(super) fn skip_one(
-    desk: &Desk,
+/// Leaves a feature out, if it can be.
+pub(super) fn skip_one(desk: &Desk, place: &Place, slug: &Slug) -> Result<String, Failure> {
+    let (state, specs) = as_it_is_now(desk, place)?;
+    is_skippable(&state, slug)?;
+    leave_out(place, slug, "", specs)
+}
+
+fn leave_out(
     place: &Place,
     slug: &Slug,
     why: &str,
+    specs: Option<Vec<FeatureSpec>>,
 ) -> Result<String, Failure> {
-    let (state, specs) = as_it_is_now(desk, place)?;
-    is_skippable(&state, slug)?;
     let command = Command::Skip {
         slug: slug.clone(),
         why: why.to_owned(),

@@ -218,7 +218,7 @@ impl State {
                         feature.phase = Phase::Pending;
                         feature.since = at;
                     }
-                    if !spec.review && feature.waits_for_review() {
+                    if !spec.review && feature.ready_for_review().is_some() {
                         feature.phase = Phase::Queued;
                         feature.since = at;
                     }

@@ -145,7 +145,7 @@ impl State {
                 if let Some(feature) = self.features.get_mut(slug) {
                     // An answer goes on with what was asked.
                     let conversation = feature.conversation.take();
-                    if feature.waits_for_review() {
+                    if feature.ready_for_review().is_some() {
                         // It was done: what a person wants changed is more than it was to be.
                         feature.allow_again();
                     }

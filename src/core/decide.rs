@@ -283,12 +283,7 @@ impl State {
     /// Where the branch of a feature stood that waits for a person's review.
     #[must_use]
     pub fn reviewed(&self, slug: &Slug) -> Option<&Oid> {
-        match phase(self, slug)? {
-            Phase::Parked {
-                why: ParkReason::Review { tip },
-            } => Some(tip),
-            _ => None,
-        }
+        self.features.get(slug)?.ready_for_review()
     }
 
     /// Whether a person can leave it out: it is there, has not landed as far as is known, and is not left out already.

@@ -243,14 +243,14 @@ impl Feature {
         })
     }
 
-    /// Whether nothing but a person's review keeps it from landing.
-    pub(super) fn waits_for_review(&self) -> bool {
-        matches!(
-            self.phase,
+    /// Where its branch stood when it was found to be ready, if nothing but a person's review keeps it from landing.
+    pub(super) fn ready_for_review(&self) -> Option<&Oid> {
+        match &self.phase {
             Phase::Parked {
-                why: ParkReason::Review { .. }
-            }
-        )
+                why: ParkReason::Review { tip },
+            } => Some(tip),
+            _ => None,
+        }
     }
 
     /// Whether a person must still see it before it lands, its branch standing at `tip`.

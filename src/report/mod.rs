@@ -67,7 +67,7 @@ pub use screen::{Part, Row, Work, notices, on_screen, rows, whole};
 pub use status::status;
 pub use summary::summary;
 pub use table::{PlainNews, status_json, status_plain};
-pub use text::file_link;
+pub use text::{file_link, shell_word};
 pub use why::{why_json, why_text};
 
 use crate::core::{FeatureView, View};

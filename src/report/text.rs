@@ -213,12 +213,13 @@ fn timestamp(at: Stamp) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }
 
-/// A word of a command that is to be pasted into a shell.
-pub(super) fn shell_word(text: &str) -> String {
+/// A word of a command, as a shell takes it for exactly this text.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),
-        false => format!("'{}'", escaped(text).replace('\'', "'\\''")),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }
 

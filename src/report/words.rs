@@ -4,7 +4,7 @@
 //! Never lays anything out.
 
 use super::line::{REASON_COLUMNS, with_reason};
-use super::text::{about_time, count, elapsed, grouped, names, reason, shell_word, shown};
+use super::text::{about_time, count, elapsed, escaped, grouped, names, reason, shell_word, shown};
 use crate::core::{AccountView, Because, FeatureView, Forecast, RunView, Stage, View, Wait};
 use crate::model::{Containment, FailureKind, ProcessTier, SandboxTier, Slug, Stamp};
 use std::fmt::Write as _;
@@ -103,7 +103,7 @@ pub(super) fn retry(slug: &Slug) -> String {
 /// The command that shows what a feature changes of its target.
 pub(super) fn what_it_changes(target: &str, slug: &Slug) -> String {
     let target = target.strip_prefix("refs/heads/").unwrap_or(target);
-    format!("git diff {}...harness/{slug}", shell_word(target))
+    format!("git diff {}...harness/{slug}", shell_word(&escaped(target)))
 }
 
 /// The command that lets a feature land.

@@ -382,15 +382,6 @@ fn php(here: &Here<'_>) -> Option<Part> {
     ))
 }
 
-/// A word as the shell reads it back.
-pub(super) fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    match text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
 /// The file that tells agents about the project.
 pub(super) fn instructions(checkout: &Checkout) -> Option<&'static str> {
     let dir = Path::new("");

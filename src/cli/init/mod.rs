@@ -12,6 +12,7 @@ use crate::agent;
 use crate::config::{Kind, Profile};
 use crate::driver::{DriverError, Place};
 use crate::model::{Problem, escaped};
+use crate::report::shell_word;
 use detect::{Checkout, Part, Specs};
 use ignore::Lacking;
 use std::ffi::{OsStr, OsString};
@@ -333,7 +334,7 @@ fn quoted(text: &str) -> String {
 fn at(part: &Part, command: &str) -> String {
     match part.dir.to_str() {
         Some("") | None => command.to_owned(),
-        Some(dir) => format!("cd {} && {command}", detect::shell_word(dir)),
+        Some(dir) => format!("cd {} && {command}", shell_word(dir)),
     }
 }
 

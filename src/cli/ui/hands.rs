@@ -57,7 +57,7 @@ fn done(eyes: &mut Eyes<'_>, place: &Place, verb: Verb) -> Result<String, Failur
         Verb::Resume => command::go_on(place).map(str::to_owned),
         Verb::Retry(slug) => command::retry_one(place, state, &slug),
         Verb::Unblock(slug, answer) => command::answer(place, state, &slug, answer),
-        Verb::Skip(slug) => command::skip_one(eyes.desk, place, &slug, ""),
+        Verb::Skip(slug) => command::skip_one(eyes.desk, place, &slug),
         Verb::Approve(slug, tip) => {
             let tip = match tip {
                 Some(tip) => tip,

@@ -165,7 +165,7 @@ impl Teller<'_> {
         }
     }
 
-    /// The attempt that found it to be ready is answered; one with others in it is begun again without it.
+    /// The attempt that found it to be ready is answered.
     fn found_ready(&mut self, slug: &Slug) {
         let mut tried = self.trying.iter();
         let found = tried.find(|(_, place)| {
@@ -175,12 +175,7 @@ impl Teller<'_> {
         let Some(number) = found.map(|(number, _)| *number) else {
             return;
         };
-        self.with(number, |span| {
-            span.result = match span.members.len() {
-                1 => AttemptResult::Green,
-                _ => AttemptResult::Dropped,
-            };
-        });
+        self.with(number, |span| span.result = AttemptResult::Green);
     }
 
     fn sent_back(&mut self, slug: &Slug, attempt: u32, red: Option<Red>, paths: &[String]) {

@@ -2,7 +2,8 @@
 //!
 //! It never runs Python: which tests a runner would take is told by their names and by what is written in them.
 
-use super::{Here, Lack, Part, part, shell_word};
+use super::{Here, Lack, Part, part};
+use crate::report::shell_word;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
